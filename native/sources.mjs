@@ -6,7 +6,8 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const native = dirname(fileURLToPath(import.meta.url))
-const [what = 'core', poller = process.platform === 'linux' ? 'epoll' : 'kqueue'] = process.argv.slice(2)
+const [what = 'core', poller = process.platform === 'linux' ? 'epoll' : 'kqueue'] =
+  process.argv.slice(2)
 const otherPoller = poller === 'epoll' ? 'kqueue.cc' : 'epoll.cc'
 
 for (const entry of readdirSync(native, { recursive: true, withFileTypes: true })

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/{unit,integration,conformance}/**/*.test.ts', 'test/tidy.test.ts'],
+    // A crash of the addon takes one process with it, not the run.
+    pool: 'forks',
+    // Two files at once: the machines that run this have two cores, and the tests start proxies and load.
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+  },
+})
