@@ -1,0 +1,59 @@
+// A cluster as the main thread states it: `NativeCluster` of src/native.ts, field by field.
+// Complete and checked: the defaults here are Envoy's, for tests. Durations are milliseconds, sizes
+// bytes. Plain data; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/address_spec.h"
+
+namespace millrace::spec {
+
+// Limits of one priority (SEMANTICS: circuit breakers), shared by all workers.
+struct Breaker {
+  uint32_t maxConnections = 1024;
+  uint32_t maxPendingRequests = 1024;
+  uint32_t maxRequests = 1024;
+  uint32_t maxRetries = 3;
+};
+
+struct Breakers {
+  Breaker normal;  // native.ts: `default`, a keyword here
+  Breaker high;
+};
+
+struct Host {
+  Address address;
+  std::string hostname;  // for `auto` host rewriting; empty: none
+  uint32_t weight = 1;
+  bool healthy = true;
+};
+
+// TCP keep-alive of upstream connections, seconds.
+struct Keepalive {
+  uint32_t idle = 7200;
+  uint32_t interval = 75;
+  uint32_t probes = 9;
+};
+
+struct Cluster {
+  std::string name;
+  std::string statName;  // `alt_stat_name`, or the name
+  std::vector<Host> hosts;
+  uint64_t connectTimeout = 5000;
+  uint64_t idleTimeout = 3'600'000;       // of an idle pooled connection; 0: none
+  uint64_t maxConnectionDuration = 0;     // 0: none
+  uint32_t maxRequestsPerConnection = 0;  // 0: no limit
+  uint32_t bufferLimit = 1 << 20;
+  uint32_t maxResponseHeaderBytes = 80 * 1024;
+  uint32_t maxResponseHeaders = 100;
+  bool enableTrailers = false;
+  Breakers breakers;
+  std::optional<Keepalive> keepalive;  // absent: off
+  std::optional<Address> bind;         // local address of upstream connections
+};
+
+}  // namespace millrace::spec
