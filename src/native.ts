@@ -6,6 +6,10 @@
  * Durations are milliseconds, sizes bytes. Times on the wall are milliseconds since 1970.
  */
 
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
 /** Where to listen or to connect: an IP literal with a port, or a unix socket's path ('@…': abstract). */
 export type NativeAddress =
   | { readonly ip: string; readonly port: number }
@@ -83,7 +87,13 @@ export interface NativeFraction {
 /** A literal, or an operator by Envoy's name: `%REQ(X?Y):Z%` is { op: 'REQ', a: 'x', b: 'y', max: Z }. */
 export type NativeFormatOp =
   | string
-  | { readonly op: string; readonly a?: string; readonly b?: string; readonly c?: string; readonly max?: number }
+  | {
+      readonly op: string
+      readonly a?: string
+      readonly b?: string
+      readonly c?: string
+      readonly max?: number
+    }
 
 export type NativeJsonNode =
   | { readonly kind: 'object'; readonly entries: readonly (readonly [string, NativeJsonNode])[] }
@@ -98,7 +108,12 @@ export type NativeFormat =
   | { readonly mode: 'json'; readonly root: NativeJsonNode; readonly omitEmpty: boolean }
 
 export type NativeLogFilter =
-  | { readonly kind: 'status' | 'duration'; readonly op: 'eq' | 'ge' | 'le' | 'ne'; readonly value: number; readonly flag: RuntimeIndex }
+  | {
+      readonly kind: 'status' | 'duration'
+      readonly op: 'eq' | 'ge' | 'le' | 'ne'
+      readonly value: number
+      readonly flag: RuntimeIndex
+    }
   | { readonly kind: 'and' | 'or'; readonly filters: readonly NativeLogFilter[] }
   | { readonly kind: 'header'; readonly header: NativeHeaderMatcher }
   /** Empty: any flag. Short names (`UH`, `NR`). */
@@ -460,7 +475,11 @@ export interface NativeStopReport {
   /** Connections that were still open and were cut. */
   readonly connectionsCut: number
   /** Log lines and bytes that could not be written before the deadline, for each log that lost any. */
-  readonly logsLost: readonly { readonly target: string; readonly lines: number; readonly bytes: number }[]
+  readonly logsLost: readonly {
+    readonly target: string
+    readonly lines: number
+    readonly bytes: number
+  }[]
 }
 
 /**
@@ -520,4 +539,49 @@ export interface NativeModule {
   /** E.g. `['sse4.2', 'avx2']`. */
   readonly cpuFeatures: readonly string[]
   createCore(options: NativeCoreOptions): NativeCore
+}
+
+// ---- Loading --------------------------------------------------------------------------------------------------------
+
+/** No binary of the native core fits this machine, or the one that is there cannot be loaded. */
+export class NativeLoadError extends Error {
+  readonly code = 'MILLRACE_NATIVE_MISSING'
+}
+
+/** Builds the addon inside an installed package; run it where `node_modules` is. */
+export const buildFromSource: string =
+  'npm install --no-save node-addon-api@8 node-gyp@12 && ' +
+  'npx node-gyp rebuild --directory=node_modules/millrace/native/from_source'
+
+let loaded: NativeModule | undefined
+
+/** The addon: this platform's published binary, or one that was built here. Loaded once. */
+export function loadNative(): NativeModule {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): NativeModule {
+  const require = createRequire(import.meta.url)
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const reasons: string[] = []
+  const candidates = [
+    (): unknown => require('node-gyp-build')(root),
+    (): unknown => require(join(root, 'native/from_source/build/Release/millrace.node')),
+  ]
+  for (const candidate of candidates) {
+    try {
+      return candidate() as NativeModule
+    } catch (error) {
+      reasons.push(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))
+    }
+  }
+  throw new NativeLoadError(
+    [
+      `Millrace has no native core for ${process.platform}-${process.arch}, Node ${process.versions.node}:`,
+      ...reasons.map((reason) => `  - ${reason}`),
+      'Build it from source (needs a C++20 compiler, make and Python 3):',
+      `  ${buildFromSource}`,
+    ].join('\n'),
+  )
 }
