@@ -1,10 +1,10 @@
 // One event loop for one thread.
 //
-// A turn: poll → I/O events → due timers → posted tasks (within a time budget) → quiet hook → deferred deletes.
-// Nothing is destroyed while an event for it can still be in the batch.
+// A turn: poll → I/O events → due timers → posted tasks (within a time budget) → quiet hook →
+// deferred deletes. Nothing is destroyed while an event for it can still be in the batch.
 //
-// Thread rule: everything here belongs to the loop's thread, except post() and stop(), which any thread may call.
-// Objects may also be set up from another thread before run() starts.
+// Thread rule: everything here belongs to the loop's thread, except post() and stop(), which any
+// thread may call. Objects may also be set up from another thread before run() starts.
 #pragma once
 
 #include <atomic>
@@ -23,23 +23,26 @@ class Poller;
 
 // Readiness bits, as reported and as remembered in a handle.
 enum Ready : uint32_t {
-  kReadable = 1,    // data, or end of stream, can be read
+  kReadable = 1,  // data, or end of stream, can be read
   kWritable = 2,
-  kReadClosed = 4,  // the peer shut down its writing half (EPOLLRDHUP, EV_EOF on read); data may still be pending
+  kReadClosed = 4,  // the peer shut down its writing half (EPOLLRDHUP, EV_EOF on read); data may
+                    // still be pending
   kError = 8,       // error or full hang-up: the next read or write tells
 };
 
-// A descriptor registered once, edge-triggered, for its whole life. The owner closes the descriptor after
-// Loop::remove() and frees the handle through Loop::deferDelete() (or after the turn).
+// A descriptor registered once, edge-triggered, for its whole life. The owner closes the descriptor
+// after Loop::remove(). A handle that is freed from inside its own onReady() goes through
+// Loop::deferDelete().
 class IoHandle {
  public:
   virtual ~IoHandle() = default;
-  // New readiness. The bits are also or-ed into ready() before the call; whoever reads to a short read, or writes to a
+  // New readiness; may come more than once a turn (kqueue reports reading and writing apart). The
+  // bits are also or-ed into ready() before the call; whoever reads to a short read, or writes to a
   // short write, clears them. Called on the loop's thread.
   virtual void onReady(uint32_t events) = 0;
   int fd() const { return fd_; }
   uint32_t ready() const { return ready_; }
-  void clearReady(uint32_t bits) { ready_ &= ~bits; }
+  void clearReady(uint32_t bits) { ready_ &= uint8_t(~bits); }
   bool registered() const { return registered_; }
 
  protected:
@@ -47,10 +50,11 @@ class IoHandle {
 
  private:
   friend class Loop;
-  friend class Poller;
-  uint32_t ready_ = 0;
-  uint32_t generation_ = 0;  // stale-event guard: an event of an earlier registration is dropped
+  uint8_t ready_ = 0;
+  uint8_t againBits_ = 0;
   bool registered_ = false;
+  IoHandle* nextAgain_ = nullptr;   // queued by Loop::again():
+  IoHandle** linkAgain_ = nullptr;  // what points at this one
 };
 
 // A one-shot timer. Moving a deadline later is a store; the wheel entry moves when it fires early.
@@ -80,7 +84,7 @@ class Task {
 
  private:
   friend class Loop;
-  std::atomic<Task*> next_{nullptr};
+  Task* next_ = nullptr;
 };
 
 // What is freed at the end of the turn. Intrusive: deferring costs no allocation.
@@ -111,52 +115,72 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // Registers `fd` with `handle`, edge-triggered for reading and writing, until remove(). Sets handle->fd().
+  // Registers `fd` with `handle`, edge-triggered for reading and writing, until remove(). Sets
+  // handle->fd().
   Status add(IoHandle* handle, int fd);
-  // As add(), level-triggered for reading only: for accepting sockets, so that what a batch leaves is reported again.
+  // As add(), level-triggered for reading only: for accepting sockets, so that what a batch leaves
+  // is reported again.
   Status addListener(IoHandle* handle, int fd);
   // A listener stops / goes on being polled (at the descriptor limit). Costs a system call.
   void setListening(IoHandle* handle, bool on);
-  // No event reaches the handle after this, not even one already in the batch. Does not close the descriptor.
+  // No event reaches the handle after this, not even one already in the batch. Does not close the
+  // descriptor.
   void remove(IoHandle* handle);
-  // Calls handle->onReady(bits) later in this turn (or in the next one, before polling blocks): how a handle that was
-  // paused with readiness left, or that used up its byte cap, goes on. Idempotent within a turn.
+  // Calls handle->onReady(bits) later in this turn (or in the next one, before polling blocks): how
+  // a handle that was paused with readiness left, or that used up its byte cap, goes on. Idempotent
+  // within a turn.
   void again(IoHandle* handle, uint32_t bits);
 
-  // Arms `timer` for `delayMs` from now (at least one tick); re-arms when armed. A later deadline is a store.
+  // Arms `timer` for `delayMs` from now (at least one tick); re-arms when armed. A later deadline
+  // is a store.
   void arm(Timer& timer, uint64_t delayMs);
   // A store; the timer does not fire.
   void cancel(Timer& timer);
 
-  // Any thread. The task runs once on the loop; tasks of one thread keep their order. Tasks still queued when the loop
-  // is destroyed are deleted unrun.
+  // Any thread. The task runs once on the loop; tasks of one thread keep their order. Tasks still
+  // queued when the loop is destroyed are deleted unrun.
   void post(std::unique_ptr<Task> task);
   // Any thread. Convenience for code off the request path (allocates).
   void post(std::function<void()> fn);
 
   void deferDelete(Deferred* object);
+  // Frees now what was deferred. The loop does so each turn; for taking things down after the loop
+  // has stopped.
+  void runDeferred();
 
-  // `hook` runs once per turn, after posted tasks and before deferred deletes: the quiet period of the slot table.
+  // `hook` runs once per turn, after posted tasks and before deferred deletes: the quiet period of
+  // the slot table.
   void setQuietHook(void (*hook)(void*), void* context);
-  // `hook` runs after each onReady() and each timer callback and task: where the writes collected meanwhile are flushed.
+  // `hook` runs after each onReady() and each timer callback and task: where the writes collected
+  // meanwhile are flushed.
   void setFlushHook(void (*hook)(void*), void* context);
 
-  void run();       // until stop(); on the loop's thread
-  void runOnce(int timeoutMs);  // one turn that waits at most so long (-1: for ever); for tests and for embedding
-  void stop();      // any thread
+  void run();                   // until stop(); on the loop's thread
+  void runOnce(int timeoutMs);  // one turn that waits at most so long (-1: for ever); for tests and
+                                // for embedding
+  void stop();                  // any thread
 
   // Time as of this turn's poll (refreshed once more after the I/O events when they took long).
   uint64_t nowNs() const { return nowNs_; }
   uint64_t nowMs() const { return nowNs_ / kNsPerMs; }
 
-  // Totals for load figures, ns: time spent outside poll. Written by the loop only; any thread may read (relaxed).
+  // Totals for load figures, ns: time spent outside poll. Written by the loop only; any thread may
+  // read (relaxed).
   uint64_t busyNs() const { return busyNs_.load(std::memory_order_relaxed); }
   uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
   bool onLoopThread() const;
 
  private:
-  struct Impl;  // the owner of this file fills this part in as it likes
-  Loop();
+  struct Impl;
+  explicit Loop(std::unique_ptr<Impl> impl);
+  void turn(int maxWaitMs);
+  int waitMs(uint64_t nowNs, int maxWaitMs) const;
+  void dispatch(IoHandle* handle, uint32_t bits);
+  void runAgain();
+  void runTimers();
+  void runTasks();
+  void push(Task* task);
+  Task* takePosted();
   std::unique_ptr<Impl> impl_;
   uint64_t nowNs_ = 0;
   std::atomic<uint64_t> busyNs_{0};

@@ -1,9 +1,9 @@
 // Socket addresses: IPv4, IPv6 and unix paths, with their text forms. Immutable values; any thread.
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <netinet/in.h>
 
 #include <cstdint>
 #include <string>
@@ -28,9 +28,9 @@ class Address {
   bool isIp() const { return family() == AF_INET || family() == AF_INET6; }
   bool isUnix() const { return family() == AF_UNIX; }
   bool isLoopback() const;
-  uint16_t port() const;            // 0 for unix
-  std::string host() const;         // "127.0.0.1", "::1", the path
-  std::string toString() const;     // "127.0.0.1:80", "[::1]:80", the path
+  uint16_t port() const;         // 0 for unix
+  std::string host() const;      // "127.0.0.1", "::1", the path
+  std::string toString() const;  // "127.0.0.1:80", "[::1]:80", the path
   // Writes toString() into `out` (at least kMaxText bytes) and returns its length: no allocation.
   static constexpr size_t kMaxText = 128;
   size_t format(char* out, bool withPort = true) const;

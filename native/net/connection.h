@@ -1,5 +1,11 @@
-// One connected stream socket on one loop: reading into the worker's receive buffer, gathered writing with watermarks,
-// half-close, delayed close.
+// One connected stream socket on one loop: reading into the worker's receive buffer, gathered
+// writing with watermarks, half-close, delayed close.
+//
+// Callbacks come from the loop (from readiness, from the flush after it, from a timer), never from
+// inside a call of the owner, with one exception: close() and abort() call onClosed() before they
+// return. Once an error is known, bytes that had already arrived are still offered; onClosed()
+// follows them (while reading is paused: after resume(), unless nothing had arrived). What was to
+// be written is dropped at once.
 //
 //   open ──shutdownWrite()──▶ write-closed ──peer's end of stream──▶ closed
 //     │ ──peer's end of stream──▶ read-closed (onReadEnd)
@@ -8,10 +14,14 @@
 // Thread rule: the loop's thread only.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstdint>
 #include <span>
 #include <string_view>
 
+#include "base/arena.h"
+#include "base/object_pool.h"
 #include "event/loop.h"
 #include "net/address.h"
 
@@ -21,24 +31,39 @@ class Connection;
 class NetContext;
 
 // Why a connection ended, for logs and response flags. `local` = we did it.
-enum class CloseReason : uint8_t { kLocal, kRemoteEnd, kRemoteReset, kConnectFailed, kConnectTimeout, kError };
+enum class CloseReason : uint8_t {
+  kLocal,
+  kRemoteEnd,
+  kRemoteReset,
+  kConnectFailed,
+  kConnectTimeout,
+  kError
+};
 
-// What reads from and writes to a connection. The owner decides when a connection is closed; it gets exactly one
-// onClosed() for each connection it was given.
+// What reads from and writes to a connection. The owner decides when a connection is closed; it
+// gets exactly one onClosed() for each connection it was given.
 class ConnectionOwner {
  public:
-  // `bytes` start with what was left over last time and lie in the worker's receive buffer: they are valid until this
-  // call returns. Returns how many were consumed; the rest is kept and offered again with what follows.
-  // `fresh` bytes at the end are new. A call may come with no new bytes after resume().
+  // `bytes` start with what was left over last time and lie in the worker's receive buffer: they
+  // are valid until this call returns. Returns how many were consumed; the rest is kept and offered
+  // again with what follows, in one piece. A call may come with no new bytes after resume() and
+  // after setOwner(). An owner that leaves more than Connection::kMaxUnconsumed is cut off
+  // (onClosed with kError, ENOBUFS): consume, or answer and close, before that.
   virtual size_t onData(Connection& c, std::span<char> bytes) = 0;
-  // The peer sent its end of stream; unconsumed bytes were offered before. Writing is still possible.
+  // The peer sent its end of stream; unconsumed bytes were offered before. Writing is still
+  // possible.
   virtual void onReadEnd(Connection& c) = 0;
   virtual void onConnected(Connection& c) { (void)c; }  // an outgoing connection is up
   virtual void onClosed(Connection& c, CloseReason reason, int sysErrno) = 0;
   // Bytes that wait to be written rose above the high / fell to the low watermark.
   virtual void onHighWatermark(Connection& c) { (void)c; }
   virtual void onLowWatermark(Connection& c) { (void)c; }
-  virtual void onDrained(Connection& c) { (void)c; }    // after a short write: all pending bytes are with the kernel
+  virtual void onDrained(Connection& c) {
+    (void)c;
+  }  // after a short write: all pending bytes are with the kernel
+  // Only after setRaw(true): the descriptor has readiness of these bits (Ready); the owner moves
+  // the bytes itself.
+  virtual void onRawReady(Connection& c, uint32_t bits) { (void)c, (void)bits; }
 
  protected:
   ~ConnectionOwner() = default;
@@ -48,72 +73,162 @@ class ConnectionOwner {
 // n > 0 bytes moved; 0 = end of stream (read only); -1 with errno (EAGAIN: try when ready).
 class Transport {
  public:
-  virtual ~Transport() = default;
   virtual ssize_t read(int fd, void* into, size_t size) = 0;
   virtual ssize_t write(int fd, const struct iovec* iov, int count) = 0;
   virtual void shutdownWrite(int fd) = 0;
+
+ protected:
+  ~Transport() = default;
 };
 
 class Connection final : public IoHandle, public Deferred, public ListNode<Connection> {
  public:
   // Named limits; see docs/limits.md.
   static constexpr size_t kWriteCapPerEvent = 256 * 1024;  // fairness: more waits for the next turn
+  static constexpr size_t kMaxUnconsumed =
+      240 * 1024;  // what an owner may leave; 16 KiB stay free to read into
+  static constexpr uint32_t kFlushStallMs =
+      60'000;  // closeAfterFlush(0) gives up when nothing moves for so long
 
-  // Takes over `fd` (connected, non-blocking). Allocated from ctx's pool; freed by close().
+  // Takes over `fd` (connected, non-blocking). Allocated from ctx's pool; freed by close(). Null
+  // with errno, and `fd` closed, when the poller takes no more.
   static Connection* accepted(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner);
-  // Starts a non-blocking connect. onConnected() or onClosed(kConnectFailed/kConnectTimeout) follows, never from
-  // inside this call. Returns null with errno when no socket can be had. Bytes may be written before onConnected.
-  static Connection* connect(NetContext& ctx, const Address& to, uint32_t timeoutMs, ConnectionOwner* owner);
+  // Starts a non-blocking connect. onConnected() or onClosed(kConnectFailed/kConnectTimeout)
+  // follows, never from inside this call. Returns null with errno when no socket can be had. Bytes
+  // may be written before onConnected.
+  static Connection* connect(NetContext& ctx, const Address& to, uint32_t timeoutMs,
+                             ConnectionOwner* owner);
 
+  // Use accepted() and connect(); public for the pool only.
+  Connection(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner);
+
+  // May be called from inside callbacks. Unconsumed bytes are offered to the new owner, from the
+  // loop.
   void setOwner(ConnectionOwner* owner) { owner_ = owner; }
-  void setWatermarks(size_t high, size_t low) { high_ = uint32_t(high); low_ = uint32_t(low); }
+  ConnectionOwner* owner() const { return owner_; }
+  void setWatermarks(size_t high, size_t low) {
+    high_ = uint32_t(high);
+    low_ = uint32_t(low);
+  }
 
-  // Queues `bytes` for the next flush, which comes before the receive buffer is reused and before the loop polls; all
-  // that is queued meanwhile leaves in one writev. Not copied unless the socket cannot take it: `bytes` must stay
-  // valid until the flush, as everything does that lies in the receive buffer or the arena of a live stream.
+  // Queues `bytes` for the next flush, which comes before the receive buffer is reused and before
+  // the loop polls; all that is queued meanwhile leaves in one writev. Not copied unless the socket
+  // cannot take it: `bytes` must stay valid until the flush, as everything does that lies in the
+  // receive buffer or the arena of a live stream. After shutdownWrite(), close() and errors bytes
+  // are dropped.
   void write(std::string_view bytes);
   // As write(), for bytes that do not live that long: copied into the worker's scratch memory.
   void writeCopy(std::string_view bytes);
-  // `size` bytes of scratch memory that are part of the output from now on; the caller fills them before it returns to
-  // the loop. `commit` less with trimReserved().
+  // `size` bytes of scratch memory that are part of the output from now on. The caller fills them,
+  // and says with trimReserved() how many at the end it did not need, before any other call on a
+  // connection.
   char* reserve(size_t size);
   void trimReserved(size_t unused);
   void flushNow();
-  size_t pendingBytes() const;    // queued and not yet with the kernel
+  size_t pendingBytes() const;  // queued and not yet with the kernel
 
-  // Stops / resumes reading; nested calls count. Readiness that arrived meanwhile is acted on after resume (from the
-  // loop, not from inside the call).
-  void pause();
+  // Stops / resumes reading; nested calls count. Readiness that arrived meanwhile is acted on after
+  // resume (from the loop, not from inside the call).
+  void pause() { pauseCount_++; }
   void resume();
   bool paused() const { return pauseCount_ != 0; }
 
-  void shutdownWrite();   // after pending bytes are written
-  void close();           // at once; pending bytes are dropped; onClosed(kLocal) follows before this returns
-  void closeAfterFlush(uint32_t delayMs);  // flush, shut down writing, wait up to delayMs for the peer's end, close
-  void abort();           // as close(), with a TCP reset
+  void shutdownWrite();  // after pending bytes are written; when the peer has ended too, the
+                         // connection closes then
+  void close();  // at once; pending bytes are dropped; onClosed(kLocal) follows before this returns
+  // Flushes, shuts down writing, waits up to delayMs for the peer's end (what it still sends is
+  // read and dropped, so that no reset destroys our last bytes), closes: onClosed(kLocal). Progress
+  // in writing starts the delay anew.
+  void closeAfterFlush(uint32_t delayMs);
+  void abort();  // as close(), with a TCP reset
 
-  bool connecting() const;
-  bool closed() const { return state_ == 2; }
-  bool readEnded() const;
-  const Address& peer() const { return peer_; }
-  Address local() const;
-  uint64_t id() const { return id_; }            // unique in the process
+  bool connecting() const { return state_ == kConnecting; }
+  bool closed() const { return state_ == kClosed; }
+  bool readEnded() const { return (flags_ & kReadEnded) != 0; }
+  bool writeEnded() const { return (flags_ & (kWriteShut | kShutAsked)) != 0; }
+  Address peer() const;                // a unix peer is asked for with a system call
+  Address local() const;               // a system call
+  uint64_t id() const { return id_; }  // unique in the process
   uint64_t bytesRead() const { return bytesRead_; }
-  uint64_t bytesWritten() const { return bytesWritten_; }
-  // For TCP proxying with splice(2): takes the descriptor's readiness handling over. See tcp_proxy.cc.
-  bool takePending(size_t& pending) const;
+  uint64_t bytesWritten() const { return bytesWritten_; }  // handed to the kernel
+  NetContext& context() const { return *ctx_; }
+
+  // For an owner that moves bytes between descriptors itself (splice): in raw mode the connection
+  // does not read, and readiness goes to onRawReady(). The owner keeps to clearReady() and reports
+  // what it found:
+  void setRaw(bool on);
+  bool raw() const { return (flags_ & kRaw) != 0; }
+  void countRead(size_t n) { bytesRead_ += n; }
+  void countWritten(size_t n) { bytesWritten_ += n; }
+  void rawReadEnd();  // the read gave end of stream: onReadEnd() follows before this returns
+  void rawFailed(int sysErrno);  // a read or write failed: onClosed() follows from the loop
 
   void onReady(uint32_t events) override;
   void destroyDeferred() override;
 
  private:
   friend class NetContext;
-  ConnectionOwner* owner_ = nullptr;
+  enum State : uint8_t {
+    kConnecting,
+    kOpen,
+    kLingering,
+    kClosed
+  };  // kLingering: closeAfterFlush() was called
+  enum Flag : uint8_t {
+    kReadEnded = 1,
+    kShutAsked = 2,  // shutdownWrite() waits for the flush
+    kWriteShut = 4,  // our end of stream is out, or nothing can be written any more
+    kAboveHigh = 8,
+    kOfferAgain = 16,  // leftover bytes are to be offered without new ones
+    kRaw = 32,
+    kShortWrite = 64,  // onDrained() is owed
+    kBroken = 128,     // an error is known: sysErrno_
+  };
+  // Bytes the kernel did not take, in blocks of the worker's pool.
+  struct Block;
+  struct Deadline;
+  static constexpr uint8_t kNoLane = 255;
+
+  void connectDone(uint32_t events);
+  void readReady();
+  void readInto(char* buffer, size_t kept);
+  void offer(char* buffer, size_t size);
+  void keep(const char* rest, size_t size);
+  void readEnd();
+  void discardReady();
+  void writeReady();
+  bool sendPending();
+  void append(std::string_view bytes);
+  void flushed();
+  void checkWatermarks();
+  void broken(int sysErrno);
+  void failIfDrained();
+  void fail(CloseReason reason, int sysErrno);
+  void finish(CloseReason reason, int sysErrno);
+  void dropOutput();
+  void armDeadline(uint32_t ms);
+  void deadlinePassed();
+
+  uint8_t state_ = kOpen;
+  uint8_t flags_ = 0;
+  uint8_t lane_ = kNoLane;  // where in the worker's write batch it is
+  uint8_t peerFamily_ = 0;
+  uint16_t pauseCount_ = 0;
+  uint16_t peerPort_ = 0;
+  uint32_t peerScope_ = 0;
+  int sysErrno_ = 0;
+  unsigned char peerIp_[16] = {};
+  NetContext* ctx_;
+  ConnectionOwner* owner_;
+  Transport* transport_;
   uint32_t high_ = 1 << 20, low_ = 1 << 19;
-  uint8_t state_ = 0;
-  uint8_t pauseCount_ = 0;
-  uint64_t id_ = 0, bytesRead_ = 0, bytesWritten_ = 0;
-  Address peer_;
+  Block* firstBlock_ = nullptr;
+  Block* lastBlock_ = nullptr;
+  ChunkPool::Chunk* leftover_ = nullptr;
+  uint32_t leftoverSize_ = 0;
+  uint32_t pending_ = 0;  // bytes in blocks
+  uint64_t id_, bytesRead_ = 0, bytesWritten_ = 0;
+  Deadline* deadline_ = nullptr;  // connect timeout, delayed close; null in between
 };
 
 }  // namespace millrace
