@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/{unit,integration,conformance}/**/*.test.ts', 'test/tidy.test.ts'],
     // A crash of the addon takes one process with it, not the run.
     pool: 'forks',
-    // Two files at once: the machines that run this have two cores, and the tests start proxies and load.
+    // The tests start proxies and load of their own, and run on machines with two cores.
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,

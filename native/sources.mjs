@@ -1,4 +1,4 @@
-// Prints the source files of the native core, one per line, relative to the project's root. Both builds
+// Prints the source files of the native core, one per line, relative to the working directory. Both builds
 // (CMakeLists.txt and binding.gyp) take their list from here, so that they cannot drift.
 //   node native/sources.mjs core|binding [poller]      poller: epoll (Linux) or kqueue
 import { readdirSync } from 'node:fs'
@@ -16,5 +16,5 @@ for (const entry of readdirSync(native, { recursive: true, withFileTypes: true }
   .sort()) {
   if (entry.startsWith('binding/') !== (what === 'binding')) continue
   if (entry === `event/${otherPoller}`) continue
-  console.log(`native/${entry}`)
+  console.log(relative(process.cwd(), join(native, entry)))
 }
