@@ -1,6 +1,7 @@
-// The seam between codecs and streams: version-neutral events both ways. HTTP/1 implements it first.
-// Thread rule: one loop. Views given to a callback are valid until it returns (see RequestHead::own); views given to an
-// encoder must stay valid until the next flush of the connection (see Connection::write).
+// The seam between codecs and streams: version-neutral events both ways. HTTP/1 implements it
+// first. Thread rule: one loop. Views given to a callback are valid until it returns (see
+// RequestHead::own); views given to an encoder must stay valid until the next flush of the
+// connection (see Connection::write).
 #pragma once
 
 #include <cstdint>
@@ -11,23 +12,24 @@
 namespace millrace {
 
 enum class ResetReason : uint8_t {
-  kLocalReset,        // we gave up
-  kRemoteReset,       // the peer reset or closed before the message was complete
-  kProtocolError,     // what came was not HTTP, or ambiguous
+  kLocalReset,     // we gave up
+  kRemoteReset,    // the peer reset or closed before the message was complete
+  kProtocolError,  // what came was not HTTP, or ambiguous
   kConnectFailed,
   kConnectTimeout,
   kOverflow,
 };
 
-// What a message is delivered to, in order: onHeaders (1xx informational heads come first, through onInformational),
-// onData*, onTrailers?, with end==true on the last; or onReset at any point, after which nothing follows.
-// Data with end==true may be empty.
+// What a message is delivered to, in order: onHeaders (1xx informational heads come first, through
+// onInformational), onData*, onTrailers?, with end==true on the last; or onReset at any point,
+// after which nothing follows. Data with end==true may be empty.
 class RequestSink {
  public:
   virtual void onRequestHeaders(RequestHead& head, bool end) = 0;
   virtual void onRequestData(std::string_view data, bool end) = 0;
   virtual void onRequestTrailers(HeaderList& trailers) = 0;  // always the end
   virtual void onRequestReset(ResetReason reason) = 0;
+
  protected:
   ~RequestSink() = default;
 };
@@ -38,22 +40,27 @@ class ResponseSink {
   virtual void onResponseData(std::string_view data, bool end) = 0;
   virtual void onResponseTrailers(HeaderList& trailers) = 0;
   virtual void onResponseReset(ResetReason reason) = 0;
-  virtual void onRequestWritable(bool writable) = 0;  // back-pressure of what we send: false = stop, true = go on
+  virtual void onRequestWritable(
+      bool writable) = 0;  // back-pressure of what we send: false = stop, true = go on
  protected:
   ~ResponseSink() = default;
 };
 
-// Sends the response of one exchange to the client. Given to the stream by the server codec; usable until the exchange has
-// ended. Heads are read during the call only; data must live until the flush.
+// Sends the response of one exchange to the client. Given to the stream by the server codec; usable
+// until the exchange has ended. Heads are read during the call only; data must live until the
+// flush.
 class ResponseEncoder {
  public:
-  virtual void encodeInformational(const ResponseHead& head) = 0;  // 1xx other than 101; not sent to an HTTP/1.0 client
+  virtual void encodeInformational(
+      const ResponseHead& head) = 0;  // 1xx other than 101; not sent to an HTTP/1.0 client
   virtual void encodeHeaders(const ResponseHead& head, bool end) = 0;
   virtual void encodeData(std::string_view data, bool end) = 0;
-  virtual void encodeTrailers(const HeaderList& trailers) = 0;     // always the end; not sent unless enabled
+  virtual void encodeTrailers(
+      const HeaderList& trailers) = 0;  // always the end; not sent unless enabled
   // The response cannot be completed. HTTP/1 has no other word for it than closing the connection.
   virtual void resetStream(ResetReason reason) = 0;
-  // This exchange is the last one on its connection. Before encodeHeaders it also tells the client so.
+  // This exchange is the last one on its connection. Before encodeHeaders it also tells the client
+  // so.
   virtual void closeAfter() = 0;
   // Back-pressure of the request body: stops / resumes its delivery. Calls are counted.
   virtual void pauseRequest() = 0;
@@ -63,7 +70,8 @@ class ResponseEncoder {
   ~ResponseEncoder() = default;
 };
 
-// Sends the request of one exchange upstream. Usable until the exchange has ended (see Http1ClientCodec).
+// Sends the request of one exchange upstream. Usable until the exchange has ended (see
+// Http1ClientCodec).
 class RequestEncoder {
  public:
   virtual void encodeHeaders(const RequestHead& head, bool end) = 0;

@@ -1,5 +1,5 @@
-// The message model, neutral of HTTP's version: a head is a list of views with well-known names recognised once.
-// Thread rule: one thread (a worker's loop).
+// The message model, neutral of HTTP's version: a head is a list of views with well-known names
+// recognised once. Thread rule: one thread (a worker's loop).
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace millrace {
 
-// Names that the proxy itself looks at. The list is in header_ids.inc: X(kHost, "host") …; kOther is 0.
+// Names that the proxy itself looks at. The list is in header_ids.inc: X(kHost, "host") …; kOther
+// is 0.
 enum class HeaderId : uint8_t {
   kOther = 0,
 #define X(id, name) id,
@@ -17,7 +18,8 @@ enum class HeaderId : uint8_t {
 #undef X
   kCount
 };
-static_assert(uint8_t(HeaderId::kCount) <= 64, "the presence mask of HeaderList has a bit for each");
+static_assert(uint8_t(HeaderId::kCount) <= 64,
+              "the presence mask of HeaderList has a bit for each");
 
 // The well-known id of `name` (any case), or kOther.
 HeaderId headerId(std::string_view name);
@@ -26,8 +28,8 @@ std::string_view headerName(HeaderId id);
 // Whether two names or tokens are equal but for the case of ASCII letters.
 bool equalsIgnoreCase(std::string_view a, std::string_view b);
 
-// A field line. Names keep the case they came in; comparing is case-insensitive. Views: whoever holds a list across
-// events owns the bytes too (RequestHead::own).
+// A field line. Names keep the case they came in; comparing is case-insensitive. Views: whoever
+// holds a list across events owns the bytes too (RequestHead::own).
 struct Header {
   std::string_view name;
   std::string_view value;
@@ -60,7 +62,8 @@ class HeaderList {
     present_ |= bit(id);
   }
   void add(HeaderId id, std::string_view value) { add(headerName(id), value, id); }
-  // Replaces every field of that name by one (keeps the place and the spelling of the first), or adds it.
+  // Replaces every field of that name by one (keeps the place and the spelling of the first), or
+  // adds it.
   void set(HeaderId id, std::string_view value);
   void set(std::string_view name, std::string_view value);
   // The first field of that name, or null.
@@ -100,7 +103,18 @@ class HeaderList {
   uint64_t present_ = 0;  // a bit for each well-known name that is in the list
 };
 
-enum class Method : uint8_t { kOther, kGet, kHead, kPost, kPut, kDelete, kConnect, kOptions, kTrace, kPatch };
+enum class Method : uint8_t {
+  kOther,
+  kGet,
+  kHead,
+  kPost,
+  kPut,
+  kDelete,
+  kConnect,
+  kOptions,
+  kTrace,
+  kPatch
+};
 Method parseMethod(std::string_view text);
 
 // How the end of a body is known on the wire it was received from (RFC 9112 §6.3).
@@ -110,22 +124,25 @@ struct RequestHead {
   explicit RequestHead(Arena& arena) : headers(arena), trailers(arena) {}
   Method method = Method::kOther;
   BodyFraming framing = BodyFraming::kNone;
-  uint8_t version = 11;         // 10 or 11 (20 later)
-  bool keepAlive = true;        // what the client asked for: Connection and the version (RFC 9112 §9.3)
-  bool expectContinue = false;  // Expect: 100-continue on an HTTP/1.1 request with a body (RFC 9110 §10.1.1)
-  uint64_t contentLength = 0;   // bytes; with kLength
+  uint8_t version = 11;   // 10 or 11 (20 later)
+  bool keepAlive = true;  // what the client asked for: Connection and the version (RFC 9112 §9.3)
+  bool expectContinue =
+      false;  // Expect: 100-continue on an HTTP/1.1 request with a body (RFC 9110 §10.1.1)
+  uint64_t contentLength = 0;  // bytes; with kLength
   std::string_view methodText;
-  std::string_view path;        // origin form, or "*"; for CONNECT empty
-  std::string_view authority;   // Host, or the authority of an absolute-form target (which wins: RFC 9112 §3.2.2)
-  std::string_view scheme;      // "http" or "https" of an absolute-form target; else empty
-  // Without Host, and without fields of no well-known name that Connection nominated: those are removed on receipt, so that
-  // a client cannot nominate what is added later. The other hop-by-hop fields are here until the encoder drops them.
+  std::string_view path;  // origin form, or "*"; for CONNECT empty
+  std::string_view
+      authority;  // Host, or the authority of an absolute-form target (which wins: RFC 9112 §3.2.2)
+  std::string_view scheme;  // "http" or "https" of an absolute-form target; else empty
+  // Without Host, and without fields of no well-known name that Connection nominated: those are
+  // removed on receipt, so that a client cannot nominate what is added later. The other hop-by-hop
+  // fields are here until the encoder drops them.
   HeaderList headers;
-  HeaderList trailers;          // filled when trailers are enabled, before onRequestTrailers
-  std::string_view raw;         // the head as received; its size is what logs call header bytes
+  HeaderList trailers;   // filled when trailers are enabled, before onRequestTrailers
+  std::string_view raw;  // the head as received; its size is what logs call header bytes
 
-  // Copies the bytes of the head into the arena and points every view that lay in them there. After it the head outlives
-  // the event it came in. A second call does nothing.
+  // Copies the bytes of the head into the arena and points every view that lay in them there. After
+  // it the head outlives the event it came in. A second call does nothing.
   void own();
   // Ready for another message; the memory of the lists is kept.
   void clear();
@@ -139,14 +156,14 @@ struct ResponseHead {
   uint16_t status = 0;
   BodyFraming framing = BodyFraming::kNone;
   uint8_t version = 11;
-  bool keepAlive = true;        // whether the upstream leaves the connection open (RFC 9112 §9.3)
-  uint64_t contentLength = 0;   // bytes; with kLength
-  std::string_view reason;      // empty: the encoder writes the usual one
+  bool keepAlive = true;       // whether the upstream leaves the connection open (RFC 9112 §9.3)
+  uint64_t contentLength = 0;  // bytes; with kLength
+  std::string_view reason;     // empty: the encoder writes the usual one
   HeaderList headers;
   HeaderList trailers;
   std::string_view raw;
 
-  void own();    // see RequestHead
+  void own();  // see RequestHead
   void clear();
 
  private:

@@ -1,0 +1,98 @@
+// The client side of an HTTP/1 connection to an upstream: one request out, its response in, and
+// whether the connection may be used again.
+//
+//   idle ──start()──▶ waiting ──1xx──▶ waiting ──head──▶ body ──end──▶ idle (reusable) or spent
+//   any ──error, reset, end of the connection──▶ spent: no further exchange may be started
+//
+// The state of the exchange is inline: an upstream connection is seldom idle. Thread rule: the loop
+// of the connection.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "http/body_decoder.h"
+#include "http/codec.h"
+#include "http/http1_parser.h"
+#include "net/connection.h"
+
+namespace millrace {
+
+struct Http1ClientOptions {
+  ParseLimits limits{ParseLimits::kResponseHeadBytes, ParseLimits::kHeaders};
+  bool enableTrailers = false;
+};
+
+class Http1ClientCodec final : public RequestEncoder {
+ public:
+  // 1xx heads accepted before the final one; a server that sends more never means to answer.
+  static constexpr uint8_t kInformationalHeads = 16;
+
+  // Both outlive the codec.
+  Http1ClientCodec(Connection& connection, const Http1ClientOptions& options)
+      : connection_(&connection), options_(&options) {}
+  Http1ClientCodec(const Http1ClientCodec&) = delete;
+  Http1ClientCodec& operator=(const Http1ClientCodec&) = delete;
+
+  // Begins an exchange; only when idle and reusable. `sink` and `head` (clear; its arena is the
+  // stream's) live until the exchange is over: the last event of the response, a reset, or
+  // resetStream(); and until the current dispatch() has returned.
+  RequestEncoder& start(ResponseSink& sink, ResponseHead& head);
+
+  // Bytes of the connection; returns how many were consumed. Bytes that no request asked for make
+  // the connection spent. When the exchange ends in here, `sink` has had its last event and
+  // reusable() says what to do with the connection.
+  size_t dispatch(std::span<char> bytes);
+  // The peer will send no more: ends a body that lasts until the close, resets any other exchange
+  // (kRemoteReset).
+  void onReadEnd();
+  // The connection is gone: an exchange under way is reset with `reason` (until-close bodies
+  // included).
+  void onConnectionClosed(ResetReason reason);
+  // Forward Connection::onHighWatermark / onLowWatermark here: tells the sink.
+  void onWritable(bool writable);
+
+  bool idle() const { return sink_ == nullptr; }
+  // After an exchange: another one may be started on this connection. (Connection: close, HTTP/1.0,
+  // a body until the close, bytes behind the response, a response before the request was complete,
+  // errors: no.)
+  bool reusable() const { return !spent_; }
+  // Any byte of a response has come since start(): a request may then no longer be sent again
+  // elsewhere in silence.
+  bool responseSeen() const { return responseSeen_; }
+  bool requestComplete() const { return requestComplete_; }
+  // Why the response was refused (static, as ParseResult::detail), or null.
+  const char* detail() const { return detail_; }
+
+  // RequestEncoder
+  void encodeHeaders(const RequestHead& head, bool end) override;
+  void encodeData(std::string_view data, bool end) override;
+  void encodeTrailers(const HeaderList& trailers) override;
+  void resetStream(ResetReason reason) override;
+  void pauseResponse() override;
+  void resumeResponse() override;
+
+ private:
+  size_t readHead(std::string_view bytes);
+  size_t readBody(std::string_view bytes);
+  void fail(ResetReason reason, const char* detail);
+  ResponseSink* finish();
+
+  Connection* connection_;
+  const Http1ClientOptions* options_;
+  ResponseSink* sink_ = nullptr;
+  ResponseHead* head_ = nullptr;
+  const char* detail_ = nullptr;
+  BodyDecoder body_;
+  ParseProgress progress_;
+  Method method_ = Method::kOther;
+  uint8_t informational_ = 0;
+  bool headDone_ = false;
+  bool requestComplete_ = false;
+  bool responseSeen_ = false;
+  bool chunkedOut_ = false;
+  bool spent_ = false;
+  uint8_t paused_ = 0;  // pauseResponse calls not undone yet
+};
+
+}  // namespace millrace

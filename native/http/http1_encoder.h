@@ -1,0 +1,49 @@
+// Writes heads of HTTP/1 messages and the framing of chunks into memory of the caller, who asks for
+// the bound first. Drops the hop-by-hop fields that arrived (RFC 9110 §7.6.1) and writes its own
+// framing. Pure functions: any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "http/headers.h"
+
+namespace millrace {
+
+// How the body that follows is framed; decides about Content-Length and Transfer-Encoding, whatever
+// the list holds.
+enum class WireBody : uint8_t {
+  kAsListed,    // a Content-Length of the list is written as it is; none: nothing is written
+  kNone,        // neither field is written
+  kZeroLength,  // "content-length: 0"
+  kChunked,     // "transfer-encoding: chunked"; a Content-Length of the list is dropped
+};
+
+// The Connection field of a response.
+enum class WireConnection : uint8_t { kNone, kClose, kKeepAlive };
+
+// At most so many bytes are written by writeRequestHead / writeResponseHead for this head.
+size_t requestHeadBound(const RequestHead& head);
+size_t responseHeadBound(const ResponseHead& head);
+
+// Each returns the end of what it wrote. `trailers`: whether the hop carries trailers; then "TE:
+// trailers" is passed on. The request line is in origin form ("*" as it is), HTTP/1.1, with Host
+// from head.authority first.
+char* writeRequestHead(char* out, const RequestHead& head, WireBody body, bool trailers);
+// The status line says HTTP/1.1 (RFC 9110 §6.2: the sender's version).
+char* writeResponseHead(char* out, const ResponseHead& head, WireBody body,
+                        WireConnection connection);
+
+// A chunk is its head, the data, and kChunkEnd.
+constexpr size_t kChunkHeadMax = 18;  // 16 hexadecimal digits and CRLF
+char* writeChunkHead(char* out, uint64_t size);
+inline constexpr std::string_view kChunkEnd = "\r\n";
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+// The trailer section behind "0\r\n", with its empty line. Fields that frame or route are left out
+// (RFC 9110 §6.5.1).
+size_t trailersBound(const HeaderList& trailers);
+char* writeTrailers(char* out, const HeaderList& trailers);
+
+}  // namespace millrace
