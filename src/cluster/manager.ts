@@ -1,0 +1,112 @@
+// The cluster manager: it alone gives clusters their slots and publishes their snapshots. Workers see each cluster
+// whole, perhaps a moment old; a cluster whose content did not change is not published again, so that its pools,
+// counters and connections never notice a reload.
+
+import { isDeepStrictEqual } from 'node:util'
+import type { NativeCluster, NativeCore, NativeHostStats, SlotId } from '../native.ts'
+
+/** The part of the core that clusters need. */
+export type ClusterCore = Pick<
+  NativeCore,
+  | 'allocateSlot'
+  | 'releaseSlot'
+  | 'publishCluster'
+  | 'withdrawCluster'
+  | 'publishDirectory'
+  | 'clusterHosts'
+>
+
+export interface ClusterCounters {
+  added: number
+  modified: number
+  removed: number
+}
+
+/** One cluster that workers can see. */
+export interface ClusterState {
+  readonly name: string
+  readonly slot: SlotId
+  readonly cluster: NativeCluster
+  /** Counts the snapshots published under this name, from 1. */
+  readonly version: number
+  /** ms since 1970 of the latest of them. */
+  readonly updatedAt: number
+}
+
+export class ClusterManager {
+  readonly #core: ClusterCore
+  readonly #slots = new Map<string, SlotId>()
+  readonly #states = new Map<string, ClusterState>()
+  #directory: readonly string[] = []
+  readonly counters: ClusterCounters = { added: 0, modified: 0, removed: 0 }
+
+  constructor(core: ClusterCore) {
+    this.#core = core
+  }
+
+  /** The slot of a name, allocated when the name was never heard of; the cluster itself may come later. */
+  slot(name: string): SlotId {
+    let slot = this.#slots.get(name)
+    if (slot === undefined) {
+      slot = this.#core.allocateSlot(`cluster ${name}`)
+      this.#slots.set(name, slot)
+    }
+    return slot
+  }
+
+  /** Publishes `cluster` if it is new or differs from what is published; says whether it did. */
+  publish(cluster: NativeCluster, now: number = Date.now()): boolean {
+    const { name } = cluster
+    const before = this.#states.get(name)
+    if (before && isDeepStrictEqual(before.cluster, cluster)) return false
+    const slot = this.slot(name)
+    this.#core.publishCluster(slot, cluster)
+    const version = (before?.version ?? 0) + 1
+    this.#states.set(name, { name, slot, cluster, version, updatedAt: now })
+    if (before) this.counters.modified++
+    else this.counters.added++
+    return true
+  }
+
+  /**
+   * Says which clusters requests may name by themselves (`cluster_header`); others keep their slot until
+   * {@link withdraw}, for requests that were routed before.
+   */
+  publishDirectory(names: Iterable<string>): void {
+    const directory = [...new Set(names)].sort()
+    if (isDeepStrictEqual(directory, this.#directory)) return
+    this.#directory = directory
+    this.#core.publishDirectory(directory.flatMap((name) => [name, this.slot(name)]))
+  }
+
+  /** Takes the cluster away: requests that still name it are answered as for an unknown cluster. */
+  withdraw(name: string): void {
+    const slot = this.#slots.get(name)
+    if (slot === undefined) return
+    if (this.#states.delete(name)) {
+      this.#core.withdrawCluster(slot)
+      this.counters.removed++
+    }
+    this.#slots.delete(name)
+    this.#core.releaseSlot(slot)
+  }
+
+  get(name: string): ClusterState | undefined {
+    return this.#states.get(name)
+  }
+
+  /** Every name that has a slot. */
+  names(): readonly string[] {
+    return [...this.#slots.keys()]
+  }
+
+  /** What is published, in order of name. */
+  list(): readonly ClusterState[] {
+    return [...this.#states.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  hosts(name: string): readonly NativeHostStats[] {
+    const state = this.#states.get(name)
+    return state ? this.#core.clusterHosts(state.slot) : []
+  }
+}
