@@ -1,0 +1,111 @@
+// What one worker counts: cells that it alone writes, by plain relaxed stores, and that the main
+// thread sums up.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+
+#include "base/assert.h"
+#include "stats/histogram.h"
+
+namespace millrace {
+
+// A counter or gauge: an index of cells, the same in every shard. Given out by StatsRegistry.
+using StatId = uint32_t;
+struct BlockId {
+  StatId first = 0;
+};
+struct HistogramId {
+  uint32_t index = 0;
+};
+
+// One number of one worker. Gauges are counted up and down by whoever holds what they count, each
+// in its own shard; their sum, modulo 2^64, is what is shown, so a worker's own share may be
+// "negative".
+class StatCell {
+ public:
+  // Relaxed load and store, no read-modify-write: there is one writer, and a reader may see the
+  // number a moment late.
+  void add(uint64_t n) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void sub(uint64_t n) { add(~n + 1); }
+  void set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+  void operator++() { add(1); }
+  void operator--() { sub(1); }
+  // Any thread.
+  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// A block's cells in one shard: `block[kRqTotal].add(1)` with the enum that the block's table of
+// names goes by. Valid as long as the shard, and as the block is not released. The shard's thread.
+class StatBlock {
+ public:
+  StatBlock() = default;
+  StatCell& operator[](size_t index) const { return cells_[index]; }
+  explicit operator bool() const { return cells_ != nullptr; }
+
+ private:
+  friend class StatsShard;
+  explicit StatBlock(StatCell* cells) : cells_(cells) {}
+  StatCell* cells_ = nullptr;
+};
+
+// One for each worker and one for the main thread, made by StatsRegistry::addShard(). Everything
+// public belongs to its one thread. Memory is allocated when a cell's chunk is first touched, so a
+// cluster that a worker never uses costs it nothing; an id must be registered before it reaches the
+// worker.
+class StatsShard {
+ public:
+  static constexpr uint32_t kCellsPerChunk = 256;  // 2 KiB; the most that one block can hold
+  static constexpr uint32_t kMaxCells = 256 * 256 * kCellsPerChunk;
+  static constexpr uint32_t kMaxHistograms = 256 * 256;
+
+  StatsShard() = default;
+  ~StatsShard();
+  StatsShard(const StatsShard&) = delete;
+  StatsShard& operator=(const StatsShard&) = delete;
+
+  // For paths that are not hot, and to get what a hot path then keeps.
+  StatCell& cell(StatId id);
+  HistogramCells& histogram(HistogramId id);
+  StatBlock block(BlockId id) { return StatBlock(&cell(id.first)); }
+
+  void add(StatId id, uint64_t n = 1) { cell(id).add(n); }
+  void sub(StatId id, uint64_t n = 1) { cell(id).sub(n); }
+  void set(StatId id, uint64_t n) {
+    cell(id).set(n);
+  }  // main thread's shard: it alone may know the whole
+  void record(HistogramId id, uint64_t value) { histogram(id).record(value); }
+
+ private:
+  friend class StatsRegistry;
+  struct Chunk {
+    StatCell cells[kCellsPerChunk];
+  };
+  // 256 pointers, twice: what an index of 16 bits leads to. Pointers are stored once, by the
+  // shard's thread.
+  template <typename T>
+  struct Directory {
+    struct Page {
+      std::atomic<T*> items[256] = {};
+    };
+    std::atomic<Page*> pages[256] = {};
+    ~Directory();
+    T* find(uint32_t index) const;  // any thread; null where the shard has not been yet
+    T& make(uint32_t index);        // the shard's thread
+  };
+  const StatCell* findCell(StatId id) const;
+  void checkThread();
+
+  Directory<Chunk> chunks_;
+  Directory<HistogramCells> histograms_;
+  std::thread::id thread_;  // set by the first use
+};
+
+}  // namespace millrace
