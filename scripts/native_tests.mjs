@@ -39,7 +39,13 @@ for (const program of programs) {
   console.log(`--- ${preset} ${program}`)
   const [command, ...args] = [...launcher(), join(dir, program), '--no-colors']
   const started = Date.now()
-  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', timeout: TIMEOUT_MS, env })
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: TIMEOUT_MS,
+    maxBuffer: 1 << 27,
+    env,
+  })
   process.stdout.write(result.stdout + result.stderr)
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
   const counts = /\[doctest\] test cases:\s+\d+ \|\s+(\d+) passed \|\s+(\d+) failed/.exec(
