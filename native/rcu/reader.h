@@ -27,7 +27,7 @@ struct Version {
   uint64_t generation = 0;  // the table's, that brings this version
   uint64_t replacedAt = 0;  // main thread only: the generation that took it away
   // What it replaced; valid for a reader that has not taken `generation` yet, and for no other.
-  const Version* prev = nullptr;
+  Version* prev = nullptr;
   const Snapshot* snapshot = nullptr;  // owned; null: released, or nothing published
   std::atomic<uint32_t> refs{1};       // the table, and each reader once
   Version* next = nullptr;             // on the list of returned versions
@@ -36,6 +36,7 @@ struct Version {
 // A version as one reader holds it. Pins are counted here, by that reader's thread alone.
 struct Held {
   Version* version = nullptr;
+  const Snapshot* snapshot = nullptr;  // the version's, on this worker's own cache line
   Reader* reader = nullptr;
   Held* next = nullptr;  // on the reader's list of versions to let go
   uint32_t pins = 0;
@@ -64,7 +65,7 @@ class Pin {
   ~Pin() { reset(); }
 
   // Null for an empty pin (nothing was published in the slot).
-  const Snapshot* get() const { return held_ == nullptr ? nullptr : held_->version->snapshot; }
+  const Snapshot* get() const { return held_ == nullptr ? nullptr : held_->snapshot; }
   template <typename T>
   const T* get() const {
     return static_cast<const T*>(get());
@@ -165,7 +166,9 @@ class Reader {
   void quiesceSlow();
   void takeUpdates(uint64_t generation);
   bool takeLogged(uint64_t generation);
+  void takeAll(uint64_t generation);
   void takeSlot(uint32_t index, uint64_t generation);
+  void moveTo(Entry& entry, rcu::Version* version);
   void growView(uint32_t slots);
   void report();
   void loosen(rcu::Held* held);

@@ -55,9 +55,10 @@ class SlotTable {
   // How the table asks its owner to call it again. Without hooks the owner calls commit() and
   // reclaim() by itself.
   struct Hooks {
-    WakeFn scheduleCommit = nullptr;  // main thread: first publish since the last commit()
-    WakeFn scheduleReclaim =
-        nullptr;  // any thread: reclaim() has work; not again before it was called
+    // On the main thread: the first change since the last commit() was published.
+    WakeFn scheduleCommit = nullptr;
+    // On any thread: reclaim() may have work. Not called again before reclaim() was.
+    WakeFn scheduleReclaim = nullptr;
     void* context = nullptr;
   };
   struct Stats {
@@ -134,12 +135,15 @@ class SlotTable {
   };
 
   std::atomic<rcu::Version*>& current(uint32_t index) const {
-    // Relaxed: the chunk was stored before the generation, or the log entry, that led here.
+    // Relaxed: the chunk was stored before the slotCount_ or generation, acquired, that led here.
     Chunk* chunk = chunks_[index / kSlotsPerChunk].load(std::memory_order_relaxed);
     return chunk->current[index % kSlotsPerChunk];
   }
+  SlotInfo& info(SlotId id);
+  const SlotInfo& info(SlotId id) const;
   void checkThread() const { MR_DASSERT(std::this_thread::get_id() == thread_); }
-  void replace(SlotInfo& info, std::unique_ptr<const Snapshot> snapshot);
+  void replace(SlotId id, uint64_t number, std::unique_ptr<const Snapshot> snapshot);
+  void retire(rcu::Version* version, uint64_t replacedAt);
   void askForReclaim();
   void giveBack(rcu::Version* version);
   void drop(rcu::Version* version);
