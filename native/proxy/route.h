@@ -1,0 +1,113 @@
+// One compiled route: what it asks of a request, and what is done with those that match.
+//
+// Built on the main thread as a part of a RouteTable; then immutable, read by every worker.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "proxy/cluster_choice.h"
+#include "proxy/dfa.h"
+#include "proxy/header_matcher.h"
+#include "proxy/header_mutation.h"
+#include "proxy/query_matcher.h"
+#include "proxy/regex_rewrite.h"
+#include "proxy/request_fields.h"
+#include "proxy/runtime.h"
+#include "proxy/spec.h"
+
+namespace millrace {
+
+// What a request is matched by. Set everything; the views must stay valid during the call only.
+struct RouteRequest : RequestFields {
+  uint64_t random = 0;                       // the request's, one for all its decisions
+  const RuntimeSnapshot* runtime = nullptr;  // null: the configured defaults
+  bool https =
+      false;  // x-forwarded-proto, after forwarded.h saw it, is https: what requireTls asks
+  bool internal = false;  // forwarded.h found an internal request
+};
+
+// Where a request goes and how it is changed on the way. Durations are milliseconds.
+struct ForwardAction {
+  ClusterChoice cluster;
+  uint16_t clusterNotFoundStatus = 503;
+  uint64_t timeout = 15'000;
+  int64_t idleTimeout = -1;
+  spec::Priority priority = spec::Priority::kDefault;
+  std::string prefixRewrite;  // empty: none
+  std::optional<RegexRewrite> regexRewrite;
+  spec::HostRewrite::Kind hostRewriteKind = spec::HostRewrite::Kind::kAuto;
+  bool rewritesHost = false;              // else hostRewriteKind means nothing
+  std::string hostRewrite;                // kLiteral: the value. kHeader: its name
+  std::optional<RegexRewrite> hostRegex;  // kPathRegex
+  bool appendXForwardedHost = false;
+};
+
+// See redirect.h for how the location is made.
+struct RedirectAction {
+  uint16_t status = 301;
+  std::string scheme;  // empty: unchanged
+  std::string host;    // empty: unchanged
+  std::string port;    // ":8443"; empty: unchanged
+  std::string path;    // empty: unchanged
+  bool pathHasQuery = false;
+  std::string prefixRewrite;  // empty: none
+  std::optional<RegexRewrite> regexRewrite;
+  bool stripQuery = false;
+};
+
+struct RespondAction {
+  uint16_t status = 200;
+  std::string body;
+};
+
+// The path a route asks for, always without the query.
+struct PathPattern {
+  spec::RouteMatch::Kind kind = spec::RouteMatch::Kind::kPrefix;
+  std::string value;  // as configured; empty for kRegex
+  bool caseSensitive = true;
+  Dfa dfa;  // kRegex
+
+  // `path` has no query. The full test, for tables too small to be indexed and as the definition of
+  // what they mean.
+  bool matches(std::string_view path) const;
+  // How much of a path that matches is "the matched prefix" of prefix rewrites: all of it for kPath
+  // and kRegex.
+  size_t matchedLength(std::string_view path) const;
+};
+
+struct Route {
+  std::string name;
+  PathPattern path;
+  std::vector<HeaderMatcher> headers;
+  std::vector<QueryMatcher> query;
+  std::optional<spec::Fraction> fraction;
+  std::variant<ForwardAction, RedirectAction, RespondAction> action;
+  HeaderMutations request;
+  HeaderMutations response;
+
+  // Everything but the path. `query` is what follows '?', or empty.
+  bool conditionsMatch(const RouteRequest& request, std::string_view query) const;
+  bool unconditional() const { return headers.empty() && query.empty() && !fraction; }
+
+  const ForwardAction* forward() const { return std::get_if<ForwardAction>(&action); }
+  const RedirectAction* redirect() const { return std::get_if<RedirectAction>(&action); }
+  const RespondAction* respond() const { return std::get_if<RespondAction>(&action); }
+
+  // `where` is the route's own path in the configuration, for errors.
+  static Result<Route> compile(spec::Route spec, const std::string& where);
+};
+
+// The path without its query, and the query without '?'.
+struct SplitPath {
+  std::string_view path;
+  std::string_view query;
+};
+SplitPath splitPath(std::string_view pathAndQuery);
+
+}  // namespace millrace
