@@ -77,7 +77,7 @@ export interface CompiledConfiguration {
   readonly histogramBounds: readonly number[]
 }
 
-export { findConfiguration, searchPath } from './find.ts'
-export { loadConfiguration } from './load.ts'
 export { compile } from './compile/compile.ts'
 export { effectiveYaml } from './effective.ts'
+export { findConfiguration, searchPath } from './find.ts'
+export { loadConfiguration } from './load.ts'

@@ -92,6 +92,6 @@ function nativeValue(value: RuntimeValue | undefined): NativeRuntimeValue {
 function text(value: RuntimeValue | undefined): string {
   if (value === undefined) return ''
   if (typeof value !== 'object') return String(value)
-  const names = { 100: 'HUNDRED', 10_000: 'TEN_THOUSAND', 1_000_000: 'MILLION' } as const
+  const names = { 100: 'HUNDRED', 10000: 'TEN_THOUSAND', 1000000: 'MILLION' } as const
   return `{"numerator":${value.numerator},"denominator":"${names[value.denominator]}"}`
 }

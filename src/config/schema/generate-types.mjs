@@ -1,0 +1,85 @@
+// The TypeScript types of the messages that the compiler reads: only fields that are built, so that reading one that is
+// not is a type error.
+
+const scalars = {
+  bool: 'boolean',
+  string: 'string',
+  bytes: 'Uint8Array',
+  duration: 'number',
+  timestamp: 'string',
+  any: 'AnyMessage',
+  struct: 'JsonObject',
+  value: 'JsonValue',
+  list: 'readonly JsonValue[]',
+}
+
+/** `envoy.config.route.v3.WeightedCluster.ClusterWeight` → `WeightedClusterClusterWeight`. */
+const shortName = (name) =>
+  name
+    .split('.')
+    .filter((part) => /^[A-Z]/.test(part))
+    .join('')
+
+function typeOf(field, names, enums) {
+  const [kind, name] = field.type.split(':')
+  if (kind === 'message') return names.get(name)
+  if (kind === 'enum') return enumType(enums[name], field.status?.only)
+  return scalars[kind] ?? 'number'
+}
+
+function enumType(values, only) {
+  const allowed = only ?? values.map(([value]) => value)
+  return allowed.map((value) => `'${value}'`).join(' | ')
+}
+
+const isRead = (field) => field.status !== undefined && !field.status.ignored && !field.status.later
+
+function fieldLine(field, names, enums) {
+  const type = typeOf(field, names, enums)
+  const list = /[|]/.test(type) || type.startsWith('readonly') ? `(${type})` : type
+  const whole =
+    field.list === 'list'
+      ? `readonly ${list}[]`
+      : field.list === 'map'
+        ? `Readonly<Record<string, ${type}>>`
+        : type
+  return `  readonly ${field.name}?: ${whole}\n`
+}
+
+/** Names of the messages that implemented.yaml lists, told apart where two packages use the same. */
+function chooseNames(implemented) {
+  const names = new Map()
+  for (const name of Object.keys(implemented)) {
+    let short = shortName(name)
+    if ([...names.values()].includes(short)) {
+      const parts = name.split('.').filter((part) => /^[a-z]/.test(part))
+      short =
+        parts.at(-2).replace(/(^|_)([a-z])/g, (_all, _bar, letter) => letter.toUpperCase()) + short
+    }
+    names.set(name, short)
+  }
+  return names
+}
+
+export function messageTypes({ messages, enums, implemented }) {
+  const names = chooseNames(implemented)
+  const extensions = new Set()
+  let text =
+    "// Made by generate.mjs from Envoy's .proto files and implemented.yaml; not to be edited.\n" +
+    '// biome-ignore-all format: as generated\n\n' +
+    '/** Values as they are in JSON. */\n' +
+    'export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject\n' +
+    'export type JsonObject = { readonly [key: string]: JsonValue }\n\n' +
+    '/** An extension: the fields of the message that `@type` names. Narrowed by `unpack`. */\n' +
+    "export interface AnyMessage {\n  readonly '@type': string\n}\n"
+  for (const [name, short] of names) {
+    const fields = messages[name].fields.filter(isRead)
+    for (const field of fields) for (const type of field.status.types ?? []) extensions.add(type)
+    const body = fields.map((field) => fieldLine(field, names, enums)).join('')
+    text += `\n/** ${name} */\n`
+    text +=
+      body === '' ? `export type ${short} = object\n` : `export interface ${short} {\n${body}}\n`
+  }
+  const known = [...extensions].sort().map((name) => `  '${name}': ${names.get(name)}\n`)
+  return `${text}\n/** The extensions that are built. */\nexport interface ExtensionTypes {\n${known.join('')}}\n`
+}
