@@ -177,6 +177,7 @@ class Loop {
   int waitMs(uint64_t nowNs, int maxWaitMs) const;
   void dispatch(IoHandle* handle, uint32_t bits);
   void runAgain();
+  void unlinkAgain(IoHandle* handle);
   void runTimers();
   void runTasks();
   void push(Task* task);
