@@ -8,7 +8,7 @@
 
 namespace millrace {
 
-template <typename Tag = void>
+template <typename Tag>
 struct ListNode {
   ListNode* prev = nullptr;
   ListNode* next = nullptr;
@@ -25,8 +25,8 @@ struct ListNode {
   ~ListNode() { unlink(); }
 };
 
-// T derives from ListNode<Tag>.
-template <typename T, typename Tag = void>
+// T derives from ListNode<Tag>; the tag is T itself unless T is on several lists.
+template <typename T, typename Tag = T>
 class List {
  public:
   using Node = ListNode<Tag>;

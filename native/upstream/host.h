@@ -1,0 +1,62 @@
+// A host of a cluster. It keeps its identity, and with it counters and pooled connections, across
+// snapshots for as long as its address stays. Made and destroyed on the main thread, held by the
+// snapshots that name it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "net/address.h"
+
+namespace millrace {
+
+class HttpPool;
+
+// What one worker keeps for one host: counters that only it writes (anyone may read), and its pool,
+// which is nobody else's business. One cache line, so that workers do not disturb each other.
+struct alignas(64) HostLocal {
+  std::atomic<uint64_t> cxTotal{0};
+  std::atomic<uint64_t> cxConnectFail{0};
+  std::atomic<uint64_t> rqTotal{0};
+  std::atomic<uint64_t> rqSuccess{0};
+  std::atomic<uint64_t> rqError{0};
+  std::atomic<uint32_t> rqTimeout{0};
+  std::atomic<uint32_t> cxActive{0};
+  std::atomic<uint32_t> rqActive{0};
+  HttpPool* pool = nullptr;
+};
+
+// One writer: a plain load and store, no locked instruction.
+template <typename T>
+inline void bump(std::atomic<T>& counter, int delta = 1) {
+  counter.store(counter.load(std::memory_order_relaxed) + T(delta), std::memory_order_relaxed);
+}
+
+class Host {
+ public:
+  Host(const Address& address, std::string hostname, uint32_t workers)
+      : address_(address),
+        text_(address.toString()),
+        hostname_(std::move(hostname)),
+        workers_(workers),
+        locals_(std::make_unique<HostLocal[]>(workers)) {}
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  const Address& address() const { return address_; }
+  const std::string& addressText() const { return text_; }   // "127.0.0.1:80"
+  const std::string& hostname() const { return hostname_; }  // empty: none
+  HostLocal& local(uint32_t worker) const { return locals_[worker]; }
+  uint32_t workers() const { return workers_; }
+
+ private:
+  const Address address_;
+  const std::string text_;
+  const std::string hostname_;
+  const uint32_t workers_;
+  const std::unique_ptr<HostLocal[]> locals_;
+};
+
+}  // namespace millrace

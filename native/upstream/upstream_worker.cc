@@ -1,0 +1,113 @@
+#include "upstream/upstream_worker.h"
+
+#include "net/net_context.h"
+
+namespace millrace {
+
+ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_t start)
+    : worker_(worker),
+      slot_(slot),
+      pin_(std::move(pin)),
+      snapshot_(pin_.get<ClusterSnapshot>()),
+      position_(start),
+      stats_(worker.stats().block(snapshot_->identity().statBlock())),
+      requestTime_(&worker.stats().histogram(snapshot_->identity().requestTime())),
+      connectTime_(&worker.stats().histogram(snapshot_->identity().connectTime())) {}
+
+HttpPool& ClusterLocal::pool(const Host& host) {
+  HttpPool*& pool = host.local(worker_.index()).pool;
+  if (pool == nullptr) {
+    pool = worker_.pools().take(*this, host);
+    pools_.pushBack(pool);
+  }
+  return *pool;
+}
+
+void ClusterLocal::update(Pin now) {
+  pin_ = std::move(now);
+  snapshot_ = pin_.get<ClusterSnapshot>();
+  for (HttpPool* pool = pools_.front(); pool != nullptr;) {
+    HttpPool* next = pools_.next(pool);
+    if (!snapshot_->contains(&pool->host())) pool->drain();
+    pool = next;
+  }
+}
+
+void ClusterLocal::drain() {
+  draining_ = true;
+  for (HttpPool* pool = pools_.front(); pool != nullptr;) {
+    HttpPool* next = pools_.next(pool);
+    pool->drain();
+    pool = next;
+  }
+  if (pools_.empty() && !gone_) {
+    gone_ = true;
+    worker_.net().loop().deferDelete(this);
+  }
+}
+
+void ClusterLocal::poolGone(HttpPool& pool) {
+  static_cast<ListNode<HttpPool>&>(pool).unlink();
+  if (draining_ && pools_.empty() && !gone_) {
+    gone_ = true;
+    worker_.net().loop().deferDelete(this);
+  }
+}
+
+void ClusterLocal::destroyDeferred() {
+  worker_.locals().give(this);
+}
+
+UpstreamWorker::UpstreamWorker(NetContext& net, Reader& slots, StatsShard& stats, uint32_t index,
+                               uint64_t seed)
+    : net_(net), slots_(slots), stats_(stats), index_(index), seed_(seed) {}
+
+UpstreamWorker::~UpstreamWorker() {
+  MR_ASSERT(draining_.empty());
+  for (ClusterLocal* local : locals_) MR_ASSERT(local == nullptr);
+}
+
+ClusterLocal* UpstreamWorker::cluster(SlotId slot) {
+  uint32_t index = slotIndex(slot);
+  if (index < locals_.size() && locals_[index] != nullptr && locals_[index]->slot() == slot) {
+    return locals_[index];
+  }
+  Pin pin = slots_.pin(slot);
+  if (!pin) return nullptr;
+  if (index >= locals_.size()) locals_.resize(index + 1, nullptr);
+  if (locals_[index] != nullptr) remove(index);
+  // Workers start their rounds at different hosts, or the first host would get every first request.
+  seed_ = seed_ * 6364136223846793005u + 1442695040888963407u;
+  locals_[index] = localPool_.take(*this, slot, std::move(pin), seed_ >> 33);
+  return locals_[index];
+}
+
+void UpstreamWorker::onSlotChanged(SlotId slot) {
+  uint32_t index = slotIndex(slot);
+  if (index >= locals_.size() || locals_[index] == nullptr) return;
+  ClusterLocal* local = locals_[index];
+  if (local->slot() != slot) return;
+  Pin now = slots_.pin(slot);
+  if (!now) {
+    remove(index);
+  } else if (&now.get<ClusterSnapshot>()->identity() != &local->snapshot().identity()) {
+    remove(index);  // another cluster of the same slot; made anew on first use
+  } else {
+    local->update(std::move(now));
+  }
+}
+
+void UpstreamWorker::remove(uint32_t index) {
+  ClusterLocal* local = locals_[index];
+  locals_[index] = nullptr;
+  draining_.pushBack(local);
+  local->drain();
+}
+
+void UpstreamWorker::closeAll() {
+  for (uint32_t i = 0; i < locals_.size(); i++) {
+    if (locals_[i] != nullptr) remove(i);
+  }
+}
+
+}  // namespace millrace
