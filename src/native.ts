@@ -9,6 +9,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { MillraceError } from './errors.ts'
 
 /** Where to listen or to connect: an IP literal with a port, or a unix socket's path ('@…': abstract). */
 export type NativeAddress =
@@ -544,8 +545,10 @@ export interface NativeModule {
 // ---- Loading --------------------------------------------------------------------------------------------------------
 
 /** No binary of the native core fits this machine, or the one that is there cannot be loaded. */
-export class NativeLoadError extends Error {
-  readonly code = 'MILLRACE_NATIVE_MISSING'
+export class NativeLoadError extends MillraceError {
+  constructor(message: string) {
+    super('ERR_MILLRACE_NATIVE_MISSING', message, { hint: `run: ${buildFromSource}` })
+  }
 }
 
 /** Builds the addon inside an installed package; run it where `node_modules` is. */

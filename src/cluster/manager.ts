@@ -95,9 +95,9 @@ export class ClusterManager {
     return this.#states.get(name)
   }
 
-  /** Every name that has a slot. */
-  names(): readonly string[] {
-    return [...this.#slots.keys()]
+  /** Whether the name has a slot, published or not. */
+  has(name: string): boolean {
+    return this.#slots.has(name)
   }
 
   /** What is published, in order of name. */

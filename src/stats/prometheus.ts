@@ -60,10 +60,10 @@ function metricName(name: string): string {
 
 function braces(labels: Labels): string {
   if (labels.length === 0) return ''
-  return `{${labels.map(([key, value]) => `${key}="${escape(value)}"`).join(',')}}`
+  return `{${labels.map(([key, value]) => `${key}="${quote(value)}"`).join(',')}}`
 }
 
-function escape(value: string): string {
+function quote(value: string): string {
   return value.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`))
 }
 

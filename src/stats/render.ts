@@ -4,8 +4,8 @@ import type { NativeHistogram, NativeStat } from '../native.ts'
 
 /** Upper bounds of histogram buckets in milliseconds: Envoy's defaults. */
 export const histogramBounds: readonly number[] = [
-  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000,
-  1_800_000, 3_600_000,
+  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000,
+  600_000, 1_800_000, 3_600_000,
 ]
 
 export interface StatSelection {

@@ -25,7 +25,11 @@ const kRules: readonly Rule[] = [
   { label: 'envoy_http_conn_manager_prefix', pattern: /^http\.((.+?)\.)(?:rbac\.|no_|[^.]+$)/ },
   { label: 'envoy_listener_address', pattern: new RegExp(`^listener\\.((${kAddress})\\.)`) },
   { label: 'envoy_tcp_prefix', pattern: /^tcp\.((.+)\.)[^.]+$/ },
-  { label: 'envoy_cluster_name', pattern: /^cluster\.((.+?)\.)(?:upstream_|circuit_breakers\.|external\.|internal\.|canary\.|lb_|membership_|bind_|assignment_|update_|version$|max_host_weight$|retry_|original_dst_|default\.|warming_)/ },
+  {
+    label: 'envoy_cluster_name',
+    pattern:
+      /^cluster\.((.+?)\.)(?:upstream_|circuit_breakers\.|external\.|internal\.|canary\.|lb_|membership_|bind_|assignment_|update_|version$|max_host_weight$|retry_|original_dst_|default\.|warming_)/,
+  },
 ]
 
 /** Takes a stat's variable parts out of its name: those that its maker named, else those that Envoy's rules find. */

@@ -1,0 +1,108 @@
+// GET /config_dump: the configuration in force as Envoy's ConfigDump message, in JSON.
+
+import { type Answer, type Endpoint, json, regexOf, text } from './endpoint.ts'
+import type { AdminTarget } from './target.ts'
+
+type Message = Readonly<Record<string, unknown>>
+
+const kAdmin = 'type.googleapis.com/envoy.admin.v3.'
+const kConfig = 'type.googleapis.com/envoy.config.'
+
+function messages(value: unknown): readonly Message[] {
+  return Array.isArray(value) ? (value as Message[]) : []
+}
+
+function message(value: unknown): Message {
+  return typeof value === 'object' && value !== null ? (value as Message) : {}
+}
+
+/** The route tables written inside the connection managers of a listener. */
+function routeConfigs(listener: Message): Message[] {
+  const chains = [...messages(listener.filter_chains), message(listener.default_filter_chain)]
+  return chains
+    .flatMap((chain) => messages(chain.filters))
+    .map((filter) => message(filter.typed_config).route_config)
+    .filter((config) => config !== undefined)
+    .map(message)
+}
+
+interface Section {
+  /** The message of the whole section, and of one entry of it. */
+  readonly type: string
+  readonly entryType: string
+  /** The repeated field in it: what `?resource=` asks for. */
+  readonly field: string
+  readonly entry: string
+  readonly resources: readonly Message[]
+}
+
+function sections(bootstrap: Message): Section[] {
+  const resources = message(bootstrap.static_resources)
+  const listeners = messages(resources.listeners)
+  const typed = (type: string, list: readonly Message[]): Message[] =>
+    list.map((entry) => ({ '@type': `${kConfig}${type}`, ...entry }))
+  return [
+    {
+      type: 'ClustersConfigDump',
+      entryType: 'ClustersConfigDump.StaticCluster',
+      field: 'static_clusters',
+      entry: 'cluster',
+      resources: typed('cluster.v3.Cluster', messages(resources.clusters)),
+    },
+    {
+      type: 'ListenersConfigDump',
+      entryType: 'ListenersConfigDump.StaticListener',
+      field: 'static_listeners',
+      entry: 'listener',
+      resources: typed('listener.v3.Listener', listeners),
+    },
+    {
+      type: 'RoutesConfigDump',
+      entryType: 'RoutesConfigDump.StaticRouteConfig',
+      field: 'static_route_configs',
+      entry: 'route_config',
+      resources: typed('route.v3.RouteConfiguration', listeners.flatMap(routeConfigs)),
+    },
+  ]
+}
+
+function handle(target: AdminTarget, query: URLSearchParams): Answer {
+  const names = regexOf(query, 'name_regex')
+  if (names && 'status' in names) return names
+  const configuration = target.configuration()
+  if (!configuration) return json({ configs: [] })
+  const bootstrap = message(configuration.loaded.effective())
+  const last_updated = new Date(configuration.at).toISOString()
+  const entries = (section: Section): Message[] =>
+    section.resources
+      .filter((resource) => !names || names.test(String(resource.name ?? '')))
+      .map((resource) => ({ [section.entry]: resource, last_updated }))
+
+  const wanted = query.get('resource')
+  if (wanted !== null) {
+    const section = sections(bootstrap).find(({ field }) => field === wanted)
+    if (!section) return text(`${wanted} not found in config dump\n`, 404)
+    const type = `${kAdmin}${section.entryType}`
+    return json({ configs: entries(section).map((entry) => ({ '@type': type, ...entry })) })
+  }
+  const dumps = sections(bootstrap).map((section) => {
+    const list = entries(section)
+    return {
+      '@type': `${kAdmin}${section.type}`,
+      ...(list.length ? { [section.field]: list } : {}),
+    }
+  })
+  const boot = { '@type': `${kAdmin}BootstrapConfigDump`, bootstrap, last_updated }
+  return json({ configs: names ? dumps : [boot, ...dumps] })
+}
+
+export const configDumpEndpoint: Endpoint = {
+  path: '/config_dump',
+  method: 'GET',
+  help: 'the configuration in force',
+  parameters: {
+    resource: 'static_clusters, static_listeners or static_route_configs: only these',
+    name_regex: 'only what has a name that this regular expression is found in',
+  },
+  handle,
+}

@@ -1,0 +1,135 @@
+// The admin interface: HTTP on the main thread, on loopback unless configured otherwise. Nothing here waits for
+// workers, so /ready answers whatever else is asked.
+
+import { chmodSync, lstatSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { MillraceError } from '../errors.ts'
+import type { NativeAddress } from '../native.ts'
+import type { Logger } from '../server/log.ts'
+import { clustersEndpoint } from './clusters.ts'
+import { configDumpEndpoint } from './config_dump.ts'
+import { controlEndpoints } from './control.ts'
+import { type Answer, type Endpoint, text } from './endpoint.ts'
+import { isLoopback, refusal } from './guard.ts'
+import { homeEndpoints } from './home.ts'
+import { infoEndpoints } from './info.ts'
+import { statsEndpoints } from './stats.ts'
+import type { AdminTarget } from './target.ts'
+
+const kListed: readonly Endpoint[] = [
+  ...infoEndpoints,
+  clustersEndpoint,
+  configDumpEndpoint,
+  ...statsEndpoints,
+  ...controlEndpoints,
+].sort((a, b) => (a.path < b.path ? -1 : 1))
+
+const kEndpoints: ReadonlyMap<string, Endpoint> = new Map(
+  [...homeEndpoints(kListed), ...kListed].map((endpoint) => [endpoint.path, endpoint]),
+)
+
+export class AdminServer {
+  readonly #http: Server
+  readonly #target: AdminTarget
+  readonly #log: Logger
+  readonly #onLoopback: boolean
+  /** `http://host:port`, or `unix:path`. */
+  readonly url: string
+
+  private constructor(
+    http: Server,
+    url: string,
+    onLoopback: boolean,
+    target: AdminTarget,
+    log: Logger,
+  ) {
+    this.#http = http
+    this.url = url
+    this.#onLoopback = onLoopback
+    this.#target = target
+    this.#log = log
+    http.on('request', (request, response) => this.#serve(request, response))
+  }
+
+  static async listen(
+    address: NativeAddress,
+    target: AdminTarget,
+    log: Logger,
+  ): Promise<AdminServer> {
+    const http = createServer({ requestTimeout: 10_000 })
+    await bind(http, address)
+    if ('path' in address) return new AdminServer(http, `unix:${address.path}`, true, target, log)
+    const { port } = http.address() as AddressInfo
+    const host = address.ip.includes(':') ? `[${address.ip}]` : address.ip
+    return new AdminServer(http, `http://${host}:${port}`, isLoopback(address.ip), target, log)
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#http.close(resolve))
+    this.#http.closeAllConnections()
+    await closed
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    request.resume() // bodies mean nothing here
+    let answer: Answer
+    try {
+      answer = this.#answer(request)
+    } catch (error) {
+      this.#log.error({ err: error, url: request.url }, 'admin request failed')
+      answer = text(`${error instanceof Error ? error.message : String(error)}\n`, 500)
+    }
+    const { after } = answer
+    if (after) response.on('close', after)
+    response.writeHead(answer.status, {
+      'content-type': answer.type,
+      'cache-control': 'no-cache, max-age=0',
+      'x-content-type-options': 'nosniff',
+      'content-length': Buffer.byteLength(answer.body),
+    })
+    response.end(request.method === 'HEAD' ? undefined : answer.body)
+  }
+
+  #answer(request: IncomingMessage): Answer {
+    const refused = refusal(request.headers, this.#onLoopback)
+    if (refused !== undefined) return text(`${refused}\n`, 403)
+    const [path = '/', search = ''] = (request.url ?? '/').split('?', 2)
+    const endpoint = kEndpoints.get(path)
+    if (!endpoint) return text(`invalid path ${path}; /help lists what there is\n`, 404)
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    if (method !== endpoint.method) {
+      return text(`Method ${request.method} not allowed, ${endpoint.method} required.\n`, 405)
+    }
+    const query = new URLSearchParams(search)
+    const known = Object.keys(endpoint.parameters)
+    const unknown = [...query.keys()].find((name) => !known.includes(name))
+    if (unknown !== undefined) {
+      const there = known.length > 0 ? `there are: ${known.join(', ')}` : 'there are none'
+      return text(`${path} has no parameter "${unknown}"; ${there}\n`, 400)
+    }
+    return endpoint.handle(this.#target, query)
+  }
+}
+
+async function bind(http: Server, address: NativeAddress): Promise<void> {
+  const where = 'path' in address ? address.path : `${address.ip}:${address.port}`
+  if ('path' in address) removeStaleSocket(address.path)
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', (cause: NodeJS.ErrnoException) => {
+      const message = `admin: cannot listen on ${where}: ${cause.code ?? cause.message}`
+      reject(new MillraceError('ERR_MILLRACE_LISTEN', message, { path: 'admin.address', cause }))
+    })
+    if ('path' in address) http.listen(address.path.replace(/^@/, '\0'), resolve)
+    else http.listen(address.port, address.ip, resolve)
+  })
+  if ('path' in address && !address.path.startsWith('@')) {
+    chmodSync(address.path, address.mode ?? 0o600)
+  }
+}
+
+/** What an earlier process left; anything but a socket stays, and binding fails. */
+function removeStaleSocket(path: string): void {
+  if (path.startsWith('@')) return
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path)
+}

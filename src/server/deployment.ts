@@ -1,0 +1,295 @@
+// The configuration in force, and how another one takes its place: what is equal is left alone, what can fail is done
+// first, and only then anything that workers already use is changed.
+//
+//   prepare (can fail; undone then)          commit (cannot fail)
+//   compile, open log files            →     runtime · changed clusters · directory · changed routes
+//   publish what has new names               update listeners that keep their addresses
+//   bind new and moved listeners             drain and remove listeners that are gone or moved
+//
+// What the new configuration no longer names lingers for the drain time, for connections accepted before.
+
+import { isDeepStrictEqual } from 'node:util'
+import type { ClusterManager } from '../cluster/manager.ts'
+import { type CompiledConfiguration, compile, type LoadedConfiguration } from '../config/index.ts'
+import type { NativeCore, NativeListener, NativeRouteTable } from '../native.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { Lingering } from './lingering.ts'
+import type { LogFiles } from './log_files.ts'
+import { noUses, Resources, type Uses } from './resources.ts'
+
+export interface ListenerState {
+  readonly name: string
+  /** The core's name for it: another one than `name` while a predecessor of that name still drains. */
+  readonly coreName: string
+  readonly listener: NativeListener
+  /** Where it listens, with the ports that the system chose. */
+  readonly addresses: readonly string[]
+  readonly updatedAt: number
+}
+
+export interface RouteTableState {
+  readonly key: string
+  readonly table: NativeRouteTable
+  readonly updatedAt: number
+}
+
+export interface ListenerCounters {
+  added: number
+  modified: number
+  removed: number
+  createFailure: number
+}
+
+/** What one change of the configuration did, by name. */
+export interface Changes {
+  readonly listenersAdded: string[]
+  readonly listenersModified: string[]
+  readonly listenersRemoved: string[]
+  readonly clustersPublished: string[]
+  readonly clustersRemoved: string[]
+  readonly routesPublished: string[]
+}
+
+interface Plan {
+  readonly compiled: CompiledConfiguration
+  readonly uses: Uses
+  readonly bind: NativeListener[]
+  readonly update: NativeListener[]
+  readonly keep: NativeListener[]
+}
+
+export class Deployment {
+  readonly #core: NativeCore
+  readonly #clusters: ClusterManager
+  readonly #runtime: Runtime
+  readonly #resources: Resources
+  readonly #lingering: Lingering
+  readonly #drainTimeMs: number
+  #uses = noUses()
+  #compiled: CompiledConfiguration | undefined
+  #listeners = new Map<string, ListenerState>()
+  #routes = new Map<string, RouteTableState>()
+  /** Names that the core knows, those of draining listeners included. */
+  readonly #coreNames = new Set<string>()
+  readonly counters: ListenerCounters = { added: 0, modified: 0, removed: 0, createFailure: 0 }
+
+  constructor(
+    core: NativeCore,
+    clusters: ClusterManager,
+    logs: LogFiles,
+    runtime: Runtime,
+    drainTimeMs: number,
+  ) {
+    this.#core = core
+    this.#clusters = clusters
+    this.#runtime = runtime
+    this.#resources = new Resources(core, clusters, logs, runtime)
+    this.#lingering = new Lingering(drainTimeMs)
+    this.#drainTimeMs = drainTimeMs
+  }
+
+  /** Puts `loaded` in force. Throws, with everything as it was, when a file or a listener cannot be opened. */
+  apply(loaded: LoadedConfiguration, now: number = Date.now()): Changes {
+    const uses = noUses()
+    const bound = new Map<string, ListenerState>()
+    try {
+      const plan = this.#plan(compile(loaded, this.#resources.resolver(uses)), uses)
+      this.#publishNew(plan, now)
+      for (const listener of plan.bind) bound.set(listener.name, this.#bind(listener, now))
+      return this.#commit(loaded, plan, bound, now)
+    } catch (error) {
+      this.#undo(uses, bound)
+      throw error
+    }
+  }
+
+  listeners(): readonly ListenerState[] {
+    return [...this.#listeners.values()]
+  }
+
+  routeTables(): readonly RouteTableState[] {
+    return [...this.#routes.values()]
+  }
+
+  /** The admin interface that the configuration asks for. */
+  get admin(): CompiledConfiguration['admin'] {
+    return this.#compiled?.admin
+  }
+
+  get node(): CompiledConfiguration['node'] {
+    return this.#compiled?.node ?? { id: '', cluster: '' }
+  }
+
+  get histogramBounds(): readonly number[] {
+    return this.#compiled?.histogramBounds ?? []
+  }
+
+  /** Listeners that no longer accept but still have connections to serve. */
+  get draining(): number {
+    return this.#coreNames.size - this.#listeners.size
+  }
+
+  /** The core is about to go: nothing will be given back any more. */
+  close(): void {
+    this.#lingering.clear()
+  }
+
+  #plan(compiled: CompiledConfiguration, uses: Uses): Plan {
+    const plan: Plan = { compiled, uses, bind: [], update: [], keep: [] }
+    for (const listener of compiled.listeners) {
+      const before = this.#listeners.get(listener.name)?.listener
+      if (!before || !sameSockets(before, listener)) plan.bind.push(listener)
+      else if (isDeepStrictEqual(before, listener)) plan.keep.push(listener)
+      else plan.update.push(listener)
+    }
+    return plan
+  }
+
+  /** Clusters and route tables that nothing refers to yet. */
+  #publishNew({ compiled }: Plan, now: number): void {
+    for (const { name, cluster } of compiled.clusters) {
+      if (!this.#clusters.get(name)) this.#clusters.publish(cluster, now)
+    }
+    for (const { key, slot, table } of compiled.routeTables) {
+      if (!this.#uses.routes.has(key)) this.#core.publishRoutes(slot, table)
+    }
+  }
+
+  #bind(listener: NativeListener, now: number): ListenerState {
+    let coreName = listener.name
+    for (let n = 2; this.#coreNames.has(coreName); n++) coreName = `${listener.name}#${n}`
+    try {
+      const addresses = this.#core.addListener({ ...listener, name: coreName })
+      this.#coreNames.add(coreName)
+      return { name: listener.name, coreName, listener, addresses, updatedAt: now }
+    } catch (error) {
+      this.counters.createFailure++
+      throw error
+    }
+  }
+
+  #undo(uses: Uses, bound: ReadonlyMap<string, ListenerState>): void {
+    for (const { coreName } of bound.values()) {
+      this.#core.removeListener(coreName, 0)
+      this.#coreNames.delete(coreName)
+    }
+    for (const giveBack of uses.undo) giveBack()
+  }
+
+  #commit(
+    loaded: LoadedConfiguration,
+    plan: Plan,
+    bound: ReadonlyMap<string, ListenerState>,
+    now: number,
+  ): Changes {
+    const { compiled, uses } = plan
+    this.#runtime.setLayers(loaded.runtimeLayers)
+    this.#core.publishRuntime(this.#runtime.values())
+    const isNew = (name: string): boolean => !this.#uses.clusters.has(name)
+    const clustersPublished = compiled.clusters
+      .filter(({ name, cluster }) => this.#clusters.publish(cluster, now) || isNew(name))
+      .map(({ name }) => name)
+    this.#clusters.publishDirectory(compiled.clusters.map(({ name }) => name))
+    const routesPublished = this.#publishChangedRoutes(compiled, now)
+    const changes: Changes = {
+      listenersAdded: [],
+      listenersModified: [],
+      listenersRemoved: [],
+      clustersPublished,
+      clustersRemoved: [...this.#uses.clusters].filter((name) => !uses.clusters.has(name)),
+      routesPublished,
+    }
+    this.#exchangeListeners(plan, bound, changes, now)
+    this.#linger(uses)
+    this.#uses = uses
+    this.#compiled = compiled
+    return changes
+  }
+
+  #publishChangedRoutes(compiled: CompiledConfiguration, now: number): string[] {
+    const next = new Map<string, RouteTableState>()
+    const published: string[] = []
+    for (const { key, slot, table } of compiled.routeTables) {
+      const before = this.#routes.get(key)
+      if (before && isDeepStrictEqual(before.table, table)) {
+        next.set(key, before)
+        continue
+      }
+      if (before) this.#core.publishRoutes(slot, table)
+      next.set(key, { key, table, updatedAt: now })
+      published.push(key)
+    }
+    this.#routes = next
+    return published
+  }
+
+  #exchangeListeners(
+    plan: Plan,
+    bound: ReadonlyMap<string, ListenerState>,
+    changes: Changes,
+    now: number,
+  ): void {
+    const next = new Map<string, ListenerState>()
+    for (const { name } of plan.keep) {
+      const state = this.#listeners.get(name)
+      if (state) next.set(name, state)
+    }
+    for (const listener of plan.update) {
+      const before = this.#listeners.get(listener.name)
+      if (!before) continue
+      this.#core.updateListener({ ...listener, name: before.coreName })
+      next.set(listener.name, { ...before, listener, updatedAt: now })
+      changes.listenersModified.push(listener.name)
+    }
+    for (const [name, state] of bound) {
+      next.set(name, state)
+      if (this.#listeners.has(name)) changes.listenersModified.push(name)
+      else changes.listenersAdded.push(name)
+    }
+    for (const [name, state] of this.#listeners) {
+      if (next.get(name)?.coreName !== state.coreName) this.#retire(state)
+      if (!next.has(name)) changes.listenersRemoved.push(name)
+    }
+    this.counters.added += changes.listenersAdded.length
+    this.counters.modified += changes.listenersModified.length
+    this.counters.removed += changes.listenersRemoved.length
+    this.#listeners = next
+  }
+
+  #retire({ coreName }: ListenerState): void {
+    this.#core.drainListener(coreName)
+    this.#core.removeListener(coreName, this.#drainTimeMs)
+    this.#lingering.schedule(`listener ${coreName}`, () => this.#coreNames.delete(coreName))
+  }
+
+  #linger(uses: Uses): void {
+    const resources = this.#resources
+    this.#lingerSet('cluster', this.#uses.clusters, uses.clusters, (name) =>
+      resources.giveBackCluster(name),
+    )
+    this.#lingerSet('routes', this.#uses.routes, uses.routes, (key) =>
+      resources.giveBackRoutes(key),
+    )
+    this.#lingerSet('log', this.#uses.logs, uses.logs, (target) => resources.giveBackLog(target))
+  }
+
+  #lingerSet<K>(kind: string, before: Set<K>, now: Set<K>, giveBack: (name: K) => void): void {
+    for (const name of now) this.#lingering.keep(`${kind} ${name}`)
+    for (const name of before) {
+      if (!now.has(name)) this.#lingering.schedule(`${kind} ${name}`, () => giveBack(name))
+    }
+  }
+}
+
+/** Whether a listener's sockets can stay: only what is behind them changed. */
+function sameSockets(a: NativeListener, b: NativeListener): boolean {
+  const sockets = (l: NativeListener): unknown => [
+    l.addresses,
+    l.reusePort,
+    l.backlog,
+    l.ipv4Compat,
+    l.freebind,
+    l.transparent,
+  ]
+  return isDeepStrictEqual(sockets(a), sockets(b))
+}

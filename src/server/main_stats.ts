@@ -1,0 +1,92 @@
+// Stats of the main thread, under Envoy's names where Envoy has them: the server's, the managers', and those of the
+// log files and workers.
+
+import type { NativeStat } from '../native.ts'
+import type { Server, ServerState } from './server.ts'
+
+export interface ReloadCounters {
+  success: number
+  rejected: number
+}
+
+const kStates: readonly ServerState[] = ['LIVE', 'DRAINING', 'PRE_INITIALIZING', 'INITIALIZING']
+
+function stat(type: 'counter' | 'gauge'): (name: string, value: number) => NativeStat {
+  return (name, value) => ({ name, tags: [], type, value })
+}
+const counter = stat('counter')
+const gauge = stat('gauge')
+
+export function mainStats(server: Server): NativeStat[] {
+  return [...serverStats(server), ...managerStats(server), ...logStats(server), ...workers(server)]
+}
+
+function serverStats({ core, startedAt, options, state }: Server): NativeStat[] {
+  const memory = process.memoryUsage()
+  return [
+    gauge('server.uptime', Math.floor((Date.now() - startedAt) / 1000)),
+    gauge('server.live', state === 'LIVE' ? 1 : 0),
+    gauge('server.state', kStates.indexOf(state)), // numbered as in Envoy's ServerInfo.State
+    gauge('server.concurrency', options.concurrency),
+    gauge('server.total_connections', core.connectionCount()),
+    gauge('server.memory_physical_size', memory.rss),
+    gauge('server.memory_heap_size', memory.heapTotal),
+    gauge('server.memory_allocated', memory.heapUsed),
+  ]
+}
+
+function managerStats({ clusters, deployment, reloads, runtime }: Server): NativeStat[] {
+  const listeners = deployment.counters
+  const { layers, entries } = runtime.dump()
+  return [
+    counter('cluster_manager.cluster_added', clusters.counters.added),
+    counter('cluster_manager.cluster_modified', clusters.counters.modified),
+    counter('cluster_manager.cluster_removed', clusters.counters.removed),
+    gauge('cluster_manager.active_clusters', clusters.list().length),
+    counter('listener_manager.listener_added', listeners.added),
+    counter('listener_manager.listener_modified', listeners.modified),
+    counter('listener_manager.listener_removed', listeners.removed),
+    counter('listener_manager.listener_create_failure', listeners.createFailure),
+    gauge('listener_manager.total_listeners_active', deployment.listeners().length),
+    gauge('listener_manager.total_listeners_draining', deployment.draining),
+    gauge('runtime.num_layers', layers.length),
+    gauge('runtime.num_keys', Object.keys(entries).length),
+    counter('configuration.reload_success', reloads.success),
+    counter('configuration.reload_rejected', reloads.rejected),
+  ]
+}
+
+function logStats({ logFiles }: Server): NativeStat[] {
+  return logFiles.stats().flatMap((log) => {
+    const tags = ['millrace.log_file', log.target]
+    const named = (type: 'counter' | 'gauge', name: string, value: number): NativeStat => ({
+      name: `filesystem.${log.target}.${name}`,
+      tags,
+      type,
+      value,
+    })
+    return [
+      named('counter', 'lines_written', log.lines),
+      named('counter', 'bytes_written', log.bytes),
+      named('counter', 'lines_dropped', log.droppedLines),
+      named('counter', 'write_failed', log.writeErrors),
+      named('counter', 'reopen', log.reopens),
+      named('gauge', 'write_total_buffered', log.bufferedBytes),
+    ]
+  })
+}
+
+function workers({ core }: Server): NativeStat[] {
+  return core.workerStats().flatMap((worker, index) => {
+    const name = (leaf: string): string => `server.worker_${index}.${leaf}`
+    return [
+      gauge(name('downstream_cx_active'), worker.connections),
+      counter(name('downstream_rq_total'), worker.requests),
+      counter(name('busy_us'), Math.round(worker.busyNs / 1000)),
+      counter(name('loop_turns'), worker.turns),
+      counter(name('cx_handed_over'), worker.handedOver),
+      counter(name('cx_received'), worker.received),
+      gauge(name('configuration_lag'), worker.lag),
+    ]
+  })
+}

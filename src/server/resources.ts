@@ -1,0 +1,90 @@
+// Gives compiled configurations their slots, log files and flags, and remembers what each compile asked for, so that
+// what a refused or an older configuration had is given back.
+
+import type { ClusterManager } from '../cluster/manager.ts'
+import type { CompileResolver } from '../config/index.ts'
+import type { NativeCore, RuntimeIndex, SlotId } from '../native.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { LogFiles, LogTarget } from './log_files.ts'
+
+/** The names that one configuration uses. */
+export interface Uses {
+  readonly clusters: Set<string>
+  readonly routes: Set<string>
+  readonly logs: Set<LogTarget>
+  /** Gives back, one by one, what did not exist before this configuration asked for it. */
+  readonly undo: (() => void)[]
+}
+
+export const noUses = (): Uses => ({
+  clusters: new Set(),
+  routes: new Set(),
+  logs: new Set(),
+  undo: [],
+})
+
+export class Resources {
+  readonly #core: Pick<NativeCore, 'allocateSlot' | 'releaseSlot'>
+  readonly #clusters: ClusterManager
+  readonly #logs: LogFiles
+  readonly #runtime: Runtime
+  readonly #routeSlots = new Map<string, SlotId>()
+
+  constructor(
+    core: Pick<NativeCore, 'allocateSlot' | 'releaseSlot'>,
+    clusters: ClusterManager,
+    logs: LogFiles,
+    runtime: Runtime,
+  ) {
+    this.#core = core
+    this.#clusters = clusters
+    this.#logs = logs
+    this.#runtime = runtime
+  }
+
+  /** A resolver that writes down in `uses` what it is asked for. */
+  resolver(uses: Uses): CompileResolver {
+    return {
+      cluster: (name): SlotId => {
+        uses.clusters.add(name)
+        if (!this.#clusters.has(name)) uses.undo.push(() => this.giveBackCluster(name))
+        return this.#clusters.slot(name)
+      },
+      routes: (key): SlotId => {
+        uses.routes.add(key)
+        if (!this.#routeSlots.has(key)) uses.undo.push(() => this.giveBackRoutes(key))
+        return this.#routeSlot(key)
+      },
+      log: (target): number => {
+        uses.logs.add(target)
+        if (!this.#logs.has(target)) uses.undo.push(() => this.giveBackLog(target))
+        return this.#logs.id(target)
+      },
+      runtime: (key): RuntimeIndex => this.#runtime.index(key),
+    }
+  }
+
+  #routeSlot(key: string): SlotId {
+    let slot = this.#routeSlots.get(key)
+    if (slot === undefined) {
+      slot = this.#core.allocateSlot(`routes ${key}`)
+      this.#routeSlots.set(key, slot)
+    }
+    return slot
+  }
+
+  giveBackRoutes(key: string): void {
+    const slot = this.#routeSlots.get(key)
+    if (slot === undefined) return
+    this.#routeSlots.delete(key)
+    this.#core.releaseSlot(slot)
+  }
+
+  giveBackCluster(name: string): void {
+    this.#clusters.withdraw(name)
+  }
+
+  giveBackLog(target: LogTarget): void {
+    this.#logs.close(target)
+  }
+}

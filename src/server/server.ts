@@ -1,0 +1,279 @@
+// One proxy: a core with its workers, and the configuration in force. Several may live in one process; none of them
+// listens to signals or ends the process. Main thread only.
+//
+//   PRE_INITIALIZING ─start()→ INITIALIZING ─listening→ LIVE ─drain(), failHealthcheck()→ DRAINING ─stop()→ stopped
+//                                                         └────────────── stop() ───────────────────────────┘
+
+import type { AdminServer } from '../admin/server.ts'
+import type { AdminTarget } from '../admin/target.ts'
+import { ClusterManager } from '../cluster/manager.ts'
+import type { LoadedConfiguration } from '../config/index.ts'
+import { MillraceError } from '../errors.ts'
+import {
+  loadNative,
+  type NativeAddress,
+  type NativeCore,
+  type NativeEvent,
+  type NativeModule,
+  type NativeStopReport,
+} from '../native.ts'
+import { Runtime } from '../runtime/runtime.ts'
+import { Deployment } from './deployment.ts'
+import type { Logger } from './log.ts'
+import { LogFiles } from './log_files.ts'
+import { mainStats, type ReloadCounters } from './main_stats.ts'
+
+/** How old the Date header can become: half of its resolution. */
+const kDateIntervalMs = 500
+/** How often a drain looks whether it is over. */
+const kDrainPollMs = 20
+/** Idle connections are closed over this long when a drain ends the process: not all clients come back at once. */
+const kDrainSpreadMs = 1_000
+/** For what the log files still hold when the server stops. */
+const kStopDeadlineMs = 5_000
+const kHoldIntervalMs = 2 ** 30
+
+export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING'
+
+export interface ServerOptions {
+  readonly concurrency: number
+  readonly fileFlushIntervalMs: number
+  /** How long connections may take to end when the server, or a listener of it, goes. */
+  readonly drainTimeMs: number
+  readonly log: Logger
+  /** Instead of the admin interface that the configuration names. */
+  readonly admin?: NativeAddress
+  /** For `/server_info`. */
+  readonly commandLine?: Readonly<Record<string, unknown>>
+  /** Somebody asked for the end through the admin interface. */
+  readonly onQuit?: () => void
+}
+
+export class Server {
+  readonly options: ServerOptions
+  readonly startedAt: number = Date.now()
+  readonly clusters: ClusterManager
+  readonly runtime: Runtime = new Runtime()
+  readonly logFiles: LogFiles
+  readonly deployment: Deployment
+  readonly reloads: ReloadCounters = { success: 0, rejected: 0 }
+  readonly native: NativeModule
+  readonly core: NativeCore
+  #state: ServerState = 'PRE_INITIALIZING'
+  #configuration: { readonly loaded: LoadedConfiguration; readonly at: number } | undefined
+  #adminAddress: NativeAddress | undefined
+  #admin: AdminServer | undefined
+  #healthFailed = false
+  #gracefulDrain: NodeJS.Timeout | undefined
+  #dateTimer: NodeJS.Timeout | undefined
+  #holdTimer: NodeJS.Timeout | undefined
+  #reloading: Promise<unknown> = Promise.resolve()
+  #stopped: Promise<NativeStopReport> | undefined
+
+  constructor(options: ServerOptions) {
+    this.options = options
+    this.native = loadNative()
+    this.core = this.native.createCore({
+      concurrency: options.concurrency,
+      onEvent: (event) => this.#onEvent(event),
+    })
+    this.clusters = new ClusterManager(this.core)
+    this.logFiles = new LogFiles(this.core, options.fileFlushIntervalMs)
+    this.deployment = new Deployment(
+      this.core,
+      this.clusters,
+      this.logFiles,
+      this.runtime,
+      options.drainTimeMs,
+    )
+  }
+
+  /** Ready when it returns: listeners accept, and the admin interface answers. */
+  async start(loaded: LoadedConfiguration): Promise<void> {
+    if (this.#state !== 'PRE_INITIALIZING') {
+      throw new MillraceError('ERR_MILLRACE_STARTED', 'a server can be started once')
+    }
+    this.#state = 'INITIALIZING'
+    try {
+      this.#publishDate()
+      this.deployment.apply(loaded)
+      this.core.start()
+      this.#configuration = { loaded, at: Date.now() }
+      await this.#moveAdmin(this.#wantedAdmin())
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    this.#dateTimer = setInterval(() => this.#publishDate(), kDateIntervalMs).unref()
+    this.#holdTimer = setInterval(() => {}, kHoldIntervalMs)
+    this.#state = 'LIVE'
+  }
+
+  /**
+   * Puts another configuration in force, touching only what differs. When it cannot be loaded or opened, the one in
+   * force stays, and the error is thrown. Reloads wait for one another.
+   */
+  reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<void> {
+    const turn = this.#reloading.then(() => this.#reload(load))
+    this.#reloading = turn.catch(() => {})
+    return turn
+  }
+
+  async #reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<void> {
+    if (this.#state !== 'LIVE') {
+      throw new MillraceError('ERR_MILLRACE_NOT_LIVE', 'only a server that is live can be reloaded')
+    }
+    const before = this.#configuration
+    try {
+      const loaded = await load()
+      this.#configuration = { loaded, at: Date.now() }
+      const changes = this.deployment.apply(loaded)
+      await this.#moveAdmin(this.#wantedAdmin()).catch((error: unknown) => {
+        if (before) this.deployment.apply(before.loaded)
+        throw error
+      })
+      this.reloads.success++
+      this.options.log.info({ configuration: loaded.name, ...changes }, 'configuration reloaded')
+    } catch (error) {
+      this.#configuration = before
+      this.reloads.rejected++
+      throw error
+    }
+  }
+
+  get state(): ServerState {
+    return this.#healthFailed && this.#state === 'LIVE' ? 'DRAINING' : this.#state
+  }
+
+  get configuration(): { readonly loaded: LoadedConfiguration; readonly at: number } | undefined {
+    return this.#configuration
+  }
+
+  /** `http://…` of the admin interface, or undefined. */
+  get adminUrl(): string | undefined {
+    return this.#admin?.url
+  }
+
+  /** Where the listeners listen, by name. */
+  listenerAddresses(): ReadonlyMap<string, readonly string[]> {
+    return new Map(this.deployment.listeners().map(({ name, addresses }) => [name, addresses]))
+  }
+
+  /** Whether health checks of this server fail on purpose, so that others send nothing more. */
+  setHealthFailed(failed: boolean): void {
+    this.#healthFailed = failed
+    this.core.setHealthFailed(failed)
+  }
+
+  /** Stops accepting; connections go on, and are told to close as they answer. */
+  stopListeners(): void {
+    for (const { coreName } of this.deployment.listeners()) this.core.drainListener(coreName)
+  }
+
+  /** Tells connections to close, spread over the drain time, while accepting; then stops accepting unless told not to. */
+  drainListeners(thenStop: boolean): void {
+    if (this.#gracefulDrain || this.#stopped) return
+    this.core.drainAll(this.options.drainTimeMs)
+    this.#gracefulDrain = setTimeout(() => {
+      if (thenStop && !this.#stopped) this.stopListeners()
+    }, this.options.drainTimeMs).unref()
+  }
+
+  /** Stops accepting, lets connections end, and returns when none is left or the drain time is over. */
+  async drain(): Promise<void> {
+    if (this.#stopped) return
+    this.#state = 'DRAINING'
+    this.stopListeners()
+    this.core.drainAll(Math.min(kDrainSpreadMs, this.options.drainTimeMs))
+    const deadline = performance.now() + this.options.drainTimeMs
+    while (!this.#stopped && this.core.connectionCount() > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, kDrainPollMs))
+    }
+  }
+
+  /** Closes everything at once, writes out the logs, and says what was lost. Later calls give the same report. */
+  stop(): Promise<NativeStopReport> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<NativeStopReport> {
+    this.#state = 'DRAINING'
+    clearInterval(this.#dateTimer)
+    clearTimeout(this.#gracefulDrain)
+    this.deployment.close()
+    await this.#admin?.close()
+    try {
+      return await this.core.stop(kStopDeadlineMs)
+    } finally {
+      clearInterval(this.#holdTimer)
+    }
+  }
+
+  /** Opens every log file again by its name. Says which could not be. */
+  reopenLogs(): readonly { readonly target: string; readonly message: string }[] {
+    const failed = this.logFiles.reopen()
+    for (const failure of failed) this.options.log.error(failure, 'cannot reopen a log file')
+    return failed
+  }
+
+  #publishDate(): void {
+    this.core.publishDate(new Date().toUTCString())
+  }
+
+  #wantedAdmin(): NativeAddress | undefined {
+    return this.options.admin ?? this.deployment.admin?.address
+  }
+
+  /** Opens the admin interface at `address` before it closes the one elsewhere. */
+  async #moveAdmin(address: NativeAddress | undefined): Promise<void> {
+    if (JSON.stringify(address) === JSON.stringify(this.#adminAddress)) return
+    let admin: AdminServer | undefined
+    if (address) {
+      const { AdminServer } = await import('../admin/server.ts')
+      admin = await AdminServer.listen(address, this.#adminTarget(), this.options.log)
+    }
+    const before = this.#admin
+    this.#admin = admin
+    this.#adminAddress = address
+    await before?.close()
+  }
+
+  #adminTarget(): AdminTarget {
+    return {
+      version: this.native.version,
+      startedAt: this.startedAt,
+      log: this.options.log,
+      commandLine: this.options.commandLine ?? {},
+      clusters: this.clusters,
+      state: () => this.state,
+      node: () => this.deployment.node,
+      stats: (bounds) => [...this.core.readStats(bounds), ...mainStats(this)],
+      histogramBounds: () => this.deployment.histogramBounds,
+      listeners: () => this.deployment.listeners(),
+      configuration: () => this.#configuration,
+      runtime: () => this.runtime.dump(),
+      reopenLogs: () => this.reopenLogs(),
+      resetCounters: () => this.core.resetCounters(),
+      setHealthFailed: (failed) => this.setHealthFailed(failed),
+      stopListeners: () => this.stopListeners(),
+      drainListeners: (thenStop) => this.drainListeners(thenStop),
+      quit: () => this.options.onQuit?.(),
+    }
+  }
+
+  #onEvent(event: NativeEvent): void {
+    const { log } = this.options
+    switch (event.kind) {
+      case 'log-error':
+        log.error({ log: event.log }, event.message)
+        break
+      case 'accept-paused':
+        log.warn({ listener: event.listener }, event.message)
+        break
+      case 'reclaim': // the core frees by itself
+      case 'drained': // drain() looks for itself
+        break
+    }
+  }
+}
