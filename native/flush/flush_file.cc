@@ -1,0 +1,156 @@
+// The main thread's side of a FlushFile: life cycle, tickets, figures. The writing is in
+// flush_thread.cc.
+#include "flush/flush_file.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "base/clock.h"
+#include "flush/flush_thread.h"
+
+namespace millrace {
+
+namespace {
+
+// Beyond the deadline of stop(): for the thread to notice the deadline itself and to count what it
+// leaves behind.
+constexpr std::chrono::milliseconds kStopGrace(50);
+
+std::chrono::steady_clock::time_point inMs(uint32_t ms) {
+  return std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+}
+
+void* flushThreadMain(void* arg) {
+  std::unique_ptr<FlushThread> thread(static_cast<FlushThread*>(arg));
+#ifdef __linux__
+  pthread_setname_np(pthread_self(), "millrace-flush");
+#endif
+  thread->run();
+  return nullptr;
+}
+
+}  // namespace
+
+struct FlushFile::Impl {
+  std::shared_ptr<FlushShared> shared;
+  pthread_t thread{};
+  bool stopped = false;
+  StopReport report{true, 0, 0};
+};
+
+FlushFile::FlushFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FlushFile::~FlushFile() {
+  stop(kDestructorStopMs);
+}
+
+Result<std::unique_ptr<FlushFile>> FlushFile::create(FlushOptions options) {
+  options.intervalMs = std::max(options.intervalMs, 1u);
+  auto sink = std::make_unique<FlushSink>(options.target);
+  if (Status s = sink->open(); !s.ok()) return s.error();
+  auto waker = FlushWaker::create();
+  if (!waker) return waker.error();
+  auto impl = std::make_unique<Impl>();
+  impl->shared = std::make_shared<FlushShared>(std::move(options));
+  impl->shared->waker = std::move(*waker);
+  auto thread = std::make_unique<FlushThread>(impl->shared, std::move(sink));
+  // No signal is for this thread; SIGPIPE and SIGXFSZ come back as EPIPE and EFBIG.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int failed = pthread_create(&impl->thread, nullptr, flushThreadMain, thread.get());
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (failed != 0) {
+    return Error{"ERR_MILLRACE_FLUSH_THREAD",
+                 std::string("cannot start a flush thread: ") + std::strerror(failed), failed};
+  }
+  thread.release();  // flushThreadMain owns it
+  return std::make_unique<FlushFile>(std::move(impl));
+}
+
+std::shared_ptr<FlushRing> FlushFile::attach() {
+  const auto& shared = impl_->shared;
+  const FlushOptions& o = shared->options;
+  auto ring = std::make_shared<FlushRing>(FlushRing::Limits{o.ringBytes, o.maxBytes, o.fillMark},
+                                          shared->waker.get());
+  {
+    std::lock_guard lock(shared->mutex);
+    shared->rings.push_back(ring);
+    shared->ringsChanged = true;
+  }
+  shared->waker->wake();
+  // The writer's end: closes the ring when it goes, and keeps the waker alive until then.
+  FlushRing* raw = ring.get();
+  return std::shared_ptr<FlushRing>(raw, [shared, ring](FlushRing* r) { r->close(); });
+}
+
+Status FlushFile::reopen(uint32_t timeoutMs) {
+  FlushShared& s = *impl_->shared;
+  std::unique_lock lock(s.mutex);
+  if (s.exited || s.abandoned) return Error{"ERR_MILLRACE_FLUSH_STOPPED", "the file was stopped"};
+  const uint64_t ticket = ++s.reopenAsked;
+  s.waker->wake();
+  if (timeoutMs == 0) return {};
+  const bool served = s.changed.wait_until(lock, inMs(timeoutMs),
+                                           [&] { return s.reopenDone >= ticket || s.exited; });
+  if (!served || s.reopenDone < ticket) {
+    return Error{"ERR_MILLRACE_FLUSH_TIMEOUT", "reopening waits for a write that has not returned"};
+  }
+  return s.reopenStatus;
+}
+
+bool FlushFile::flush(uint32_t timeoutMs) {
+  FlushShared& s = *impl_->shared;
+  std::unique_lock lock(s.mutex);
+  const uint64_t ticket = ++s.flushAsked;
+  s.waker->wake();
+  s.changed.wait_until(lock, inMs(timeoutMs), [&] { return s.flushDone >= ticket || s.exited; });
+  return s.flushDone >= ticket;
+}
+
+FlushFile::StopReport FlushFile::stop(uint32_t deadlineMs) {
+  if (impl_->stopped) return impl_->report;
+  impl_->stopped = true;
+  FlushShared& s = *impl_->shared;
+  bool exited;
+  {
+    std::unique_lock lock(s.mutex);
+    s.stopDeadlineNs = monotonicNs() + uint64_t{deadlineMs} * kNsPerMs;
+    s.waker->wake();
+    exited = s.changed.wait_until(lock, inMs(deadlineMs) + kStopGrace, [&] { return s.exited; });
+    s.abandoned = !exited;
+  }
+  if (exited) {
+    pthread_join(impl_->thread, nullptr);
+  } else {
+    pthread_detach(impl_->thread);
+  }
+  const FlushStats now = stats();
+  std::lock_guard lock(s.mutex);
+  s.totals.lostLines = now.bufferedLines;
+  s.totals.lostBytes = now.bufferedBytes;
+  impl_->report = {now.bufferedBytes == 0, now.bufferedLines, now.bufferedBytes};
+  return impl_->report;
+}
+
+FlushStats FlushFile::stats() const {
+  FlushShared& s = *impl_->shared;
+  std::lock_guard lock(s.mutex);
+  FlushStats t = s.totals;
+  for (const auto& ring : s.rings) {
+    const FlushRing::Counts c = ring->counts();
+    t.acceptedLines += c.lines;
+    t.acceptedBytes += c.bytes;
+    t.droppedLines += c.droppedLines;
+    t.droppedBytes += c.droppedBytes;
+    t.ringsGrown += c.grown;
+  }
+  t.bufferedLines = t.acceptedLines - t.writtenLines - t.lostLines;
+  t.bufferedBytes = t.acceptedBytes - t.writtenBytes - t.lostBytes;
+  return t;
+}
+
+}  // namespace millrace

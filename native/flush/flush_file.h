@@ -1,0 +1,124 @@
+// A log file that never stalls who writes to it: one thread for each open file, one ring for each
+// writer.
+//
+//   worker 1 ─▶ ring ─┐
+//   worker 2 ─▶ ring ─┼─▶ flush thread ─▶ write(2) ─▶ file, pipe, terminal
+//   …                 ┘
+//
+// Promises
+//   - A writer never waits and makes no system call, but for one wake-up each time its ring passes
+//   the fill mark.
+//   - Lines are written whole, in blocks, by one thread: never torn, never interleaved. (The one
+//   exception: a full disk
+//     cuts a line, and the process then ends before there is room again.)
+//   - Lines of one ring keep their order. Lines of different rings are merged by their stamps
+//   within one pass; across passes a
+//     line may follow a younger one of another ring only if it was committed after that pass had
+//     begun. So the disorder is bounded by the time between taking a stamp and committing: one turn
+//     of a loop.
+//   - A write that fails (ENOSPC, EIO, EPIPE, …) keeps its bytes and is repeated with back-off,
+//   counted and told. Meanwhile the
+//     rings fill and then drop what does not fit, counted.
+//   - accepted = written + buffered + lost, in lines and in bytes; offered = accepted + dropped.
+//
+// Thread rule: create, attach, reopen, flush, stop and the destructor belong to one thread (main).
+// stats() may be called by any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "flush/ring.h"
+#include "flush/sink.h"
+
+namespace millrace {
+
+struct FlushEvent {
+  enum Kind : uint8_t { kFailing, kRecovered, kReopenFailed };
+  Kind kind;
+  int sysErrno;  // 0 for kRecovered
+};
+
+struct FlushOptions {
+  static constexpr uint32_t kIntervalMs = 10'000;  // Envoy's --file-flush-interval-msec
+  static constexpr size_t kFillMarkBytes =
+      64 * 1024;  // Envoy's flush size: large writes, small delay
+  static constexpr size_t kRingBytes =
+      1024 * 1024;  // a second of 5,000 lines while the disk is busy
+
+  FlushSink::Target target = {};
+  uint32_t intervalMs =
+      kIntervalMs;  // at least 1; what was written is on its way to the kernel after so long
+  size_t fillMark = kFillMarkBytes;  // or when a ring holds so much
+  size_t ringBytes = kRingBytes;     // of each writer
+  size_t maxBytes = 0;  // up to which a full ring grows; at most ringBytes: it drops instead
+  // Called on the flush thread when writing begins to fail, works again, or reopening failed. Must
+  // not call back into the FlushFile other than stats().
+  std::function<void(const FlushEvent&)> onEvent = {};
+};
+
+struct FlushStats {
+  uint64_t acceptedLines = 0, acceptedBytes = 0;
+  uint64_t writtenLines = 0, writtenBytes = 0;
+  uint64_t bufferedLines = 0, bufferedBytes = 0;  // accepted and not yet with the kernel
+  uint64_t droppedLines = 0, droppedBytes = 0;    // a ring was full
+  uint64_t lostLines = 0, lostBytes = 0;          // given up at stop()
+  uint64_t ringsGrown = 0;
+  uint64_t writeErrors = 0;
+  uint64_t reopens = 0, reopenErrors = 0;
+  int lastErrno = 0;     // of the last failed write or reopen
+  bool failing = false;  // the last write failed
+};
+
+class FlushFile {
+ public:
+  // How long the destructor waits when stop() was not called.
+  static constexpr uint32_t kDestructorStopMs = 1000;
+
+  // Opens the target (in the calling thread) and starts its flush thread.
+  static Result<std::unique_ptr<FlushFile>> create(FlushOptions options);
+  ~FlushFile();
+  FlushFile(const FlushFile&) = delete;
+  FlushFile& operator=(const FlushFile&) = delete;
+
+  // A ring for one more writer, at any time. One thread may use it. Dropping the last reference
+  // detaches it: what it still holds is written. It may outlive the FlushFile, but what is written
+  // to it after stop() reaches nobody.
+  std::shared_ptr<FlushRing> attach();
+
+  // Rotation: everything committed before the call goes to the file that is open now; then the path
+  // is opened anew, and only if that works the old file is closed. While writing fails or stalls
+  // the switch is made at once, and a line that the old file holds only in part is repeated whole
+  // in the new one. Waits up to `timeoutMs` for the outcome (0: does not wait; stats() and onEvent
+  // tell).
+  Status reopen(uint32_t timeoutMs);
+
+  // Writes out what was committed before the call; false when that took longer than `timeoutMs`.
+  bool flush(uint32_t timeoutMs);
+
+  struct StopReport {
+    bool clean;  // nothing was lost
+    uint64_t lostLines, lostBytes;
+  };
+  // Writes out everything and ends the thread. At the deadline it gives up, even if a write(2)
+  // hangs in the kernel: such a thread is left behind with its file and buffers, writes nothing
+  // more and ends when the kernel lets it go; the bytes of that one call count as lost. Writers
+  // must have stopped before. Idempotent.
+  StopReport stop(uint32_t deadlineMs);
+
+  FlushStats stats() const;
+
+ private:
+  struct Impl;
+
+ public:
+  explicit FlushFile(std::unique_ptr<Impl> impl);  // for create() alone
+
+ private:
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,236 @@
+// The loop of a flush thread: take orders, merge rings into blocks, write them, wait.
+//
+//   pass ──all written──▶ wait for interval, mark or order ──▶ pass
+//    ├──would block──▶ wait until the file is writable, or an order ──▶ pass
+//    └──failed──▶ wait with back-off, or an order ──▶ pass
+#include "flush/flush_thread.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/clock.h"
+
+namespace millrace {
+
+FlushThread::FlushThread(std::shared_ptr<FlushShared> shared, std::unique_ptr<FlushSink> sink)
+    : shared_(std::move(shared)), sink_(std::move(sink)), block_(kBlockBytes) {}
+
+void FlushThread::run() {
+  for (;;) {
+    const Orders orders = takeOrders();
+    Outcome outcome = pass();
+    if (orders.reopen > reopenServed_ && !shared_->abandoned) {
+      serveReopen(orders.reopen);
+      if (outcome != Outcome::kDone) outcome = pass();
+    }
+    if (shared_->abandoned) return;
+    if (outcome == Outcome::kDone) completeFlush(orders.flush);
+    if (orders.stopping() && (outcome == Outcome::kDone || monotonicNs() >= orders.deadlineNs)) {
+      finish();
+      return;
+    }
+    wait(outcome, orders);
+  }
+}
+
+FlushThread::Orders FlushThread::takeOrders() {
+  shared_->waker->drain();
+  std::lock_guard lock(shared_->mutex);
+  auto& rings = shared_->rings;
+  const bool changed = shared_->ringsChanged;
+  const auto removed = std::remove_if(rings.begin(), rings.end(), [this](const auto& ring) {
+    if (!ring->finished()) return false;
+    const FlushRing::Counts c = ring->counts();
+    FlushStats& t = shared_->totals;
+    t.acceptedLines += c.lines;
+    t.acceptedBytes += c.bytes;
+    t.droppedLines += c.droppedLines;
+    t.droppedBytes += c.droppedBytes;
+    t.ringsGrown += c.grown;
+    return true;
+  });
+  if (changed || removed != rings.end()) {
+    rings.erase(removed, rings.end());
+    sources_.clear();
+    for (const auto& ring : rings) sources_.push_back({ring, 0});
+    shared_->ringsChanged = false;
+  }
+  return {shared_->flushAsked, shared_->reopenAsked, shared_->stopDeadlineNs};
+}
+
+// Writes what is left of the block, then all that the rings held when the pass began.
+FlushThread::Outcome FlushThread::pass() {
+  nextPassNs_ = monotonicNs() + uint64_t{shared_->options.intervalMs} * kNsPerMs;
+  if (const Outcome rest = writeBlock(); rest != Outcome::kDone) return rest;
+  for (Source& s : sources_) s.target = s.ring->committed();
+  while (collect()) {
+    if (const Outcome o = writeBlock(); o != Outcome::kDone) return o;
+  }
+  return Outcome::kDone;
+}
+
+// Fills the (empty) block, oldest stamp first. A run of records of one ring that is older than all
+// others is taken in one go, so that merging costs little when a worker stamps by turns of its
+// loop.
+bool FlushThread::collect() {
+  blockSize_ = written_ = linesWritten_ = 0;
+  lineEnds_.clear();
+  while (blockSize_ < kBlockBytes) {
+    Source* oldest = nullptr;
+    uint64_t oldestNs = 0;
+    uint64_t othersNs = UINT64_MAX;
+    for (Source& s : sources_) {
+      if (s.ring->taken() == s.target) continue;
+      const uint64_t stampNs = s.ring->peek().stampNs;
+      if (oldest == nullptr || stampNs < oldestNs) {
+        if (oldest != nullptr) othersNs = oldestNs;
+        oldest = &s;
+        oldestNs = stampNs;
+      } else {
+        othersNs = std::min(othersNs, stampNs);
+      }
+    }
+    if (oldest == nullptr) break;
+    FlushRing& ring = *oldest->ring;
+    do {
+      append(ring, ring.peek());
+    } while (blockSize_ < kBlockBytes && ring.taken() < oldest->target &&
+             ring.peek().stampNs <= othersNs);
+  }
+  return blockSize_ != 0;
+}
+
+void FlushThread::append(FlushRing& ring, const FlushRing::Head& head) {
+  if (blockSize_ + head.size > block_.size()) block_.resize(blockSize_ + head.size);
+  ring.take(block_.data() + blockSize_);
+  blockSize_ += head.size;
+  lineEnds_.push_back(blockSize_);
+}
+
+FlushThread::Outcome FlushThread::writeBlock() {
+  // A pipe whose reader left: perhaps another one waits behind the same path.
+  if (written_ < blockSize_ && failing_ && lastErrno_ == EPIPE) {
+    if (const Status s = reopenSink(); !s.ok()) return failed(s.error().sysErrno);
+  }
+  while (written_ < blockSize_) {
+    if (shared_->abandoned) return Outcome::kAbandoned;
+    if (shared_->stopDeadlineNs != FlushShared::kNever &&
+        monotonicNs() >= shared_->stopDeadlineNs) {
+      return Outcome::kDeadline;
+    }
+    const ssize_t n = sink_->write(block_.data() + written_, blockSize_ - written_);
+    if (n == 0) return Outcome::kWouldBlock;
+    if (n < 0) return failed(int(-n));
+    if (!countWritten(size_t(n))) return Outcome::kAbandoned;
+  }
+  return Outcome::kDone;
+}
+
+// False: stop() has given up on this thread and has counted these bytes as lost.
+bool FlushThread::countWritten(size_t bytes) {
+  const bool recovered = failing_;
+  written_ += bytes;
+  uint64_t lines = 0;
+  while (linesWritten_ < lineEnds_.size() && lineEnds_[linesWritten_] <= written_) {
+    linesWritten_++;
+    lines++;
+  }
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->abandoned) return false;
+    shared_->totals.writtenBytes += bytes;
+    shared_->totals.writtenLines += lines;
+    shared_->totals.failing = false;
+  }
+  failing_ = false;
+  retryNs_ = kRetryMinNs;
+  if (recovered) tell(FlushEvent::kRecovered, 0);
+  return true;
+}
+
+FlushThread::Outcome FlushThread::failed(int sysErrno) {
+  const bool first = !failing_;
+  failing_ = true;
+  lastErrno_ = sysErrno;
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->abandoned) return Outcome::kAbandoned;
+    shared_->totals.failing = true;
+    shared_->totals.lastErrno = sysErrno;
+    shared_->totals.writeErrors++;
+  }
+  nextRetryNs_ = monotonicNs() + retryNs_;
+  retryNs_ = std::min(retryNs_ * 2, kRetryMaxNs);
+  if (first) tell(FlushEvent::kFailing, sysErrno);
+  return Outcome::kFailed;
+}
+
+void FlushThread::tell(FlushEvent::Kind kind, int sysErrno) {
+  if (shared_->options.onEvent) shared_->options.onEvent({kind, sysErrno});
+}
+
+// Opens the path anew. What is left of the block goes there; a line that was cut starts over if it
+// would continue in another file, or before another reader.
+Status FlushThread::reopenSink() {
+  bool sameFile = true;
+  if (Status s = sink_->reopen(sameFile); !s.ok()) return s;
+  if (sameFile && lastErrno_ != EPIPE) return {};
+  const size_t lineStart = linesWritten_ == 0 ? 0 : lineEnds_[linesWritten_ - 1];
+  if (written_ > lineStart) {
+    std::lock_guard lock(shared_->mutex);
+    if (!shared_->abandoned) shared_->totals.writtenBytes -= written_ - lineStart;
+    written_ = lineStart;
+  }
+  return {};
+}
+
+void FlushThread::serveReopen(uint64_t ticket) {
+  reopenServed_ = ticket;
+  Status status = reopenSink();
+  const int sysErrno = status.ok() ? 0 : status.error().sysErrno;
+  {
+    std::lock_guard lock(shared_->mutex);
+    FlushStats& t = shared_->totals;
+    if (status.ok()) {
+      t.reopens++;
+    } else {
+      t.reopenErrors++;
+      t.lastErrno = sysErrno;
+    }
+    shared_->reopenDone = ticket;
+    shared_->reopenStatus = std::move(status);
+  }
+  shared_->changed.notify_all();
+  if (sysErrno != 0) tell(FlushEvent::kReopenFailed, sysErrno);
+}
+
+void FlushThread::completeFlush(uint64_t ticket) {
+  std::lock_guard lock(shared_->mutex);
+  if (shared_->flushDone == ticket) return;
+  shared_->flushDone = ticket;
+  shared_->changed.notify_all();
+}
+
+void FlushThread::finish() {
+  std::lock_guard lock(shared_->mutex);
+  shared_->exited = true;
+  shared_->changed.notify_all();
+}
+
+void FlushThread::wait(Outcome outcome, const Orders& orders) {
+  uint64_t untilNs = nextPassNs_;
+  if (outcome == Outcome::kFailed) {
+    // When stopping, the last retries come quickly: there is no later.
+    untilNs = orders.stopping() ? monotonicNs() + kRetryMinNs : nextRetryNs_;
+  }
+  if (orders.stopping()) untilNs = std::min(untilNs, orders.deadlineNs);
+  const uint64_t nowNs = monotonicNs();
+  const uint64_t ms = untilNs <= nowNs ? 0 : (untilNs - nowNs + kNsPerMs - 1) / kNsPerMs;
+  pollfd fds[2] = {{shared_->waker->fd(), POLLIN, 0}, {sink_->fd(), POLLOUT, 0}};
+  ::poll(fds, outcome == Outcome::kWouldBlock ? 2 : 1, int(std::min<uint64_t>(ms, INT32_MAX)));
+}
+
+}  // namespace millrace
