@@ -52,11 +52,17 @@ class BodyDecoder {
  private:
   enum class State : uint8_t {
     kDone,
+    kFailed,
     kLength,
     kUntilClose,
+    kData,
+    kDataCr,
+    kDataLf,
+    kTrailer,
     kSizeFirst,
     kSize,
     kSizeSpace,
+    kSizeLf,
     kExtNameFirst,
     kExtName,
     kExtNameSpace,
@@ -64,17 +70,14 @@ class BodyDecoder {
     kExtToken,
     kExtQuoted,
     kExtEscape,
-    kExtEnd,
-    kSizeLf,
-    kData,
-    kDataCr,
-    kDataLf,
-    kTrailer,
-    kFailed,
+    kExtQuotedEnd,
+    kExtSpace,
   };
   Step fail(const char* detail, size_t consumed);
   Step data(std::string_view bytes, size_t used, State after);
   const char* sizeLine(std::string_view bytes, size_t& used);
+  bool extensionByte(char c);
+  bool extensionAfter(char c, State space, bool valueAllowed);
   Step trailerLine(std::string_view bytes, size_t used, HeaderList* trailers);
 
   uint64_t left_ =

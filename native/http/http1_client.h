@@ -73,10 +73,10 @@ class Http1ClientCodec final : public RequestEncoder {
   void resumeResponse() override;
 
  private:
-  size_t readHead(std::string_view bytes);
-  size_t readBody(std::string_view bytes);
+  size_t readHead(std::string_view bytes, bool& more, bool& over);
+  size_t readBody(std::string_view bytes, bool& more, bool& over);
   void fail(ResetReason reason, const char* detail);
-  ResponseSink* finish();
+  ResponseSink* finish(bool behind);
 
   Connection* connection_;
   const Http1ClientOptions* options_;

@@ -28,22 +28,25 @@ size_t requestHeadBound(const RequestHead& head);
 size_t responseHeadBound(const ResponseHead& head);
 
 // Each returns the end of what it wrote. `trailers`: whether the hop carries trailers; then "TE:
-// trailers" is passed on. The request line is in origin form ("*" as it is), HTTP/1.1, with Host
-// from head.authority first.
+// trailers" and Trailer are passed on. Names and values are written as they are: whoever adds a
+// field answers for its bytes.
+//
+// The request line is in origin form ("*" as it is), HTTP/1.1, with Host from head.authority first.
 char* writeRequestHead(char* out, const RequestHead& head, WireBody body, bool trailers);
 // The status line says HTTP/1.1 (RFC 9110 §6.2: the sender's version).
 char* writeResponseHead(char* out, const ResponseHead& head, WireBody body,
-                        WireConnection connection);
+                        WireConnection connection, bool trailers);
 
 // A chunk is its head, the data, and kChunkEnd.
 constexpr size_t kChunkHeadMax = 18;  // 16 hexadecimal digits and CRLF
+size_t chunkHeadSize(uint64_t size);
 char* writeChunkHead(char* out, uint64_t size);
 inline constexpr std::string_view kChunkEnd = "\r\n";
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-// The trailer section behind "0\r\n", with its empty line. Fields that frame or route are left out
-// (RFC 9110 §6.5.1).
-size_t trailersBound(const HeaderList& trailers);
-char* writeTrailers(char* out, const HeaderList& trailers);
+// "0" CRLF, the trailer section and its empty line. Fields that frame or route are left out (RFC
+// 9110 §6.5.1).
+size_t lastChunkBound(const HeaderList& trailers);
+char* writeLastChunk(char* out, const HeaderList& trailers);
 
 }  // namespace millrace

@@ -90,11 +90,13 @@ inline constexpr char kInvalidTransferEncoding[] = "http1.invalid_transfer_encod
 inline constexpr char kTransferEncodingNotAllowed[] = "http1.transfer_encoding_not_allowed";
 inline constexpr char kContentLengthAndChunked[] = "http1.content_length_and_chunked_not_allowed";
 inline constexpr char kInvalidConnection[] = "http1.connection_header_rejected";
+inline constexpr char kConnectWithBody[] = "http1.content_length_not_allowed";
 inline constexpr char kInvalidStatus[] = "http1.invalid_status";
 inline constexpr char kInvalidChunkSize[] = "http1.invalid_chunk_size";
 inline constexpr char kInvalidChunkExtension[] = "http1.invalid_chunk_extension";
 inline constexpr char kInvalidChunkEnd[] = "http1.invalid_chunk_end";
 inline constexpr char kSwitchingProtocols[] = "http1.unexpected_101";
+inline constexpr char kTooManyInformational[] = "http1.too_many_1xx_responses";
 inline constexpr char kUnexpectedResponse[] = "http1.response_without_request";
 }  // namespace details
 

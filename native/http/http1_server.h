@@ -15,6 +15,7 @@
 
 #include "http/body_decoder.h"
 #include "http/codec.h"
+#include "http/http1_encoder.h"
 #include "http/http1_parser.h"
 #include "net/connection.h"
 
@@ -91,9 +92,10 @@ class Http1ServerCodec final : public ResponseEncoder {
 
  private:
   struct Exchange;
-  bool begin();
-  size_t readHead(std::string_view bytes);
-  size_t readBody(std::string_view bytes);
+  void begin();
+  size_t readHead(std::string_view bytes, bool& more);
+  size_t readBody(std::string_view bytes, bool& more);
+  void writeHead(const ResponseHead& head, WireBody body, WireConnection connection);
   void protocolError(uint16_t status, const char* detail);
   void responseDone();
   void finish(ExchangeEnd how);

@@ -1,0 +1,326 @@
+#include "http/http1_encoder.h"
+
+#include <cstring>
+
+#include "base/assert.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr uint64_t bit(HeaderId id) {
+  return uint64_t(1) << uint8_t(id);
+}
+
+// Fields of one hop only (RFC 9110 §7.6.1; Proxy-Connection: RFC 9112 appendix C.2.2).
+constexpr uint64_t kHopByHop = bit(HeaderId::kConnection) | bit(HeaderId::kKeepAlive) |
+                               bit(HeaderId::kProxyConnection) | bit(HeaderId::kTe) |
+                               bit(HeaderId::kTransferEncoding) | bit(HeaderId::kUpgrade);
+
+constexpr size_t kFieldExtra = 4;  // ": " and CRLF
+// "HTTP/1.1", spaces and CRLFs, Connection, Transfer-Encoding, TE, and a reason phrase of ours.
+constexpr size_t kHeadExtra = 192;
+
+// memcpy for sizes that are mostly below 64, without the call. The two ends may overlap.
+inline char* put(char* out, const char* from, size_t n) {
+  if (n >= 16) {
+    size_t i = 0;
+    do {
+      std::memcpy(out + i, from + i, 16);
+      i += 16;
+    } while (i + 16 <= n);
+    std::memcpy(out + n - 16, from + n - 16, 16);
+  } else if (n >= 8) {
+    std::memcpy(out, from, 8);
+    std::memcpy(out + n - 8, from + n - 8, 8);
+  } else if (n >= 4) {
+    std::memcpy(out, from, 4);
+    std::memcpy(out + n - 4, from + n - 4, 4);
+  } else if (n != 0) {
+    out[0] = from[0];
+    out[n / 2] = from[n / 2];
+    out[n - 1] = from[n - 1];
+  }
+  return out + n;
+}
+inline char* put(char* out, std::string_view s) {
+  return put(out, s.data(), s.size());
+}
+template <size_t N>
+inline char* putLiteral(char* out, const char (&s)[N]) {
+  std::memcpy(out, s, N - 1);
+  return out + N - 1;
+}
+
+inline char* putField(char* out, std::string_view name, std::string_view value) {
+  out = put(out, name);
+  out = putLiteral(out, ": ");
+  out = put(out, value);
+  return putLiteral(out, "\r\n");
+}
+
+size_t fieldsBound(const HeaderList& fields) {
+  size_t bytes = 0;
+  for (const Header& h : fields) bytes += h.name.size() + h.value.size() + kFieldExtra;
+  return bytes;
+}
+
+// All fields but those in `dropped`. Neighbours that still lie in `raw` as they came, are copied
+// together with all between them: mostly whole stretches of the head.
+char* putFields(char* out, const HeaderList& fields, uint64_t dropped, std::string_view raw) {
+  const char* rawEnd = raw.data() + raw.size();
+  auto asReceived = [&](const Header& h) {  // "name: value\r\n" in one piece
+    const char* colon = h.name.data() + h.name.size();
+    const char* end = h.value.data() + h.value.size();
+    return colon + 2 == h.value.data() && h.name.data() >= raw.data() && end + 2 <= rawEnd &&
+           colon[0] == ':' && colon[1] == ' ' && end[0] == '\r' && end[1] == '\n';
+  };
+  const Header* h = fields.begin();
+  const Header* last = fields.end();
+  while (h != last) {
+    if ((dropped >> uint8_t(h->id)) & 1) {
+      h++;
+      continue;
+    }
+    if (!asReceived(*h)) {
+      out = putField(out, h->name, h->value);
+      h++;
+      continue;
+    }
+    const char* from = h->name.data();
+    const char* to = h->value.data() + h->value.size() + 2;
+    for (h++; h != last && h->name.data() == to && !((dropped >> uint8_t(h->id)) & 1); h++) {
+      if (!asReceived(*h)) break;
+      to = h->value.data() + h->value.size() + 2;
+    }
+    out = put(out, from, size_t(to - from));
+  }
+  return out;
+}
+
+uint64_t droppedFields(WireBody body, bool trailers) {
+  uint64_t dropped = kHopByHop;
+  if (body != WireBody::kAsListed) dropped |= bit(HeaderId::kContentLength);
+  if (!trailers) dropped |= bit(HeaderId::kTrailer);
+  return dropped;
+}
+
+char* putFraming(char* out, WireBody body) {
+  if (body == WireBody::kChunked) return putLiteral(out, "transfer-encoding: chunked\r\n");
+  if (body == WireBody::kZeroLength) return putLiteral(out, "content-length: 0\r\n");
+  return out;
+}
+
+// Whether TE has the member "trailers" (RFC 9110 §10.1.4).
+bool takesTrailers(const HeaderList& fields) {
+  for (const Header& h : fields) {
+    if (h.id != HeaderId::kTe) continue;
+    size_t at = 0;
+    while (at < h.value.size()) {
+      size_t end = h.value.find(',', at);
+      if (end == std::string_view::npos) end = h.value.size();
+      size_t from = at, to = end;
+      while (from < to && (h.value[from] == ' ' || h.value[from] == '\t')) from++;
+      while (to > from && (h.value[to - 1] == ' ' || h.value[to - 1] == '\t')) to--;
+      if (equalsIgnoreCase(h.value.substr(from, to - from), "trailers")) return true;
+      at = end + 1;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+size_t requestHeadBound(const RequestHead& head) {
+  return head.methodText.size() + head.path.size() + head.authority.size() +
+         fieldsBound(head.headers) + kHeadExtra;
+}
+
+size_t responseHeadBound(const ResponseHead& head) {
+  return head.reason.size() + fieldsBound(head.headers) + kHeadExtra;
+}
+
+char* writeRequestHead(char* out, const RequestHead& head, WireBody body, bool trailers) {
+  out = put(out, head.methodText);
+  *out++ = ' ';
+  out = put(out, head.path);
+  out = putLiteral(out, " HTTP/1.1\r\nhost: ");
+  out = put(out, head.authority);
+  out = putLiteral(out, "\r\n");
+  out =
+      putFields(out, head.headers, droppedFields(body, trailers) | bit(HeaderId::kHost), head.raw);
+  out = putFraming(out, body);
+  if (trailers && head.headers.has(HeaderId::kTe) && takesTrailers(head.headers)) {
+    out = putLiteral(out, "te: trailers\r\nconnection: te\r\n");
+  }
+  return putLiteral(out, "\r\n");
+}
+
+char* writeResponseHead(char* out, const ResponseHead& head, WireBody body,
+                        WireConnection connection, bool trailers) {
+  MR_DASSERT(head.status >= 100 && head.status <= 999);
+  out = putLiteral(out, "HTTP/1.1 ");
+  *out++ = char('0' + head.status / 100);
+  *out++ = char('0' + head.status / 10 % 10);
+  *out++ = char('0' + head.status % 10);
+  *out++ = ' ';
+  out = put(out, head.reason.empty() ? reasonPhrase(head.status) : head.reason);
+  out = putLiteral(out, "\r\n");
+  out = putFields(out, head.headers, droppedFields(body, trailers), head.raw);
+  out = putFraming(out, body);
+  if (connection == WireConnection::kClose) out = putLiteral(out, "connection: close\r\n");
+  if (connection == WireConnection::kKeepAlive) {
+    out = putLiteral(out, "connection: keep-alive\r\n");
+  }
+  return putLiteral(out, "\r\n");
+}
+
+size_t chunkHeadSize(uint64_t size) {
+  size_t digits = size == 0 ? 1 : (67 - size_t(__builtin_clzll(size))) / 4;
+  return digits + 2;
+}
+
+char* writeChunkHead(char* out, uint64_t size) {
+  size_t digits = chunkHeadSize(size) - 2;
+  for (size_t i = digits; i-- != 0; size >>= 4) out[i] = "0123456789abcdef"[size & 15];
+  return putLiteral(out + digits, "\r\n");
+}
+
+size_t lastChunkBound(const HeaderList& trailers) {
+  return fieldsBound(trailers) + 8;
+}
+
+char* writeLastChunk(char* out, const HeaderList& trailers) {
+  constexpr uint64_t kNotInTrailers =
+      kHopByHop | bit(HeaderId::kHost) | bit(HeaderId::kContentLength) | bit(HeaderId::kTrailer);
+  out = putLiteral(out, "0\r\n");
+  out = putFields(out, trailers, kNotInTrailers, {});
+  return putLiteral(out, "\r\n");
+}
+
+std::string_view reasonPhrase(uint16_t status) {
+  switch (status) {
+    case 100:
+      return "Continue";
+    case 101:
+      return "Switching Protocols";
+    case 102:
+      return "Processing";
+    case 103:
+      return "Early Hints";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 202:
+      return "Accepted";
+    case 203:
+      return "Non-Authoritative Information";
+    case 204:
+      return "No Content";
+    case 205:
+      return "Reset Content";
+    case 206:
+      return "Partial Content";
+    case 207:
+      return "Multi-Status";
+    case 208:
+      return "Already Reported";
+    case 226:
+      return "IM Used";
+    case 300:
+      return "Multiple Choices";
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 303:
+      return "See Other";
+    case 304:
+      return "Not Modified";
+    case 305:
+      return "Use Proxy";
+    case 307:
+      return "Temporary Redirect";
+    case 308:
+      return "Permanent Redirect";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 402:
+      return "Payment Required";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 406:
+      return "Not Acceptable";
+    case 407:
+      return "Proxy Authentication Required";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
+    case 411:
+      return "Length Required";
+    case 412:
+      return "Precondition Failed";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 416:
+      return "Range Not Satisfiable";
+    case 417:
+      return "Expectation Failed";
+    case 421:
+      return "Misdirected Request";
+    case 422:
+      return "Unprocessable Content";
+    case 423:
+      return "Locked";
+    case 424:
+      return "Failed Dependency";
+    case 425:
+      return "Too Early";
+    case 426:
+      return "Upgrade Required";
+    case 428:
+      return "Precondition Required";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 451:
+      return "Unavailable For Legal Reasons";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    case 507:
+      return "Insufficient Storage";
+    case 508:
+      return "Loop Detected";
+    case 511:
+      return "Network Authentication Required";
+    default:
+      return {};
+  }
+}
+
+}  // namespace millrace

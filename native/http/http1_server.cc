@@ -1,0 +1,233 @@
+#include "http/http1_server.h"
+
+#include "base/assert.h"
+#include "http/http1_encoder.h"
+#include "http/http1_output.h"
+
+namespace millrace {
+
+// What one exchange needs beyond the head: made in the arena of its stream, gone with it. Trivial,
+// so nothing to destroy.
+struct Http1ServerCodec::Exchange {
+  RequestSink* sink;
+  RequestHead* head;
+  ParseProgress progress;
+  BodyDecoder body;
+  bool headDone = false;
+  bool requestComplete = false;
+  bool responseStarted = false;
+  bool isHead = false;  // the response to HEAD has no body, whatever it says
+  bool http10 = false;
+  bool close = false;  // the last exchange of the connection
+  bool chunkedOut = false;
+  bool bodiless = false;  // of the response: data is thrown away
+  uint8_t pauses = 0;     // pauseRequest calls not undone yet
+};
+
+bool Http1ServerCodec::requestComplete() const {
+  return exchange_ == nullptr || exchange_->requestComplete;
+}
+bool Http1ServerCodec::responseStarted() const {
+  return exchange_ != nullptr && exchange_->responseStarted;
+}
+bool Http1ServerCodec::headComplete() const {
+  return exchange_ != nullptr && exchange_->headDone;
+}
+
+size_t Http1ServerCodec::dispatch(std::span<char> span) {
+  std::string_view bytes(span.data(), span.size());
+  size_t used = 0;
+  while (!closing_ && used < bytes.size()) {
+    if (exchange_ == nullptr) {
+      used += leadingEmptyLines(bytes.substr(used));
+      if (used == bytes.size()) return used;
+      if (bytes.substr(used) == "\r") return used;
+      begin();
+    }
+    if (exchange_->requestComplete) {
+      if (!holding_) connection_->pause();
+      holding_ = true;
+      return used;
+    }
+    bool more = false;
+    std::string_view rest = bytes.substr(used);
+    used += exchange_->headDone ? readBody(rest, more) : readHead(rest, more);
+    if (more) return used;
+  }
+  return closing_ ? bytes.size() : used;
+}
+
+void Http1ServerCodec::begin() {
+  RequestHead* head = nullptr;
+  RequestSink* sink = callbacks_->newStream(*this, head);
+  exchange_ = head->headers.arena().array<Exchange>(1);
+  *exchange_ = Exchange{sink, head, {}, {}};
+}
+
+// `more`: the head is not complete. Nothing is consumed then.
+size_t Http1ServerCodec::readHead(std::string_view bytes, bool& more) {
+  Exchange& e = *exchange_;
+  RequestHead& head = *e.head;
+  ParseResult result = parseRequestHead(bytes, options_->parse, e.progress, head);
+  if (result.state == ParseState::kPartial) {
+    more = true;
+    return 0;
+  }
+  if (result.state == ParseState::kError) {
+    protocolError(result.status, result.detail);
+    return bytes.size();
+  }
+  e.headDone = true;
+  e.isHead = head.method == Method::kHead;
+  e.http10 = head.version < 11;
+  e.close = e.close || !head.keepAlive;
+  e.body.start(head.framing, head.contentLength);
+  e.requestComplete = e.body.done();
+  e.sink->onRequestHeaders(head, e.requestComplete);
+  return result.consumed;
+}
+
+// One step of the body. `more`: what is left cannot be used before more has come.
+size_t Http1ServerCodec::readBody(std::string_view bytes, bool& more) {
+  Exchange& e = *exchange_;
+  HeaderList* trailers = options_->enableTrailers ? &e.head->trailers : nullptr;
+  BodyDecoder::Step step = e.body.next(bytes, trailers);
+  switch (step.kind) {
+    case BodyDecoder::Kind::kMore:
+      more = true;
+      break;
+    case BodyDecoder::Kind::kData:
+      e.requestComplete = step.end;
+      e.sink->onRequestData(step.data, step.end);
+      break;
+    case BodyDecoder::Kind::kEnd:
+      e.requestComplete = true;
+      if (e.head->trailers.empty())
+        e.sink->onRequestData({}, true);
+      else
+        e.sink->onRequestTrailers(e.head->trailers);
+      break;
+    case BodyDecoder::Kind::kError:
+      protocolError(400, step.detail);
+      break;
+  }
+  return step.consumed;
+}
+
+void Http1ServerCodec::protocolError(uint16_t status, const char* detail) {
+  closing_ = true;
+  exchange_->close = true;
+  callbacks_->onProtocolError(status, detail);
+}
+
+void Http1ServerCodec::onReadEnd() {
+  closing_ = true;
+  if (exchange_ == nullptr) return;
+  exchange_->close = true;
+  if (exchange_->requestComplete) return;
+  Exchange* e = exchange_;
+  e->sink->onRequestReset(ResetReason::kRemoteReset);
+  if (exchange_ == e) finish(ExchangeEnd::kReset);
+}
+
+void Http1ServerCodec::onConnectionClosed(ResetReason reason) {
+  closing_ = true;
+  Exchange* e = exchange_;
+  exchange_ = nullptr;
+  if (e != nullptr) e->sink->onRequestReset(reason);
+}
+
+void Http1ServerCodec::encodeInformational(const ResponseHead& head) {
+  if (exchange_ == nullptr || exchange_->http10 || exchange_->responseStarted) return;
+  writeHead(head, WireBody::kNone, WireConnection::kNone);
+}
+
+void Http1ServerCodec::encodeHeaders(const ResponseHead& head, bool end) {
+  if (exchange_ == nullptr) return;
+  Exchange& e = *exchange_;
+  MR_DASSERT(!e.responseStarted);
+  e.responseStarted = true;
+  e.bodiless = e.isHead || head.status == 204 || head.status == 304;
+  WireBody body = WireBody::kAsListed;
+  bool listed = head.headers.has(HeaderId::kContentLength);
+  if (head.status == 204) {
+    body = WireBody::kNone;
+  } else if (!e.bodiless && end) {
+    body = WireBody::kZeroLength;
+  } else if (!e.bodiless && !listed) {
+    e.chunkedOut = !e.http10;
+    body = e.http10 ? WireBody::kNone : WireBody::kChunked;
+    e.close = e.close || e.http10;  // the end of the connection is the end of the body
+  }
+  if (end && !e.requestComplete) e.close = true;
+  WireConnection connection = e.close    ? WireConnection::kClose
+                              : e.http10 ? WireConnection::kKeepAlive
+                                         : WireConnection::kNone;
+  writeHead(head, body, connection);
+  if (end) responseDone();
+}
+
+void Http1ServerCodec::writeHead(const ResponseHead& head, WireBody body,
+                                 WireConnection connection) {
+  size_t bound = responseHeadBound(head);
+  char* out = connection_->reserve(bound);
+  char* end = writeResponseHead(out, head, body, connection, options_->enableTrailers);
+  connection_->trimReserved(bound - size_t(end - out));
+}
+
+void Http1ServerCodec::encodeData(std::string_view data, bool end) {
+  if (exchange_ == nullptr) return;
+  MR_DASSERT(exchange_->responseStarted);
+  if (exchange_->chunkedOut) {
+    writeChunk(*connection_, data, end);
+  } else if (!exchange_->bodiless && !data.empty()) {
+    connection_->write(data);
+  }
+  if (end) responseDone();
+}
+
+void Http1ServerCodec::encodeTrailers(const HeaderList& trailers) {
+  if (exchange_ == nullptr) return;
+  if (!exchange_->chunkedOut || !options_->enableTrailers) return encodeData({}, true);
+  writeTrailers(*connection_, trailers);
+  responseDone();
+}
+
+void Http1ServerCodec::resetStream(ResetReason reason) {
+  (void)reason;  // there is no way to say it
+  if (exchange_ != nullptr) finish(ExchangeEnd::kReset);
+}
+
+void Http1ServerCodec::closeAfter() {
+  if (exchange_ != nullptr) exchange_->close = true;
+}
+
+void Http1ServerCodec::pauseRequest() {
+  if (exchange_ == nullptr) return;
+  exchange_->pauses++;
+  connection_->pause();
+}
+
+void Http1ServerCodec::resumeRequest() {
+  if (exchange_ == nullptr || exchange_->pauses == 0) return;
+  exchange_->pauses--;
+  connection_->resume();
+}
+
+void Http1ServerCodec::responseDone() {
+  // What is left of a request that was answered early cannot be told from the next one without
+  // reading it all.
+  bool reusable = exchange_->requestComplete && !exchange_->close;
+  finish(reusable ? ExchangeEnd::kReusable : ExchangeEnd::kClose);
+}
+
+void Http1ServerCodec::finish(ExchangeEnd how) {
+  if (how != ExchangeEnd::kReusable) closing_ = true;
+  unsigned pauses = exchange_->pauses + (holding_ ? 1u : 0u);
+  exchange_ = nullptr;
+  holding_ = false;
+  for (; pauses != 0; pauses--) connection_->resume();
+  callbacks_->onExchangeEnd(how);
+}
+
+}  // namespace millrace
