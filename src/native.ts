@@ -1,7 +1,8 @@
 /**
- * The addon's surface: the only file that loads it. What is passed in is already checked and complete: defaults
- * filled in, names resolved to slots, regular expressions and formats compiled. The addon checks types again and throws a
- * `TypeError` with the path of what is wrong; that would be a defect of ours, never of the user's configuration.
+ * The addon's surface: the only file that loads it. What is passed in is already checked and
+ * complete: defaults filled in, names resolved to slots, regular expressions and formats compiled.
+ * The addon checks types again and throws a `TypeError` with the path of what is wrong; that would
+ * be a defect of ours, never of the user's configuration.
  *
  * Durations are milliseconds, sizes bytes. Times on the wall are milliseconds since 1970.
  */
@@ -11,19 +12,19 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MillraceError } from './errors.ts'
 
-/** Where to listen or to connect: an IP literal with a port, or a unix socket's path ('@…': abstract). */
+/** Where to listen or to connect: an IP literal and a port, or a unix socket ('@…': abstract). */
 export type NativeAddress =
   | { readonly ip: string; readonly port: number }
   | { readonly path: string; readonly mode?: number }
 
 /** An index into the slot table; made by {@link NativeCore.allocateSlot}. */
 export type SlotId = number
-/** An index into the runtime snapshot; -1: no runtime key. Made by the runtime when a configuration is compiled. */
+/** An index into the runtime snapshot, made when a configuration is compiled; -1: no key. */
 export type RuntimeIndex = number
 
-// ---- Matching -------------------------------------------------------------------------------------------------------
+// ---- Matching -----------------------------------------------------------------------------------
 
-/** A DFA over bytes that must match the whole input. State 0 is dead; `next[state * classCount + classes[byte]]`. */
+/** A DFA over the whole input. State 0 is dead; `next[state * classCount + classes[byte]]`. */
 export interface NativeDfa {
   readonly classes: Uint8Array
   readonly classCount: number
@@ -33,9 +34,10 @@ export interface NativeDfa {
 }
 
 /**
- * A program for the linear-time (Pike) matcher, for substitution, where captures are needed; leftmost-first as RE2.
- * Instructions are triples [op, x, y]: 0 byte-class x · 1 split x (preferred) y · 2 jump x · 3 save x · 4 match ·
- * 5 assert begin · 6 assert end. `sets`: 32 bytes (256 bits, least significant first) for each class.
+ * A program for the linear-time (Pike) matcher, for substitution, where captures are needed;
+ * leftmost-first as RE2. Instructions are triples [op, x, y]: 0 byte-class x · 1 split x
+ * (preferred) y · 2 jump x · 3 save x · 4 match · 5 assert begin · 6 assert end. `sets`: 32 bytes
+ * (256 bits, least significant first) for each class.
  */
 export interface NativeRegexProgram {
   readonly code: Int32Array
@@ -83,9 +85,9 @@ export interface NativeFraction {
   readonly denominator: number
 }
 
-// ---- Formats --------------------------------------------------------------------------------------------------------
+// ---- Formats ------------------------------------------------------------------------------------
 
-/** A literal, or an operator by Envoy's name: `%REQ(X?Y):Z%` is { op: 'REQ', a: 'x', b: 'y', max: Z }. */
+/** A literal, or an operator: `%REQ(X?Y):Z%` is { op: 'REQ', a: 'x', b: 'y', max: Z }. */
 export type NativeFormatOp =
   | string
   | {
@@ -99,7 +101,7 @@ export type NativeFormatOp =
 export type NativeJsonNode =
   | { readonly kind: 'object'; readonly entries: readonly (readonly [string, NativeJsonNode])[] }
   | { readonly kind: 'list'; readonly items: readonly NativeJsonNode[] }
-  /** Exactly one operator and no literal keeps its type (number, null); anything else is a string. */
+  /** One operator alone keeps its type (number, null); anything else is a string. */
   | { readonly kind: 'value'; readonly ops: readonly NativeFormatOp[] }
   /** Ready JSON text. */
   | { readonly kind: 'literal'; readonly json: string }
@@ -127,7 +129,7 @@ export interface NativeAccessLog {
   readonly filter?: NativeLogFilter
 }
 
-// ---- Routes ---------------------------------------------------------------------------------------------------------
+// ---- Routes -------------------------------------------------------------------------------------
 
 export interface NativeHeaderValue {
   readonly name: string
@@ -248,7 +250,7 @@ export interface NativeRouteTable {
   readonly internalOnlyHeaders: readonly string[]
 }
 
-// ---- Listeners ------------------------------------------------------------------------------------------------------
+// ---- Listeners ----------------------------------------------------------------------------------
 
 export interface NativeCidr {
   readonly ip: string
@@ -339,7 +341,7 @@ export interface NativeListener {
   readonly freebind: boolean
   readonly transparent: boolean
   readonly bufferLimit: number
-  /** Runtime index of the connection limit `envoy.resource_limits.listener.<name>.connection_limit`; -1: none. */
+  /** Of `envoy.resource_limits.listener.<name>.connection_limit`; -1: none. */
   readonly connectionLimitFlag: RuntimeIndex
   readonly filterChains: readonly NativeFilterChain[]
   readonly defaultFilterChain?: NativeFilterChain
@@ -347,7 +349,7 @@ export interface NativeListener {
   readonly drainType: 'default' | 'modify-only'
 }
 
-// ---- Clusters -------------------------------------------------------------------------------------------------------
+// ---- Clusters -----------------------------------------------------------------------------------
 
 export interface NativeBreaker {
   readonly maxConnections: number
@@ -384,7 +386,7 @@ export interface NativeCluster {
   readonly bind?: NativeAddress
 }
 
-// ---- The core -------------------------------------------------------------------------------------------------------
+// ---- The core -----------------------------------------------------------------------------------
 
 /** A runtime value; `denominator` 0: the code's own default denominator. null: no such key. */
 export type NativeRuntimeValue = { readonly value: number; readonly denominator: number } | null
@@ -411,7 +413,7 @@ export interface NativeLogStats {
 
 export interface NativeCoreOptions {
   readonly concurrency: number
-  /** Called on the main thread, through a thread-safe function, when something returned to it waits to be freed. */
+  /** Called on the main thread, through a thread-safe function. */
   readonly onEvent?: (event: NativeEvent) => void
   /** Slots of what every worker reads: date and runtime are made by the core itself. */
 }
@@ -475,7 +477,7 @@ export interface NativeHostStats {
 export interface NativeStopReport {
   /** Connections that were still open and were cut. */
   readonly connectionsCut: number
-  /** Log lines and bytes that could not be written before the deadline, for each log that lost any. */
+  /** What could not be written before the deadline, for each log that lost any. */
   readonly logsLost: readonly {
     readonly target: string
     readonly lines: number
@@ -484,8 +486,8 @@ export interface NativeStopReport {
 }
 
 /**
- * One group of workers with its slot table. Main thread only. Publishes of one turn of the event loop reach the workers
- * with one wake-up.
+ * One group of workers with its slot table. Main thread only. Publishes of one turn of the event
+ * loop reach the workers with one wake-up.
  */
 export interface NativeCore {
   /** Workers begin to turn. Listeners can be added before and after. */
@@ -498,7 +500,7 @@ export interface NativeCore {
   publishRoutes(slot: SlotId, table: NativeRouteTable): void
   /** Hosts whose address stays keep their identity: counters and pooled connections live on. */
   publishCluster(slot: SlotId, cluster: NativeCluster): void
-  /** Removes the cluster's snapshot (requests then answer as for an unknown cluster); the slot stays allocated. */
+  /** Requests then answer as for an unknown cluster; the slot stays allocated. */
   withdrawCluster(slot: SlotId): void
   /** Names for `cluster_header`: flat [name, slot, …]. */
   publishDirectory(names: readonly (string | number)[]): void
@@ -512,15 +514,15 @@ export interface NativeCore {
   reopenLogs(): readonly { readonly target: string; readonly message: string }[]
   logStats(): readonly NativeLogStats[]
 
-  /** Binds the sockets and starts to listen. Throws with the address and errno's name; nothing is left open then. */
+  /** Binds and listens. Throws with the address and errno's name; nothing is left open then. */
   addListener(listener: NativeListener): readonly string[]
   /** Same addresses, new filter chains; connections keep the chain that they were accepted with. */
   updateListener(listener: NativeListener): void
-  /** Stops accepting; connections go on, and are told to close (`Connection: close`) as they answer. */
+  /** Stops accepting; connections go on, and are told to close as they answer. */
   drainListener(name: string): void
   /** Closes the listener's sockets, and after `graceMs` the connections that are left. */
   removeListener(name: string, graceMs: number): void
-  /** While on, responses carry `Connection: close` and idle connections are closed, over `spreadMs`. */
+  /** Responses carry `Connection: close`; idle connections are closed, over `spreadMs`. */
   drainAll(spreadMs: number): void
   /** Answers of health-check filters and drain decisions follow this. */
   setHealthFailed(failed: boolean): void
@@ -542,7 +544,7 @@ export interface NativeModule {
   createCore(options: NativeCoreOptions): NativeCore
 }
 
-// ---- Loading --------------------------------------------------------------------------------------------------------
+// ---- Loading ------------------------------------------------------------------------------------
 
 /** No binary of the native core fits this machine, or the one that is there cannot be loaded. */
 export class NativeLoadError extends MillraceError {
@@ -581,7 +583,7 @@ function load(): NativeModule {
   }
   throw new NativeLoadError(
     [
-      `Millrace has no native core for ${process.platform}-${process.arch}, Node ${process.versions.node}:`,
+      `no native core for ${process.platform}-${process.arch}, Node ${process.versions.node}:`,
       ...reasons.map((reason) => `  - ${reason}`),
       'Build it from source (needs a C++20 compiler, make and Python 3):',
       `  ${buildFromSource}`,

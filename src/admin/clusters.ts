@@ -68,7 +68,10 @@ function asJson(target: AdminTarget): Answer {
   return json({ cluster_statuses: statuses })
 }
 
-/** The JSON form of a protobuf message: values at their default are left out, 64-bit numbers are strings. */
+/**
+ * The JSON form of a protobuf message: values at their default are left out, 64-bit numbers are
+ * strings.
+ */
 function hostStatus(host: NativeHostStats): object {
   const stats = kHostStats.map(([name, type, key]) => ({
     ...(type === 'GAUGE' ? { type } : {}),

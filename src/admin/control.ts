@@ -1,6 +1,6 @@
 // Endpoints that change something; all of them POST.
 
-import { logLevels } from '../server/log.ts'
+import { logLevels } from '../log.ts'
 import { type Answer, type Endpoint, isOn, text } from './endpoint.ts'
 import type { AdminTarget } from './target.ts'
 

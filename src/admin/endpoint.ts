@@ -34,7 +34,9 @@ export function isOn(query: URLSearchParams, name: string): boolean {
   return value !== null && value !== 'false' && value !== '0' && value !== 'off'
 }
 
-/** The regular expression in a parameter; undefined when it is not given; an answer when it is none. */
+/**
+ * The regular expression in a parameter; undefined when it is not given; an answer when it is none.
+ */
 export function regexOf(query: URLSearchParams, name: string): RegExp | Answer | undefined {
   const source = query.get(name)
   if (source === null || source === '') return undefined

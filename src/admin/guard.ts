@@ -1,5 +1,5 @@
-// Who may speak to the admin interface: not a web page of somebody else, and not through a name that somebody else
-// can point at this machine.
+// Who may speak to the admin interface: not a web page of somebody else, and not through a name
+// that somebody else can point at this machine.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
@@ -8,8 +8,9 @@ import { isIP } from 'node:net'
 export function refusal(headers: IncomingHttpHeaders, onLoopback: boolean): string | undefined {
   const host = headers.host ?? ''
   const byBrowser = headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
-  // DNS rebinding: a page at evil.example whose name suddenly means 127.0.0.1 is "same origin", but its Host tells.
-  // Programs may reach an interface that was opened to the network by whatever name it has there.
+  // DNS rebinding: a page at evil.example whose name suddenly means 127.0.0.1 is "same origin", but
+  // its Host tells. Programs may reach an interface that was opened to the network by whatever name
+  // it has there.
   if ((onLoopback || byBrowser) && !ownName(host)) {
     return `Host "${host}" is not this interface: use an IP address or localhost`
   }

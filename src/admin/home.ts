@@ -11,7 +11,7 @@ function helpText(endpoints: readonly Endpoint[]): string {
 }
 
 const kStyle = `
-  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem; padding: 0 1rem }
+  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem }
   td { padding: .15rem 1rem .15rem 0; vertical-align: top }
   form { display: inline } code { font-size: .9em }`
 

@@ -1,12 +1,12 @@
-// The admin interface: HTTP on the main thread, on loopback unless configured otherwise. Nothing here waits for
-// workers, so /ready answers whatever else is asked.
+// The admin interface: HTTP on the main thread, on loopback unless configured otherwise. Nothing
+// here waits for workers, so /ready answers whatever else is asked.
 
 import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { MillraceError } from '../errors.ts'
+import type { Logger } from '../log.ts'
 import type { NativeAddress } from '../native.ts'
-import type { Logger } from '../server/log.ts'
 import { clustersEndpoint } from './clusters.ts'
 import { configDumpEndpoint } from './config_dump.ts'
 import { controlEndpoints } from './control.ts'

@@ -1,9 +1,10 @@
-// What the admin interface shows and changes: the server, seen through the one door that it has for this.
+// What the admin interface shows and changes: the server, seen through the one door that it has for
+// this.
 
 import type { ClusterManager } from '../cluster/manager.ts'
+import type { Logger } from '../log.ts'
 import type { NativeStat } from '../native.ts'
 import type { RuntimeDump } from '../runtime/runtime.ts'
-import type { Logger } from '../server/log.ts'
 
 export interface AdminTarget {
   readonly version: string

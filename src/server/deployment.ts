@@ -1,12 +1,13 @@
-// The configuration in force, and how another one takes its place: what is equal is left alone, what can fail is done
-// first, and only then anything that workers already use is changed.
+// The configuration in force, and how another one takes its place: what is equal is left alone,
+// what can fail is done first, and only then anything that workers already use is changed.
 //
 //   prepare (can fail; undone then)          commit (cannot fail)
-//   compile, open log files            →     runtime · changed clusters · directory · changed routes
+//   compile, open log files            →     runtime · changed clusters · directory · routes
 //   publish what has new names               update listeners that keep their addresses
 //   bind new and moved listeners             drain and remove listeners that are gone or moved
 //
-// What the new configuration no longer names lingers for the drain time, for connections accepted before.
+// What the new configuration no longer names lingers for the drain time, for connections accepted
+// before.
 
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterManager } from '../cluster/manager.ts'
@@ -19,7 +20,9 @@ import { noUses, Resources, type Uses } from './resources.ts'
 
 export interface ListenerState {
   readonly name: string
-  /** The core's name for it: another one than `name` while a predecessor of that name still drains. */
+  /**
+   * The core's name for it: another one than `name` while a predecessor of that name still drains.
+   */
   readonly coreName: string
   readonly listener: NativeListener
   /** Where it listens, with the ports that the system chose. */
@@ -88,7 +91,10 @@ export class Deployment {
     this.#drainTimeMs = drainTimeMs
   }
 
-  /** Puts `loaded` in force. Throws, with everything as it was, when a file or a listener cannot be opened. */
+  /**
+   * Puts `loaded` in force. Throws, with everything as it was, when a file or a listener cannot be
+   * opened.
+   */
   apply(loaded: LoadedConfiguration, now: number = Date.now()): Changes {
     const uses = noUses()
     const bound = new Map<string, ListenerState>()

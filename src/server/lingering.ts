@@ -1,5 +1,5 @@
-// What a new configuration no longer names, but connections accepted before may still use: it is given back after a
-// delay, unless it comes back first.
+// What a new configuration no longer names, but connections accepted before may still use: it is
+// given back after a delay, unless it comes back first.
 
 export class Lingering {
   readonly #delayMs: number

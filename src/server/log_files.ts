@@ -42,7 +42,10 @@ export class LogFiles {
     return this.#open.has(target)
   }
 
-  /** Opens every file again, by name; those that cannot be opened go on writing where they did, and are named. */
+  /**
+   * Opens every file again, by name; those that cannot be opened go on writing where they did, and
+   * are named.
+   */
   reopen(): readonly { readonly target: string; readonly message: string }[] {
     return this.#core.reopenLogs()
   }

@@ -1,5 +1,5 @@
-// Gives compiled configurations their slots, log files and flags, and remembers what each compile asked for, so that
-// what a refused or an older configuration had is given back.
+// Gives compiled configurations their slots, log files and flags, and remembers what each compile
+// asked for, so that what a refused or an older configuration had is given back.
 
 import type { ClusterManager } from '../cluster/manager.ts'
 import type { CompileResolver } from '../config/index.ts'

@@ -1,14 +1,16 @@
-// One proxy: a core with its workers, and the configuration in force. Several may live in one process; none of them
-// listens to signals or ends the process. Main thread only.
+// One proxy: a core with its workers, and the configuration in force. Several may live in one
+// process; none of them listens to signals or ends the process. Main thread only.
 //
-//   PRE_INITIALIZING ─start()→ INITIALIZING ─listening→ LIVE ─drain(), failHealthcheck()→ DRAINING ─stop()→ stopped
-//                                                         └────────────── stop() ───────────────────────────┘
+//   PRE_INITIALIZING → INITIALIZING → LIVE → DRAINING → stopped
+//                start()      listening      drain()    stop(), from every state
+//   While LIVE, setHealthFailed() shows DRAINING to those who ask.
 
 import type { AdminServer } from '../admin/server.ts'
 import type { AdminTarget } from '../admin/target.ts'
 import { ClusterManager } from '../cluster/manager.ts'
 import type { LoadedConfiguration } from '../config/index.ts'
 import { MillraceError } from '../errors.ts'
+import type { Logger } from '../log.ts'
 import {
   loadNative,
   type NativeAddress,
@@ -19,7 +21,6 @@ import {
 } from '../native.ts'
 import { Runtime } from '../runtime/runtime.ts'
 import { Deployment } from './deployment.ts'
-import type { Logger } from './log.ts'
 import { LogFiles } from './log_files.ts'
 import { mainStats, type ReloadCounters } from './main_stats.ts'
 
@@ -27,7 +28,10 @@ import { mainStats, type ReloadCounters } from './main_stats.ts'
 const kDateIntervalMs = 500
 /** How often a drain looks whether it is over. */
 const kDrainPollMs = 20
-/** Idle connections are closed over this long when a drain ends the process: not all clients come back at once. */
+/**
+ * Idle connections are closed over this long when a drain ends the process: not all clients come
+ * back at once.
+ */
 const kDrainSpreadMs = 1_000
 /** For what the log files still hold when the server stops. */
 const kStopDeadlineMs = 5_000
@@ -110,8 +114,8 @@ export class Server {
   }
 
   /**
-   * Puts another configuration in force, touching only what differs. When it cannot be loaded or opened, the one in
-   * force stays, and the error is thrown. Reloads wait for one another.
+   * Puts another configuration in force, touching only what differs. When it cannot be loaded or
+   * opened, the one in force stays, and the error is thrown. Reloads wait for one another.
    */
   reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<void> {
     const turn = this.#reloading.then(() => this.#reload(load))
@@ -170,7 +174,10 @@ export class Server {
     for (const { coreName } of this.deployment.listeners()) this.core.drainListener(coreName)
   }
 
-  /** Tells connections to close, spread over the drain time, while accepting; then stops accepting unless told not to. */
+  /**
+   * Tells connections to close, spread over the drain time, while accepting; then stops accepting
+   * unless told not to.
+   */
   drainListeners(thenStop: boolean): void {
     if (this.#gracefulDrain || this.#stopped) return
     this.core.drainAll(this.options.drainTimeMs)
@@ -179,7 +186,9 @@ export class Server {
     }, this.options.drainTimeMs).unref()
   }
 
-  /** Stops accepting, lets connections end, and returns when none is left or the drain time is over. */
+  /**
+   * Stops accepting, lets connections end, and returns when none is left or the drain time is over.
+   */
   async drain(): Promise<void> {
     if (this.#stopped) return
     this.#state = 'DRAINING'
@@ -191,7 +200,10 @@ export class Server {
     }
   }
 
-  /** Closes everything at once, writes out the logs, and says what was lost. Later calls give the same report. */
+  /**
+   * Closes everything at once, writes out the logs, and says what was lost. Later calls give the
+   * same report.
+   */
   stop(): Promise<NativeStopReport> {
     this.#stopped ??= this.#stop()
     return this.#stopped

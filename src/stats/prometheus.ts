@@ -13,7 +13,10 @@ interface Family {
 /** The Content-Type of {@link renderPrometheus}'s text. */
 export const prometheusContentType: string = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** All of `stats`, one family after the other, in order of name. `bounds` are those that the histograms were read with. */
+/**
+ * All of `stats`, one family after the other, in order of name. `bounds` are those that the
+ * histograms were read with.
+ */
 export function renderPrometheus(stats: readonly NativeStat[], bounds: readonly number[]): string {
   const families = new Map<string, Family>()
   for (const stat of stats) {
@@ -33,7 +36,8 @@ export function renderPrometheus(stats: readonly NativeStat[], bounds: readonly 
   let text = ''
   for (const name of [...families.keys()].sort()) {
     const family = families.get(name) as Family
-    text += `# HELP ${name} ${helpOf(name)}\n# TYPE ${name} ${family.type}\n${family.lines.join('\n')}\n`
+    text += `# HELP ${name} ${helpOf(name)}\n# TYPE ${name} ${family.type}\n`
+    text += `${family.lines.join('\n')}\n`
   }
   return text
 }

@@ -35,8 +35,8 @@ function used(stat: NativeStat): boolean {
   return stat.histogram ? stat.histogram.count > 0 : stat.value !== 0
 }
 
-// Quantiles that the workers' histograms are read at. The interval column of Envoy's text has no values here (`nan`):
-// histograms are kept since the start, not per flush.
+// Quantiles that the workers' histograms are read at. The interval column of Envoy's text has no
+// values here (`nan`): histograms are kept since the start, not per flush.
 const kQuantiles: readonly (readonly [number, (h: NativeHistogram) => number])[] = [
   [0, (h) => h.min],
   [50, (h) => h.p50],
@@ -46,7 +46,9 @@ const kQuantiles: readonly (readonly [number, (h: NativeHistogram) => number])[]
   [100, (h) => h.max],
 ]
 
-/** One `name: value` line each; counters and gauges first, then histograms, as Envoy prints them. */
+/**
+ * One `name: value` line each; counters and gauges first, then histograms, as Envoy prints them.
+ */
 export function renderText(stats: readonly NativeStat[]): string {
   let scalars = ''
   let histograms = ''

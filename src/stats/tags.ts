@@ -1,4 +1,5 @@
-// Names of stats as Prometheus wants them: the variable parts of Envoy's dotted names become labels.
+// Names of stats as Prometheus wants them: the variable parts of Envoy's dotted names become
+// labels.
 
 import type { NativeStat } from '../native.ts'
 
@@ -14,9 +15,14 @@ interface Rule {
   readonly pattern: RegExp
 }
 
-// Envoy's default tag extractors for the stats that Millrace has (source/common/config/well_known_names.cc says them
-// as regular expressions too). Addresses in listener names have had ':' replaced by '_', but IPv4's dots remain.
+// Envoy's default tag extractors for the stats that Millrace has
+// (source/common/config/well_known_names.cc says them as regular expressions too). Addresses in
+// listener names have had ':' replaced by '_', but IPv4's dots remain.
 const kAddress = '(?:\\[[\\da-fA-F_.]*\\]|[\\d_.]+|[^.]+)'
+// Cluster names may have dots; what begins like this is no longer part of the name.
+const kClusterStats =
+  'upstream_|circuit_breakers\\.|external\\.|internal\\.|canary\\.|lb_|membership_|bind_|' +
+  'assignment_|update_|retry_|default\\.|version$|max_host_weight$'
 const kRules: readonly Rule[] = [
   { label: 'envoy_response_code', pattern: /_rq(_(\d{3}))$/ },
   { label: 'envoy_response_code_class', pattern: /_rq(_(\d))xx$/ },
@@ -25,14 +31,13 @@ const kRules: readonly Rule[] = [
   { label: 'envoy_http_conn_manager_prefix', pattern: /^http\.((.+?)\.)(?:rbac\.|no_|[^.]+$)/ },
   { label: 'envoy_listener_address', pattern: new RegExp(`^listener\\.((${kAddress})\\.)`) },
   { label: 'envoy_tcp_prefix', pattern: /^tcp\.((.+)\.)[^.]+$/ },
-  {
-    label: 'envoy_cluster_name',
-    pattern:
-      /^cluster\.((.+?)\.)(?:upstream_|circuit_breakers\.|external\.|internal\.|canary\.|lb_|membership_|bind_|assignment_|update_|version$|max_host_weight$|retry_|original_dst_|default\.|warming_)/,
-  },
+  { label: 'envoy_cluster_name', pattern: new RegExp(`^cluster\\.((.+?)\\.)(?:${kClusterStats})`) },
 ]
 
-/** Takes a stat's variable parts out of its name: those that its maker named, else those that Envoy's rules find. */
+/**
+ * Takes a stat's variable parts out of its name: those that its maker named, else those that
+ * Envoy's rules find.
+ */
 export function taggedName(stat: Pick<NativeStat, 'name' | 'tags'>): TaggedName {
   return stat.tags.length > 0 ? byTags(stat.name, stat.tags) : byRules(stat.name)
 }
@@ -64,7 +69,9 @@ function byRules(flat: string, count: number = kRules.length): TaggedName {
   return { name, labels }
 }
 
-/** Removes `value` where it stands as a whole dotted segment (or several), after the first segment. */
+/**
+ * Removes `value` where it stands as a whole dotted segment (or several), after the first segment.
+ */
 function removeSegment(name: string, value: string): string {
   const written = value.replaceAll(':', '_')
   for (const candidate of [value, written]) {
@@ -74,7 +81,10 @@ function removeSegment(name: string, value: string): string {
   return name
 }
 
-/** `envoy.cluster_name` → `envoy_cluster_name`; every other character that labels may not have becomes `_`. */
+/**
+ * `envoy.cluster_name` → `envoy_cluster_name`; every other character that labels may not have
+ * becomes `_`.
+ */
 function label(tag: string): string {
   return tag.replace(/[^a-zA-Z0-9_]/g, '_')
 }

@@ -1,0 +1,223 @@
+// The command line: commands, options, and what is said when one is wrong.
+
+import { parseArgs } from 'node:util'
+import { didYouMean } from '../config/suggest.ts'
+import { MillraceError } from '../errors.ts'
+import { type LogLevel, logLevels } from '../log.ts'
+
+interface Option {
+  readonly type: 'string' | 'boolean'
+  readonly short?: string
+  readonly multiple?: boolean
+  /** What stands for the value in the help. */
+  readonly value?: string
+  readonly help: string
+}
+
+const options = {
+  config: {
+    type: 'string',
+    short: 'c',
+    value: 'FILE',
+    help: "configuration: Envoy's v3 bootstrap or the short form, YAML or JSON",
+  },
+  to: {
+    type: 'string',
+    multiple: true,
+    value: 'URL',
+    help: 'without a file: forward everything here (several: in turn)',
+  },
+  listen: { type: 'string', value: 'ADDRESS', help: 'with --to: a port, or address:port' },
+  demo: { type: 'boolean', help: 'a demonstration: a small service, and the proxy before it' },
+  concurrency: {
+    type: 'string',
+    value: 'N',
+    help: 'worker threads (default: the CPUs that this process may use)',
+  },
+  admin: {
+    type: 'string',
+    value: 'ADDRESS',
+    help: 'admin interface: a port on loopback, or address:port',
+  },
+  'log-level': { type: 'string', short: 'l', value: 'LEVEL', help: logLevels.join(', ') },
+  'file-flush-interval-msec': {
+    type: 'string',
+    value: 'MS',
+    help: 'write access logs at least this often (default: 10000)',
+  },
+  'drain-time-s': {
+    type: 'string',
+    value: 'S',
+    help: 'how long connections may take to end on SIGTERM (default: 600)',
+  },
+  effective: { type: 'boolean', help: 'with config: what the configuration means, whole' },
+  json: { type: 'boolean', help: 'errors (and the answer of validate) as JSON' },
+  version: { type: 'boolean', short: 'v', help: 'print the version' },
+  help: { type: 'boolean', short: 'h', help: 'print this' },
+} as const satisfies Record<string, Option>
+
+type OptionName = keyof typeof options
+
+const commands = {
+  run: 'run the proxy (what happens without a command, too)',
+  validate: 'check a configuration: OK, or every error in it',
+  config: 'with --effective: print what a configuration means',
+} as const
+
+export type Command = keyof typeof commands
+
+export interface Arguments {
+  readonly command: Command
+  readonly help: boolean
+  readonly version: boolean
+  readonly json: boolean
+  readonly effective: boolean
+  readonly demo: boolean
+  readonly config?: string
+  readonly to: readonly string[]
+  readonly listen?: string
+  readonly admin?: string
+  readonly concurrency?: number
+  readonly logLevel?: LogLevel
+  readonly fileFlushIntervalMs: number
+  readonly drainTimeMs: number
+}
+
+export class UsageError extends MillraceError {
+  constructor(message: string, hint?: string) {
+    super('ERR_MILLRACE_USAGE', message, hint === undefined ? {} : { hint })
+  }
+}
+
+type Values = { [name in OptionName]?: string | boolean | (string | boolean)[] }
+
+/**
+ * Reads the arguments after `node main.js`. Throws a {@link UsageError} that says what to write
+ * instead.
+ */
+export function readArguments(args: readonly string[]): Arguments {
+  const { values, positionals, tokens } = parseArgs({
+    args: [...args],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  for (const token of tokens) if (token.kind === 'option') checkOption(token)
+  const command = commandOf(positionals)
+  return checked(command, values as Values)
+}
+
+function checkOption(token: { name: string; rawName: string; value: string | undefined }): void {
+  const option = (options as Readonly<Record<string, Option>>)[token.name]
+  if (!option) {
+    const names = Object.keys(options).map((name) => `--${name}`)
+    throw new UsageError(`unknown option ${token.rawName}`, didYouMean(token.rawName, names))
+  }
+  if (option.type === 'string' && (token.value === undefined || token.value === '')) {
+    throw new UsageError(`${token.rawName} needs a value: ${option.value}`)
+  }
+  if (option.type === 'boolean' && token.value !== undefined) {
+    throw new UsageError(`${token.rawName} takes no value`)
+  }
+}
+
+function commandOf([first, second]: readonly string[]): Command {
+  if (first === undefined) return 'run'
+  if (!(first in commands)) {
+    const hint = didYouMean(first, Object.keys(commands)) ?? `a file is named with -c ${first}`
+    throw new UsageError(`unknown command "${first}"`, hint)
+  }
+  if (second !== undefined) {
+    throw new UsageError(`unexpected argument "${second}"`, `a file is named with -c ${second}`)
+  }
+  return first as Command
+}
+
+function checked(command: Command, values: Values): Arguments {
+  const string = (name: OptionName): string | undefined => values[name] as string | undefined
+  const flag = (name: OptionName): boolean => values[name] === true
+  const config = string('config')
+  const listen = string('listen')
+  const admin = string('admin')
+  const to = (values.to ?? []) as string[]
+  const logLevel = levelOf(string('log-level'))
+  const concurrency = numberOf('concurrency', string('concurrency'), 0, 1024)
+  if (config !== undefined && to.length > 0) conflict('--config', '--to')
+  if (flag('demo') && (config !== undefined || to.length > 0))
+    conflict('--demo', '--config and --to')
+  if (listen !== undefined && config !== undefined) conflict('--listen', '--config')
+  if (flag('effective') && command !== 'config') {
+    throw new UsageError('--effective belongs to the command config')
+  }
+  return {
+    command,
+    help: flag('help'),
+    version: flag('version'),
+    json: flag('json'),
+    effective: flag('effective'),
+    demo: flag('demo'),
+    to,
+    fileFlushIntervalMs:
+      numberOf('file-flush-interval-msec', string('file-flush-interval-msec'), 1, 3_600_000) ??
+      10_000,
+    drainTimeMs: (numberOf('drain-time-s', string('drain-time-s'), 0, 86_400) ?? 600) * 1000,
+    ...(config === undefined ? {} : { config }),
+    ...(listen === undefined ? {} : { listen }),
+    ...(admin === undefined ? {} : { admin }),
+    ...(logLevel === undefined ? {} : { logLevel }),
+    ...(concurrency === undefined ? {} : { concurrency: Math.max(1, concurrency) }),
+  }
+}
+
+function conflict(a: string, b: string): never {
+  throw new UsageError(`${a} and ${b} exclude each other`)
+}
+
+function numberOf(
+  name: OptionName,
+  value: string | undefined,
+  min: number,
+  max: number,
+): number | undefined {
+  if (value === undefined) return undefined
+  const number = Number(value)
+  if (/^\d+$/.test(value) && number >= min && number <= max) return number
+  throw new UsageError(`--${name} must be a whole number from ${min} to ${max}, not "${value}"`)
+}
+
+function levelOf(value: string | undefined): LogLevel | undefined {
+  if (value === undefined) return undefined
+  const level = logLevels.find((name) => name === value)
+  if (level) return level
+  const hint = didYouMean(value, logLevels) ?? `there are: ${logLevels.join(', ')}`
+  throw new UsageError(`unknown log level "${value}"`, hint)
+}
+
+const kHelpColumn = 34
+
+/** The text of `--help`. `searched`: where a configuration is looked for. */
+export function helpText(searched: readonly string[]): string {
+  const row = (left: string, right: string): string => `  ${left.padEnd(kHelpColumn - 2)}${right}`
+  const optionRows = Object.entries(options as Readonly<Record<string, Option>>).map(
+    ([name, { short, value, help }]) =>
+      row(`${short ? `-${short}, ` : '    '}--${name}${value ? ` ${value}` : ''}`, help),
+  )
+  return [
+    'Usage: millrace [run|validate|config] [options]',
+    '',
+    'Commands:',
+    ...Object.entries(commands).map(([name, help]) => row(name, help)),
+    '',
+    'Options:',
+    ...optionRows,
+    '',
+    'Without --config and --to, the first of these files that exists is taken:',
+    ...searched.map((path) => `  ${path}`),
+    'With none of them: the demonstration.',
+    '',
+    'Signals: SIGTERM, SIGINT drain and end (a second one: at once) · SIGHUP reload the file ·',
+    'SIGUSR1 open the access logs again. Exit code 78: the configuration is wrong.',
+    '',
+  ].join('\n')
+}
