@@ -24,7 +24,8 @@ const checks = {
 
 let passed = 0
 let failed = 0
-if (process.argv.includes('--no-tidy')) delete checks[TIDY] // npm test counts its cases by themselves
+// npm test counts its cases by themselves.
+if (process.argv.includes('--no-tidy')) delete checks[TIDY]
 for (const [name, check] of Object.entries(checks)) {
   console.log(`--- ${name}`)
   const ok = check()

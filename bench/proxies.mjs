@@ -1,0 +1,67 @@
+// The programs that are compared. Each stays in the foreground; all its threads and children are
+// counted.
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../scripts/lib.mjs'
+
+export const BUILD = join(root, 'build-cmake/bench')
+
+/** Neighbouring ports of the loopback interface, from `base` on. */
+export function portsFrom(base) {
+  return { origin: base, http: base + 1, log: base + 2, tcp: base + 3 }
+}
+
+/**
+ * name → title; which ports it serves; its configuration; its command line for a folder and a
+ * number of workers.
+ */
+export const PROXIES = {
+  floor: {
+    title: 'floor',
+    ports: ['http', 'tcp'],
+    command: ({ ports, workers, port }) => [`${BUILD}/relay`, ports[port], ports.origin, workers],
+  },
+  nginx: {
+    title: 'nginx',
+    ports: ['http', 'log', 'tcp'],
+    config: 'nginx.conf',
+    command: ({ dir }) => ['nginx', '-p', dir, '-e', `${dir}/error.log`, '-c', `${dir}/nginx.conf`],
+    version: ['nginx', '-v'],
+  },
+  haproxy: {
+    title: 'HAProxy',
+    ports: ['http', 'log', 'tcp'],
+    config: 'haproxy.cfg',
+    command: ({ dir }) => ['haproxy', '-db', '-f', `${dir}/haproxy.cfg`],
+    version: ['haproxy', '-v'],
+  },
+  millrace: {
+    title: 'Millrace',
+    ports: ['http', 'log', 'tcp'],
+    config: 'millrace.yaml',
+    command: ({ dir, workers }) => [
+      process.execPath,
+      join(root, 'dist/cli/main.js'),
+      'run',
+      '-c',
+      `${dir}/millrace.yaml`,
+      '--concurrency',
+      workers,
+    ],
+    version: [process.execPath, join(root, 'dist/cli/main.js'), '--version'],
+  },
+}
+
+/** A fresh folder with the proxy's configuration in it, and the command line to start it there. */
+export function prepare(name, { ports, workers, port }) {
+  const proxy = PROXIES[name]
+  mkdirSync(join(BUILD, 'run'), { recursive: true })
+  const dir = mkdtempSync(join(BUILD, 'run', `${name}-`))
+  if (proxy.config !== undefined) {
+    const values = { ...ports, dir, workers, reuseport: workers > 1 ? 'reuseport' : '' }
+    const template = readFileSync(join(root, 'bench/configs', proxy.config), 'utf8')
+    const text = template.replace(/\$\{(\w+)\}/g, (_, key) => String(values[key]))
+    writeFileSync(join(dir, proxy.config), text)
+  }
+  return { dir, command: proxy.command({ dir, ports, workers, port }).map(String) }
+}
