@@ -27,7 +27,8 @@ class Address {
   int family() const { return storage_.sa.sa_family; }
   bool isIp() const { return family() == AF_INET || family() == AF_INET6; }
   bool isUnix() const { return family() == AF_UNIX; }
-  bool isLoopback() const;
+  bool isLoopback() const;       // unix sockets included
+  bool isWildcard() const;       // 0.0.0.0 or ::
   uint16_t port() const;         // 0 for unix
   std::string host() const;      // "127.0.0.1", "::1", the path
   std::string toString() const;  // "127.0.0.1:80", "[::1]:80", the path

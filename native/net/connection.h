@@ -14,14 +14,11 @@
 // Thread rule: the loop's thread only.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "base/arena.h"
-#include "base/object_pool.h"
 #include "event/loop.h"
 #include "net/address.h"
 
@@ -85,17 +82,20 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
  public:
   // Named limits; see docs/limits.md.
   static constexpr size_t kWriteCapPerEvent = 256 * 1024;  // fairness: more waits for the next turn
-  static constexpr size_t kMaxUnconsumed =
-      240 * 1024;  // what an owner may leave; 16 KiB stay free to read into
-  static constexpr uint32_t kFlushStallMs =
-      60'000;  // closeAfterFlush(0) gives up when nothing moves for so long
+  static constexpr size_t kMaxUnconsumed = 240 * 1024;     // 16 KiB stay free to read into
+  static constexpr size_t kOfferWindow =
+      16 * 1024;  // of leftover bytes, unless the owner needs more
+  // How long bytes that have arrived wait for resume() after an error.
+  static constexpr uint32_t kErrorGraceMs = 10'000;
+  // closeAfterFlush(0) gives up when nothing moves for so long.
+  static constexpr uint32_t kFlushStallMs = 60'000;
 
   // Takes over `fd` (connected, non-blocking). Allocated from ctx's pool; freed by close(). Null
   // with errno, and `fd` closed, when the poller takes no more.
   static Connection* accepted(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner);
   // Starts a non-blocking connect. onConnected() or onClosed(kConnectFailed/kConnectTimeout)
-  // follows, never from inside this call. Returns null with errno when no socket can be had. Bytes
-  // may be written before onConnected.
+  // follows, never from inside this call. timeoutMs 0: as long as the system tries. Returns null
+  // with errno when no socket can be had. Bytes may be written before onConnected.
   static Connection* connect(NetContext& ctx, const Address& to, uint32_t timeoutMs,
                              ConnectionOwner* owner);
 
@@ -104,7 +104,7 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
 
   // May be called from inside callbacks. Unconsumed bytes are offered to the new owner, from the
   // loop.
-  void setOwner(ConnectionOwner* owner) { owner_ = owner; }
+  void setOwner(ConnectionOwner* owner);
   ConnectionOwner* owner() const { return owner_; }
   void setWatermarks(size_t high, size_t low) {
     high_ = uint32_t(high);
@@ -181,54 +181,58 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
     kAboveHigh = 8,
     kOfferAgain = 16,  // leftover bytes are to be offered without new ones
     kRaw = 32,
-    kShortWrite = 64,  // onDrained() is owed
-    kBroken = 128,     // an error is known: sysErrno_
+    kBroken = 64,  // an error is known: sysErrno_
   };
-  // Bytes the kernel did not take, in blocks of the worker's pool.
-  struct Block;
-  struct Deadline;
+  struct Block;     // bytes that the kernel did not take
+  struct Deadline;  // connect timeout, delayed close, grace after an error
   static constexpr uint8_t kNoLane = 255;
 
   void connectDone(uint32_t events);
   void readReady();
-  void readInto(char* buffer, size_t kept);
-  void offer(char* buffer, size_t size);
-  void keep(const char* rest, size_t size);
-  void readEnd();
   void discardReady();
-  void writeReady();
-  bool sendPending();
-  void append(std::string_view bytes);
-  void flushed();
-  void checkWatermarks();
-  void broken(int sysErrno);
+  size_t readBehind(size_t kept, bool& end);
+  void offerWindow();
+  void offer(size_t size);
+  void keep(const char* rest, size_t size);
+  void dropLeftover();
+  void readEnd();
   void failIfDrained();
-  void fail(CloseReason reason, int sysErrno);
-  void finish(CloseReason reason, int sysErrno);
+
+  void sendLane();
+  void flushed();
+  void sendPending();
+  void append(const char* bytes, size_t size);
+  void takeSent(size_t size);
+  void shutNow();
+  void broken(int sysErrno);
   void dropOutput();
+
+  void fail(int sysErrno);
+  void finish(CloseReason reason, int sysErrno);
   void armDeadline(uint32_t ms);
+  void dropDeadline();
   void deadlinePassed();
 
   uint8_t state_ = kOpen;
   uint8_t flags_ = 0;
-  uint8_t lane_ = kNoLane;  // where in the worker's write batch it is
-  uint8_t peerFamily_ = 0;
+  uint8_t lane_ = kNoLane;  // where in the worker's write batch its slices are
+  uint8_t peerFamily_;
+  uint16_t peerPort_ = 0;  // network order
   uint16_t pauseCount_ = 0;
-  uint16_t peerPort_ = 0;
   uint32_t peerScope_ = 0;
-  int sysErrno_ = 0;
   unsigned char peerIp_[16] = {};
+  int sysErrno_ = 0;
+  uint32_t pending_ = 0;  // bytes in blocks
+  uint32_t high_ = 1 << 20, low_ = 1 << 19;
+  uint32_t leftoverBegin_ = 0, leftoverSize_ = 0;
+  ChunkPool::Chunk* leftover_ = nullptr;
   NetContext* ctx_;
   ConnectionOwner* owner_;
   Transport* transport_;
-  uint32_t high_ = 1 << 20, low_ = 1 << 19;
   Block* firstBlock_ = nullptr;
   Block* lastBlock_ = nullptr;
-  ChunkPool::Chunk* leftover_ = nullptr;
-  uint32_t leftoverSize_ = 0;
-  uint32_t pending_ = 0;  // bytes in blocks
+  Deadline* deadline_ = nullptr;
   uint64_t id_, bytesRead_ = 0, bytesWritten_ = 0;
-  Deadline* deadline_ = nullptr;  // connect timeout, delayed close; null in between
 };
 
 }  // namespace millrace

@@ -1,0 +1,373 @@
+// Connection: how it begins, reads, and ends. Writing is in connection_write.cc.
+#include "net/connection.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "net/net_context.h"
+#include "net/socket.h"
+
+namespace millrace {
+
+Connection::Connection(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner)
+    : peerFamily_(uint8_t(peer.family())), ctx_(&ctx), owner_(owner), transport_(&ctx.plain_) {
+  fd_ = fd;
+  id_ = ctx.nextId_;
+  ctx.nextId_ += ctx.idStep_;
+  if (peerFamily_ == AF_INET) {
+    auto* in = reinterpret_cast<const sockaddr_in*>(peer.sockaddrPtr());
+    peerPort_ = in->sin_port;
+    std::memcpy(peerIp_, &in->sin_addr, sizeof in->sin_addr);
+  } else if (peerFamily_ == AF_INET6) {
+    auto* in6 = reinterpret_cast<const sockaddr_in6*>(peer.sockaddrPtr());
+    peerPort_ = in6->sin6_port;
+    peerScope_ = in6->sin6_scope_id;
+    std::memcpy(peerIp_, &in6->sin6_addr, sizeof in6->sin6_addr);
+  }
+}
+
+Connection* Connection::accepted(NetContext& ctx, int fd, const Address& peer,
+                                 ConnectionOwner* owner) {
+  Connection* c = ctx.connections_.take(ctx, fd, peer, owner);
+  Status added = ctx.loop().add(c, fd);
+  if (!added) {
+    ctx.connections_.give(c);
+    ::close(fd);
+    errno = added.error().sysErrno;
+    return nullptr;
+  }
+  ctx.open_++;
+  return c;
+}
+
+Connection* Connection::connect(NetContext& ctx, const Address& to, uint32_t timeoutMs,
+                                ConnectionOwner* owner) {
+  int fd = openSocket(to.family());
+  if (fd < 0) return nullptr;
+  int failed = ::connect(fd, to.sockaddrPtr(), to.size()) == 0 ? 0 : errno;
+  Connection* c = accepted(ctx, fd, to, owner);
+  if (c == nullptr) return nullptr;
+  c->state_ = kConnecting;
+  if (failed != 0 && failed != EINPROGRESS && failed != EINTR) {
+    c->sysErrno_ = failed;
+    ctx.loop().again(c, kError);
+  }
+  if (timeoutMs > 0) c->armDeadline(timeoutMs);
+  return c;
+}
+
+Address Connection::peer() const {
+  if (peerFamily_ == AF_INET) {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = peerPort_;
+    std::memcpy(&in.sin_addr, peerIp_, sizeof in.sin_addr);
+    return Address::fromSockaddr(reinterpret_cast<sockaddr*>(&in), sizeof in);
+  }
+  if (peerFamily_ == AF_INET6) {
+    sockaddr_in6 in6{};
+    in6.sin6_family = AF_INET6;
+    in6.sin6_port = peerPort_;
+    in6.sin6_scope_id = peerScope_;
+    std::memcpy(&in6.sin6_addr, peerIp_, sizeof in6.sin6_addr);
+    return Address::fromSockaddr(reinterpret_cast<sockaddr*>(&in6), sizeof in6);
+  }
+  return peerAddress(fd_);
+}
+
+Address Connection::local() const {
+  return localAddress(fd_);
+}
+
+// ---- readiness
+
+void Connection::onReady(uint32_t events) {
+  if (state_ == kConnecting) connectDone(events);
+  if (state_ == kConnecting || state_ == kClosed) return;
+  if (pending_ > 0 && (events & kWritable) != 0) {
+    sendPending();
+    if (state_ == kClosed) return;
+  }
+  // Left undone by a lane that had to make room in the write batch.
+  if ((flags_ & kShutAsked) != 0 || pending_ > high_) flushed();
+  if (state_ == kLingering) return discardReady();
+  if (state_ != kOpen) return;
+  if (!raw()) return readReady();
+  if ((ready() & kError) != 0) failIfDrained();
+  if (state_ == kOpen) owner_->onRawReady(*this, events);
+}
+
+void Connection::connectDone(uint32_t events) {
+  if (sysErrno_ == 0 && (events & (kError | kReadClosed)) != 0) {
+    socklen_t size = sizeof sysErrno_;
+    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &sysErrno_, &size);
+  }
+  if (sysErrno_ != 0) return finish(CloseReason::kConnectFailed, sysErrno_);
+  if ((events & kWritable) == 0) return;
+  state_ = kOpen;
+  dropDeadline();
+  owner_->onConnected(*this);
+  if (pending_ == 0 && state_ == kOpen) flushed();
+}
+
+void Connection::readReady() {
+  if ((flags_ & kBroken) != 0 && (flags_ & kAboveHigh) != 0) {
+    flags_ &= uint8_t(~kAboveHigh);  // what was pending is dropped
+    owner_->onLowWatermark(*this);
+    if (state_ != kOpen) return;
+  }
+  if (paused() || readEnded()) {
+    if ((ready() & kError) != 0) failIfDrained();
+    return;
+  }
+  if ((flags_ & kOfferAgain) != 0 && leftoverSize_ > kOfferWindow) return offerWindow();
+  bool offerOld = (flags_ & kOfferAgain) != 0 && leftoverSize_ > 0;
+  if (!offerOld && (ready() & kReadable) == 0) return;
+  size_t kept = leftoverSize_;
+  if (kept > 0) std::memcpy(ctx_->receiveBuffer(), leftover_->data() + leftoverBegin_, kept);
+  bool end = false;
+  size_t fresh = readBehind(kept, end);
+  if (state_ != kOpen) return;
+  if (fresh > 0 || offerOld) offer(kept + fresh);
+  // If the owner paused, or was replaced, what is left over comes first, and the end is read again
+  // after it.
+  if (end && state_ == kOpen && !paused() && (flags_ & kOfferAgain) == 0) readEnd();
+}
+
+// Reads once, behind what is kept. Returns the number of bytes, and whether the stream ended.
+size_t Connection::readBehind(size_t kept, bool& end) {
+  size_t room = NetContext::kReceiveBuffer - kept;
+  if ((ready() & kReadable) == 0 || room == 0) return 0;
+  ssize_t n = transport_->read(fd_, ctx_->receiveBuffer() + kept, room);
+  if (n > 0) {
+    bytesRead_ += uint64_t(n);
+    // A short read took everything, but for the end of the stream. The rest is for when others had
+    // their turn, and the receive buffer has been flushed.
+    if (size_t(n) == room || (ready() & (kReadClosed | kError)) != 0) {
+      ctx_->loop().again(this, kReadable);
+    } else {
+      clearReady(kReadable);
+    }
+    return size_t(n);
+  }
+  if (n == 0) {
+    end = true;
+  } else if (errno == EINTR) {
+    ctx_->loop().again(this, kReadable);
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    clearReady(kReadable | kError);
+    dropDeadline();
+    if ((flags_ & kBroken) != 0) fail(sysErrno_);
+  } else {
+    fail(errno);
+  }
+  return 0;
+}
+
+// Offers leftover bytes alone. Much may be left over (pipelined requests) of which the owner takes
+// little at a time: then copying all of it each time would cost the square of it.
+void Connection::offerWindow() {
+  size_t size = kOfferWindow;
+  for (;; size = leftoverSize_) {
+    std::memcpy(ctx_->receiveBuffer(), leftover_->data() + leftoverBegin_, size);
+    size_t used = owner_->onData(*this, {ctx_->receiveBuffer(), size});
+    if (state_ != kOpen) return;
+    MR_ASSERT(used <= size);
+    leftoverBegin_ += uint32_t(used);
+    leftoverSize_ -= uint32_t(used);
+    if (leftoverSize_ == 0) dropLeftover();
+    if (paused()) return;
+    if (used > 0) break;
+    if (size == leftoverSize_) {  // needs bytes that have yet to come
+      flags_ &= uint8_t(~kOfferAgain);
+      if (leftoverSize_ > kMaxUnconsumed) return fail(ENOBUFS);
+      break;
+    }
+  }
+  ctx_->loop().again(this, ready() & kReadable);
+}
+
+void Connection::offer(size_t size) {
+  char* buffer = ctx_->receiveBuffer();
+  ConnectionOwner* owner = owner_;
+  flags_ &= uint8_t(~kOfferAgain);
+  size_t used = owner->onData(*this, {buffer, size});
+  if (state_ != kOpen) return;
+  MR_ASSERT(used <= size);
+  size_t rest = size - used;
+  if (rest == 0) return dropLeftover();
+  if (rest > kMaxUnconsumed && !paused()) return fail(ENOBUFS);
+  keep(buffer + used, rest);
+  if (owner_ != owner || paused()) flags_ |= kOfferAgain;
+  if (owner_ != owner && !paused()) ctx_->loop().again(this, ready() & kReadable);
+}
+
+void Connection::keep(const char* rest, size_t size) {
+  bool tooSmall = leftover_ == nullptr || leftover_->size < size;
+  if (tooSmall || leftover_->size / 4 > size + ChunkPool::kChunkBytes) {
+    dropLeftover();
+    leftover_ = ctx_->chunks().take(size);
+  }
+  std::memcpy(leftover_->data(), rest, size);
+  leftoverBegin_ = 0;
+  leftoverSize_ = uint32_t(size);
+}
+
+void Connection::dropLeftover() {
+  if (leftover_ != nullptr) ctx_->chunks().give(leftover_);
+  leftover_ = nullptr;
+  leftoverSize_ = 0;
+}
+
+void Connection::readEnd() {
+  flags_ |= kReadEnded;
+  clearReady(kReadable);
+  owner_->onReadEnd(*this);
+  if (state_ != kOpen) return;
+  if ((flags_ & kBroken) != 0) {
+    fail(sysErrno_);
+  } else if ((flags_ & kWriteShut) != 0) {
+    finish(CloseReason::kRemoteEnd, 0);
+  }
+}
+
+// While lingering, what comes is thrown away.
+void Connection::discardReady() {
+  if ((flags_ & kBroken) != 0) return finish(CloseReason::kLocal, 0);
+  while ((ready() & kReadable) != 0) {
+    ssize_t n = transport_->read(fd_, ctx_->receiveBuffer(), NetContext::kReceiveBuffer);
+    if (n > 0) {
+      bytesRead_ += uint64_t(n);
+      return ctx_->loop().again(this, kReadable);  // also after a short read: it is cheap, and rare
+    }
+    if (n < 0 && errno == EINTR) continue;
+    clearReady(kReadable);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    if (n < 0 || (flags_ & kWriteShut) != 0) return finish(CloseReason::kLocal, 0);
+    flags_ |= kReadEnded;
+  }
+}
+
+// An error is known and nobody reads: it is told at once unless bytes wait to be read first.
+void Connection::failIfDrained() {
+  int unread = 0;
+  if (leftoverSize_ == 0 && !readEnded()) ioctl(fd_, FIONREAD, &unread);
+  if (leftoverSize_ > 0 || unread > 0) {
+    if (!raw()) armDeadline(kErrorGraceMs);
+    return;
+  }
+  if (sysErrno_ == 0) {
+    socklen_t size = sizeof sysErrno_;
+    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &sysErrno_, &size);
+  }
+  clearReady(kError);
+  if (sysErrno_ != 0) fail(sysErrno_);
+}
+
+void Connection::resume() {
+  MR_DASSERT(pauseCount_ > 0);
+  if (--pauseCount_ != 0 || state_ != kOpen) return;
+  if (leftoverSize_ > 0) flags_ |= kOfferAgain;
+  if (leftoverSize_ > 0 || (ready() & (kReadable | kError)) != 0) {
+    ctx_->loop().again(this, ready() & kReadable);
+  }
+}
+
+void Connection::setOwner(ConnectionOwner* owner) {
+  if (owner == owner_) return;
+  owner_ = owner;
+  if (leftoverSize_ == 0 || state_ != kOpen) return;
+  flags_ |= kOfferAgain;
+  if (!paused()) ctx_->loop().again(this, ready() & kReadable);
+}
+
+// ---- raw mode
+
+void Connection::setRaw(bool on) {
+  if (raw() == on) return;
+  MR_ASSERT(leftoverSize_ == 0);
+  flags_ ^= kRaw;
+  if (!paused() && (ready() & kReadable) != 0) ctx_->loop().again(this, kReadable);
+}
+
+void Connection::rawReadEnd() {
+  readEnd();
+}
+void Connection::rawFailed(int sysErrno) {
+  broken(sysErrno);
+}
+
+// ---- ends
+
+void Connection::close() {
+  finish(CloseReason::kLocal, 0);
+}
+
+void Connection::abort() {
+  if (state_ == kClosed) return;
+  setResetOnClose(fd_);
+  finish(CloseReason::kLocal, 0);
+}
+
+void Connection::closeAfterFlush(uint32_t delayMs) {
+  if (state_ == kClosed || state_ == kLingering) return;
+  if (state_ == kConnecting || (flags_ & kBroken) != 0) return close();
+  state_ = kLingering;
+  dropLeftover();
+  flags_ |= kShutAsked;
+  ctx_->laneOf(*this);  // the flush goes on with it
+  armDeadline(delayMs > 0 ? delayMs : kFlushStallMs);
+  deadline_->ms = delayMs;
+  if ((ready() & kReadable) != 0) ctx_->loop().again(this, kReadable);
+}
+
+void Connection::fail(int sysErrno) {
+  bool reset = sysErrno == ECONNRESET || sysErrno == EPIPE;
+  finish(reset ? CloseReason::kRemoteReset : CloseReason::kError, sysErrno);
+}
+
+void Connection::finish(CloseReason reason, int sysErrno) {
+  if (state_ == kClosed) return;
+  state_ = kClosed;
+  dropOutput();
+  dropLeftover();
+  dropDeadline();
+  ctx_->loop().remove(this);
+  ::close(fd_);
+  fd_ = -1;
+  ctx_->open_--;
+  ctx_->loop().deferDelete(this);
+  owner_->onClosed(*this, reason, sysErrno);
+}
+
+void Connection::destroyDeferred() {
+  ctx_->connections_.give(this);
+}
+
+void Connection::armDeadline(uint32_t ms) {
+  if (deadline_ == nullptr) deadline_ = ctx_->deadlines_.take(*this, ms);
+  deadline_->ms = ms;
+  ctx_->loop().arm(deadline_->timer, ms);
+}
+
+void Connection::dropDeadline() {
+  if (deadline_ != nullptr) ctx_->deadlines_.give(deadline_);
+  deadline_ = nullptr;
+}
+
+void Connection::deadlinePassed() {
+  if (state_ == kConnecting) return finish(CloseReason::kConnectTimeout, ETIMEDOUT);
+  if (state_ == kLingering) return finish(CloseReason::kLocal, 0);
+  // The grace after an error is over.
+  if ((flags_ & kBroken) == 0 && sysErrno_ == 0) {
+    socklen_t size = sizeof sysErrno_;
+    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &sysErrno_, &size);
+  }
+  fail(sysErrno_ != 0 ? sysErrno_ : ECONNRESET);
+}
+
+}  // namespace millrace

@@ -1,0 +1,113 @@
+#include "net/listener.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+void count(std::atomic<uint64_t>& n) {
+  n.store(n.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+// Errors of one connection, which was lost in the backlog (accept(2), "Error handling").
+bool lostConnection(int error) {
+  switch (error) {
+    case ECONNABORTED:
+    case EINTR:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EOPNOTSUPP:
+    case ETIMEDOUT:
+      return true;
+    default:
+      return false;
+  }
+}
+
+class HandOver final : public Task {
+ public:
+  HandOver(AcceptSink& sink, int fd, const Address& peer, const Address& local)
+      : sink_(sink), fd_(fd), peer_(peer), local_(local) {}
+  void run() override { sink_.onAccept(fd_.release(), peer_, local_); }
+
+ private:
+  AcceptSink& sink_;
+  Fd fd_;
+  Address peer_;
+  Address local_;
+};
+
+}  // namespace
+
+Listener::Listener(Loop& loop, Fd fd, const Address& local, AcceptSink& sink)
+    : loop_(loop),
+      socket_(std::move(fd)),
+      local_(local),
+      sink_(sink),
+      retry_([](void* self) { static_cast<Listener*>(self)->tryAgain(); }, this) {}
+
+Listener::~Listener() {
+  if (registered()) loop_.remove(this);
+}
+
+Status Listener::start() {
+  return loop_.addListener(this, socket_.get());
+}
+
+void Listener::stop() {
+  if (stopped_) return;
+  while (acceptBatch()) {
+  }
+  stopped_ = true;
+  loop_.cancel(retry_);
+  if (registered()) loop_.remove(this);
+  socket_.reset();
+}
+
+void Listener::onReady(uint32_t) {
+  acceptBatch();
+}
+
+// True when a whole batch was accepted, and there may be more.
+bool Listener::acceptBatch() {
+  for (int i = 0; i < kAcceptsPerEvent && !stopped_; i++) {
+    Address peer;
+    int fd = acceptOn(socket_.get(), peer);
+    if (fd >= 0) {
+      count(accepted_);
+      sink_.onAccept(fd, peer, local_);
+    } else if (lostConnection(errno)) {
+      count(failures_);
+    } else {
+      if (errno != EAGAIN && errno != EWOULDBLOCK) pause();
+      return false;
+    }
+  }
+  return !stopped_;
+}
+
+void Listener::pause() {
+  count(pauses_);
+  if (!registered()) return;
+  loop_.setListening(this, false);
+  loop_.arm(retry_, kPauseMs);
+}
+
+void Listener::tryAgain() {
+  loop_.setListening(this, true);
+}
+
+void handOver(Loop& target, AcceptSink& sink, int fd, const Address& peer, const Address& local) {
+  target.post(std::make_unique<HandOver>(sink, fd, peer, local));
+}
+
+}  // namespace millrace

@@ -1,0 +1,78 @@
+// Accepts connections on one loop, from a socket that was bound elsewhere (so that the main thread
+// sees errors in binding before any worker starts).
+//
+// At the descriptor limit (EMFILE, ENFILE, ENOBUFS, ENOMEM) accepting pauses for kPauseMs and is
+// tried again: clients wait in the backlog, nothing spins. No descriptor is kept in reserve: to
+// accept and close at once would turn a moment of scarcity into failed requests.
+//
+// Thread rule: the loop's thread; accepted() and the other counts may be read by any (relaxed).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "event/loop.h"
+#include "net/address.h"
+#include "net/socket.h"
+
+namespace millrace {
+
+// Who gets accepted connections. `fd` is non-blocking, owned by the callee from here on. `local` is
+// the address that the listener was bound to; for a wildcard, Connection::local() tells the one
+// that the client reached.
+class AcceptSink {
+ public:
+  virtual void onAccept(int fd, const Address& peer, const Address& local) = 0;
+
+ protected:
+  ~AcceptSink() = default;
+};
+
+class Listener final : public IoHandle {
+ public:
+  static constexpr int kAcceptsPerEvent = 64;  // then other descriptors get their turn
+  static constexpr uint32_t kPauseMs = 100;    // at the descriptor limit
+
+  // Call start() to begin. The descriptor is closed by the destructor.
+  Listener(Loop& loop, Fd fd, const Address& local, AcceptSink& sink);
+  ~Listener() override;
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  Status start();
+  // Stops accepting for good and closes the socket. With SO_REUSEPORT, what waits in its backlog is
+  // reset by the kernel: takes what is there first.
+  void stop();
+
+  const Address& local() const { return local_; }
+  uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }
+  uint64_t pauses() const {
+    return pauses_.load(std::memory_order_relaxed);
+  }  // at the descriptor limit
+  uint64_t failures() const {
+    return failures_.load(std::memory_order_relaxed);
+  }  // single connections lost
+
+  void onReady(uint32_t events) override;
+
+ private:
+  bool acceptBatch();
+  void pause();
+  void tryAgain();
+
+  Loop& loop_;
+  Fd socket_;
+  Address local_;
+  AcceptSink& sink_;
+  Timer retry_;
+  bool stopped_ = false;
+  std::atomic<uint64_t> accepted_{0};
+  std::atomic<uint64_t> pauses_{0};
+  std::atomic<uint64_t> failures_{0};
+};
+
+// Passes an accepted connection to `sink` on another loop, which it must not outlive. Any thread.
+// If `target` is destroyed first, the connection is closed.
+void handOver(Loop& target, AcceptSink& sink, int fd, const Address& peer, const Address& local);
+
+}  // namespace millrace

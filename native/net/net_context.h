@@ -1,0 +1,107 @@
+// What all connections of one loop share: the receive buffer, the write batch, pools and counts.
+//
+// Writing. Within one callback of the loop, everything that is written to a connection is gathered,
+// by reference, in a lane of the batch; after the callback (Loop's flush hook) each lane leaves in
+// one system call. What the kernel does not take is copied to blocks of the pool, because only then
+// may it outlive the callback.
+//
+// Thread rule: the loop's thread. Must be destroyed after the loop has stopped and before the loop;
+// connections still open then are not told.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "base/arena.h"
+#include "base/object_pool.h"
+#include "event/loop.h"
+#include "net/connection.h"
+#include "net/plain_transport.h"
+
+namespace millrace {
+
+struct Connection::Block {
+  static constexpr size_t kBytes = 16 * 1024 - 16;  // 16 KiB with the header
+  Block* next = nullptr;
+  uint32_t begin = 0;
+  uint32_t end = 0;
+  char data[kBytes];
+  Block() {}  // NOLINT: `data` stays uninitialised
+};
+
+struct Connection::Deadline {
+  Deadline(Connection& c, uint32_t afterMs)
+      : timer([](void* connection) { static_cast<Connection*>(connection)->deadlinePassed(); }, &c),
+        ms(afterMs) {}
+  Timer timer;
+  uint32_t ms;
+};
+
+class NetContext {
+ public:
+  static constexpr size_t kReceiveBuffer = 256 * 1024;  // shared by all connections of a worker
+  static constexpr size_t kScratch =
+      64 * 1024;  // formatted output of one callback; more comes from chunks
+  static constexpr size_t kLanes =
+      16;  // connections written to in one callback before one is flushed
+  static constexpr size_t kSlices = 64;        // of one lane; below IOV_MAX everywhere
+  static constexpr size_t kKeptBlocks = 1024;  // 16 MiB of empty blocks at the most
+
+  // Connection ids are firstId, firstId + idStep, …: give each worker its own residue to make them
+  // unique.
+  explicit NetContext(Loop& loop, uint64_t firstId = 1, uint64_t idStep = 1);
+  ~NetContext();
+  NetContext(const NetContext&) = delete;
+  NetContext& operator=(const NetContext&) = delete;
+
+  Loop& loop() { return loop_; }
+  char* receiveBuffer() { return receiveBuffer_.get(); }
+  ChunkPool& chunks() {
+    return chunks_;
+  }  // for leftovers, scratch, and the arenas of whoever owns connections
+
+  // Sends all that was written since the last flush. The loop calls it after each callback.
+  void flush() {
+    if (usedLanes_ != 0 || scratchUsed_ != 0) flushLanes();
+  }
+
+  size_t openConnections() const { return open_; }
+
+ private:
+  friend class Connection;
+  // The write batch of one connection.
+  struct Lane {
+    Connection* connection = nullptr;
+    uint32_t slices = 0;
+    size_t bytes = 0;
+    std::array<iovec, kSlices> iov;
+  };
+
+  Lane& laneOf(Connection& c);
+  void addSlice(Connection& c, const char* bytes, size_t size);
+  void releaseLane(Connection& c);
+  void flushLanes();
+  char* scratch(size_t size);
+
+  Loop& loop_;
+  uint64_t nextId_;
+  uint64_t idStep_;
+  size_t open_ = 0;
+  uint32_t usedLanes_ = 0;   // a bit for each
+  uint32_t nextVictim_ = 0;  // which lane to flush when all are used
+  size_t scratchUsed_ = 0;
+  std::unique_ptr<char[]> receiveBuffer_;
+  std::unique_ptr<char[]> scratch_;
+  std::array<Lane, kLanes> lanes_;
+  PlainTransport plain_;
+  ChunkPool chunks_;
+  Arena largeScratch_{chunks_};
+  ObjectPool<Connection> connections_;
+  ObjectPool<Connection::Block> blocks_{kKeptBlocks};
+  ObjectPool<Connection::Deadline> deadlines_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,185 @@
+#include "net/socket.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace millrace {
+
+namespace {
+
+int setOption(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+Error bindError(const char* call, const Address& at, int sysErrno) {
+  return Error{"ERR_MILLRACE_BIND", std::string(call) + " " + at.toString(), sysErrno};
+}
+
+#ifndef SOCK_NONBLOCK
+int withFlags(int fd) {
+  if (fd < 0) return fd;
+  if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+#ifdef SO_NOSIGPIPE
+  setOption(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
+#endif
+  return fd;
+}
+#endif
+
+int backlogLimit() {
+#ifdef __linux__
+  int limit = 0;
+  if (FILE* file = std::fopen("/proc/sys/net/core/somaxconn", "re")) {
+    if (std::fscanf(file, "%d", &limit) != 1) limit = 0;
+    std::fclose(file);
+  }
+  if (limit > 0) return limit;
+#endif
+  return SOMAXCONN;
+}
+
+// A socket file outlives its server. Removes it when nobody answers there; EADDRINUSE when somebody
+// does, or when it is no socket.
+int removeStaleSocket(const Address& at) {
+  std::string path = at.host();
+  struct stat found;
+  if (path.empty() || path[0] == '@' || lstat(path.c_str(), &found) != 0) return 0;
+  if (!S_ISSOCK(found.st_mode)) return EADDRINUSE;
+  Fd probe(openSocket(AF_UNIX));
+  if (probe.get() < 0) return errno;
+  if (connect(probe.get(), at.sockaddrPtr(), at.size()) == 0) return EADDRINUSE;
+  if (errno != ECONNREFUSED) return errno == EAGAIN ? EADDRINUSE : errno;
+  return unlink(path.c_str()) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+Status bindOne(const Address& at, const ListenOptions& options, bool reusePort, Fd& out) {
+  Fd fd(openSocket(at.family()));
+  if (fd.get() < 0) return bindError("socket", at, errno);
+  if (at.isIp()) {
+    setOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    if (reusePort && setOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0) {
+      return bindError("SO_REUSEPORT", at, errno);
+    }
+  }
+  if (at.family() == AF_INET6 &&
+      setOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, options.ipv4Compat ? 0 : 1) != 0) {
+    return bindError("IPV6_V6ONLY", at, errno);
+  }
+  if (bind(fd.get(), at.sockaddrPtr(), at.size()) != 0) return bindError("bind", at, errno);
+  if (at.isUnix() && options.unixMode != 0 && at.host()[0] != '@' &&
+      chmod(at.host().c_str(), options.unixMode) != 0) {
+    return bindError("chmod", at, errno);
+  }
+  int backlog = options.backlog > 0 ? options.backlog : backlogLimit();
+  if (listen(fd.get(), backlog) != 0) return bindError("listen", at, errno);
+  out = std::move(fd);
+  return {};
+}
+
+}  // namespace
+
+void Fd::reset() {
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+bool reusePortSpreads(const Address& at) {
+#ifdef __linux__
+  return at.isIp();
+#else
+  (void)at;
+  return false;
+#endif
+}
+
+Result<ListenSockets> listenOn(const Address& at, const ListenOptions& options, size_t count) {
+  bool reusePort = options.reusePort && reusePortSpreads(at);
+  if (!reusePort) count = 1;
+  if (at.isUnix()) {
+    int inUse = removeStaleSocket(at);
+    if (inUse != 0) return bindError("bind", at, inUse);
+  }
+  ListenSockets sockets;
+  sockets.local = at;
+  for (size_t i = 0; i < count; i++) {
+    Fd fd;
+    Status bound = bindOne(sockets.local, options, reusePort, fd);
+    if (!bound) return bound.error();
+    if (i == 0 && at.isIp()) sockets.local = localAddress(fd.get());
+    sockets.fds.push_back(std::move(fd));
+  }
+  return sockets;
+}
+
+int acceptOn(int listener, Address& peer) {
+  sockaddr_storage from;
+  socklen_t size = sizeof from;
+#ifdef SOCK_NONBLOCK
+  int fd =
+      accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+  int fd = withFlags(accept(listener, reinterpret_cast<sockaddr*>(&from), &size));
+#endif
+  if (fd < 0) return -1;
+  peer = Address::fromSockaddr(reinterpret_cast<sockaddr*>(&from), size);
+  return fd;
+}
+
+int openSocket(int family) {
+#ifdef SOCK_NONBLOCK
+  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+#else
+  int fd = withFlags(socket(family, SOCK_STREAM, 0));
+#endif
+  if (fd >= 0 && family != AF_UNIX) setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  return fd;
+}
+
+void setKeepalive(int fd, const TcpKeepalive& keepalive) {
+  if (!keepalive.on) return;
+  setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+#ifdef TCP_KEEPIDLE
+  if (keepalive.idleSeconds > 0) {
+    setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, int(keepalive.idleSeconds));
+  }
+#elif defined(TCP_KEEPALIVE)
+  if (keepalive.idleSeconds > 0) {
+    setOption(fd, IPPROTO_TCP, TCP_KEEPALIVE, int(keepalive.idleSeconds));
+  }
+#endif
+  if (keepalive.intervalSeconds > 0) {
+    setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, int(keepalive.intervalSeconds));
+  }
+  if (keepalive.probes > 0) setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, int(keepalive.probes));
+}
+
+void setResetOnClose(int fd) {
+  linger now{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+Address localAddress(int fd) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0) return {};
+  return Address::fromSockaddr(reinterpret_cast<sockaddr*>(&at), size);
+}
+
+Address peerAddress(int fd) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0) return {};
+  return Address::fromSockaddr(reinterpret_cast<sockaddr*>(&at), size);
+}
+
+}  // namespace millrace

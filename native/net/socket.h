@@ -1,0 +1,81 @@
+// Sockets as the proxy wants them: non-blocking, close-on-exec, without Nagle's delay. Any thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "net/address.h"
+
+namespace millrace {
+
+// Owns a descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() { reset(); }
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = other.release();
+    }
+    return *this;
+  }
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+  void reset();
+
+ private:
+  int fd_ = -1;
+};
+
+// Keep-alive probes of TCP; 0 leaves the system's value.
+struct TcpKeepalive {
+  bool on = false;
+  uint32_t idleSeconds = 0;
+  uint32_t intervalSeconds = 0;
+  uint32_t probes = 0;
+};
+
+struct ListenOptions {
+  bool reusePort = true;  // a socket for each worker, where the system spreads connections over
+                          // them (Linux, TCP)
+  bool ipv4Compat =
+      false;            // an IPv6 socket takes IPv4 clients too (Envoy: SocketAddress.ipv4_compat)
+  int backlog = 0;      // 0: the system's limit (net.core.somaxconn, or SOMAXCONN)
+  mode_t unixMode = 0;  // of a socket file; 0: as the umask has it
+};
+
+// One listener's sockets. `local` is the address in force: port 0 was replaced by the port that the
+// system chose.
+struct ListenSockets {
+  std::vector<Fd> fds;
+  Address local;
+};
+
+// Binds and listens: `count` sockets when reusePort applies (see reusePortSpreads), else one. For a
+// unix path, a socket file that nobody listens on any more is replaced; one that is in use, or
+// anything that is no socket, is refused. ERR_MILLRACE_BIND with errno.
+Result<ListenSockets> listenOn(const Address& at, const ListenOptions& options, size_t count);
+
+// Whether the system spreads connections over several sockets bound to `at`.
+bool reusePortSpreads(const Address& at);
+
+// Accepts one connection, non-blocking and close-on-exec; TCP_NODELAY is inherited from the
+// listening socket, as listenOn() makes it. -1 with errno.
+int acceptOn(int listener, Address& peer);
+// A non-blocking, close-on-exec stream socket, with TCP_NODELAY. -1 with errno.
+int openSocket(int family);
+void setKeepalive(int fd, const TcpKeepalive& keepalive);
+// close() will send a reset instead of an orderly end.
+void setResetOnClose(int fd);
+
+Address localAddress(int fd);
+Address peerAddress(int fd);
+
+}  // namespace millrace
