@@ -409,6 +409,27 @@ TEST_CASE("a reader that missed more than the log holds still takes everything")
   CHECK(table.stats().retired == 0);
 }
 
+TEST_CASE("a reader notices that the log was written over while it was behind") {
+  SlotTable table;
+  SlotId early = newSlot(table);
+  SlotId busy = newSlot(table);
+  std::vector<SlotId> staged;
+  for (int i = 0; i < 200; i++) staged.push_back(newSlot(table));
+  Reader* reader = table.attach(nullptr, nullptr);
+  publish(table, early, 1);
+  for (int n = 0; n < 4000; n++) publish(table, busy, n);
+  // Not committed, yet in the log: where the change of `early` was.
+  for (SlotId slot : staged) table.publish(slot, value(2));
+  reader->quiesce();
+  CHECK(read(*reader, early) == 1);
+  CHECK(read(*reader, busy) == 3999);
+  CHECK(read(*reader, staged.front()) == -1);
+  table.commit();
+  reader->quiesce();
+  CHECK(read(*reader, staged.back()) == 2);
+  table.detach(reader);
+}
+
 TEST_CASE("the last slot is the last, and freed ones come again") {
   SlotTable table;
   Reader* reader = table.attach(nullptr, nullptr);

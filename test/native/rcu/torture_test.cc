@@ -206,7 +206,7 @@ class Main {
     while (published_ < publishes) {
       turn();
       if (asked_.exchange(false, std::memory_order_acq_rel)) table_.reclaim();
-      if (random_.below(2000) == 0) comeAndGo(random_.below(kWorkers));
+      if (random_.below(300) == 0) comeAndGo(random_.below(kWorkers));
       while (table_.stats().retired > kMaxRetired) {
         std::this_thread::sleep_for(std::chrono::microseconds(100));
         table_.reclaim();
