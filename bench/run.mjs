@@ -11,7 +11,7 @@
 //   --no-spinner                 lets idle CPUs halt
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { has, root } from '../scripts/lib.mjs'
 import { describe, quiet } from './machine.mjs'
@@ -169,6 +169,7 @@ async function main() {
   const result = { date, machine, options: settings, runs }
   const text = markdown(result)
   const out = join(root, settings.out)
+  mkdirSync(dirname(out), { recursive: true })
   writeFileSync(`${out}.json`, `${JSON.stringify(result, undefined, 1)}\n`)
   writeFileSync(`${out}.md`, text)
   console.log(`\n${text}\nwritten: ${settings.out}.md and .json`)
