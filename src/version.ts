@@ -1,0 +1,8 @@
+// The package's version, as package.json has it: there without the native core.
+
+import { readFileSync } from 'node:fs'
+
+export function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
