@@ -51,6 +51,7 @@ void UpstreamConnection::onReadEnd(Connection&) {
 void UpstreamConnection::onConnected(Connection&) {
   Loop& loop = pool_.cluster_.worker().net().loop();
   pool_.connecting_--;
+  local_ = connection_->local();
   pool_.cluster_.connectTime().record((loop.nowNs() - createdNs_) / 1000);
   pool_.ready(*this);
 }
@@ -132,9 +133,9 @@ HostLocal& HttpPool::local() const {
   return host_.local(cluster_.worker().index());
 }
 
-HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority) {
+HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority, bool fresh) {
   StatBlock stats = cluster_.stats();
-  if (UpstreamConnection* c = idle_.popFront(); c != nullptr) {
+  if (UpstreamConnection* c = fresh ? nullptr : idle_.popFront(); c != nullptr) {
     cluster_.worker().net().loop().cancel(c->idleTimer_);
     c->state_ = UpstreamConnection::State::kBusy;
     used_.pushBack(c);

@@ -60,6 +60,7 @@ class UpstreamConnection final : public ConnectionOwner,
   void cancel();
 
   Connection& connection() { return *connection_; }
+  const Address& localAddress() const { return local_; }
   const Http1ClientCodec& codec() const { return codec_; }
   // Requests started on it, the current one included: more than 1 says that a failure without a
   // byte of response may be nothing but a keep-alive that ran out.
@@ -84,6 +85,7 @@ class UpstreamConnection final : public ConnectionOwner,
   Connection* connection_;
   Http1ClientCodec codec_;
   Timer idleTimer_;
+  Address local_;
   uint64_t createdNs_;
   uint64_t countedRead_ = 0, countedWritten_ = 0;
   uint32_t requests_ = 0;
@@ -104,7 +106,8 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
     int sysErrno = 0;
     // Neither: `waiter` waits.
   };
-  Acquired acquire(PoolWaiter& waiter, Priority priority);
+  // `fresh`: only a connection that has served no request yet will do.
+  Acquired acquire(PoolWaiter& waiter, Priority priority, bool fresh);
   // The waiter no longer wants a connection.
   void forget(PoolWaiter& waiter);
 

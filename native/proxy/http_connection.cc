@@ -1,0 +1,220 @@
+#include "proxy/http_connection.h"
+
+#include "proxy/http_stats.h"
+
+namespace millrace {
+
+using namespace http_stat;
+
+HttpConnection* HttpConnection::accept(WorkerContext& worker, ListenerLocal& home, Pin listener,
+                                       const HttpManager& manager, std::string_view chainName,
+                                       int fd, const Address& peer, const Address& local) {
+  Connection* connection = Connection::accepted(worker.net, fd, peer, nullptr);
+  if (connection == nullptr) return nullptr;
+  HttpConnection* c = worker.http.connections.take(worker, home, std::move(listener), manager,
+                                                   *connection, chainName);
+  c->localPort_ = local.port();
+  connection->setOwner(c);
+  return c;
+}
+
+HttpConnection::HttpConnection(WorkerContext& worker, ListenerLocal& home, Pin listener,
+                               const HttpManager& manager, Connection& connection,
+                               std::string_view chainName)
+    : connection_(connection),
+      codec_(connection, *this, manager.http1()),
+      worker_(worker),
+      home_(home),
+      listener_(std::move(listener)),
+      manager_(manager),
+      stats_(worker.stats.block(manager.statBlock())),
+      timer_([](void* self) { static_cast<HttpConnection*>(self)->onTimer(); }, this),
+      chainName_(chainName),
+      startNs_(worker.loop.nowNs()),
+      idleSinceMs_(worker.loop.nowMs()) {
+  home_.opened(*this);
+  ++stats_[kCxTotal];
+  ++stats_[kCxHttp1Total];
+  ++stats_[kCxActive];
+  ++stats_[kCxHttp1Active];
+  const spec::HttpManager& spec = manager_.spec();
+  if (spec.idleTimeout != 0) dueAt(idleSinceMs_ + spec.idleTimeout);
+  if (spec.maxConnectionDuration != 0) dueAt(idleSinceMs_ + spec.maxConnectionDuration);
+}
+
+size_t HttpConnection::onData(Connection&, std::span<char> bytes) {
+  return codec_.dispatch(bytes);
+}
+
+void HttpConnection::onReadEnd(Connection&) {
+  codec_.onReadEnd();
+  if (stream_ == nullptr && !closing_) close(true);
+}
+
+void HttpConnection::onClosed(Connection&, CloseReason reason, int) {
+  closing_ = true;
+  countBytes();
+  --stats_[kCxActive];
+  --stats_[kCxHttp1Active];
+  ++stats_[kCxDestroy];
+  ++stats_[reason == CloseReason::kLocal ? kCxDestroyLocal : kCxDestroyRemote];
+  worker_.stats.histogram(manager_.connectionLength())
+      .record((worker_.loop.nowNs() - startNs_) / 1000);
+  if (stream_ != nullptr) {
+    ++stats_[kCxDestroyActiveRq];
+    codec_.onConnectionClosed(reason == CloseReason::kLocal ? ResetReason::kLocalReset
+                                                            : ResetReason::kRemoteReset);
+    if (stream_ != nullptr) {
+      stream_->finish();
+      stream_ = nullptr;
+    }
+  }
+  home_.closed(*this);
+  worker_.load.connections.store(worker_.load.connections.load(std::memory_order_relaxed) - 1,
+                                 std::memory_order_relaxed);
+  worker_.loop.cancel(timer_);
+  worker_.loop.deferDelete(this);
+}
+
+void HttpConnection::onHighWatermark(Connection&) {
+  ++stats_[kFlowPaused];
+  if (stream_ != nullptr) stream_->setClientWritable(false);
+}
+
+void HttpConnection::onLowWatermark(Connection&) {
+  ++stats_[kFlowResumed];
+  if (stream_ != nullptr) stream_->setClientWritable(true);
+}
+
+RequestSink* HttpConnection::newStream(ResponseEncoder& encoder, RequestHead*& head) {
+  stream_ = worker_.http.streams.take(*this, encoder);
+  head = &stream_->request();
+  requests_++;
+  ++stats_[kRqTotal];
+  ++stats_[kRqHttp1Total];
+  ++stats_[kRqActive];
+  bump(worker_.load.requests);
+  if (uint64_t due = stream_->nextDeadlineMs(); due != 0) dueAt(due);
+  return stream_;
+}
+
+void HttpConnection::onProtocolError(uint16_t status, const char* detail) {
+  ++stats_[kCxProtocolError];
+  if (status == 431) ++stats_[kRqTooLarge];
+  stream_->refuse(status, detail);
+}
+
+void HttpConnection::onExchangeEnd(ExchangeEnd how) {
+  Stream* stream = stream_;
+  stream_ = nullptr;
+  stream->finish();
+  countBytes();
+  idleSinceMs_ = worker_.loop.nowMs();
+  switch (how) {
+    case ExchangeEnd::kReusable:
+      if (drainNow_ || home_.draining) {
+        close(true);
+      } else if (uint64_t idle = manager_.spec().idleTimeout; idle != 0) {
+        dueAt(idleSinceMs_ + idle);
+      }
+      return;
+    case ExchangeEnd::kClose:
+      close(true);
+      return;
+    case ExchangeEnd::kReset:
+      close(false);
+      return;
+  }
+}
+
+bool HttpConnection::lastExchange() {
+  const spec::HttpManager& spec = manager_.spec();
+  if (home_.draining || worker_.draining || drainNow_) {
+    ++stats_[kCxDrainClose];
+    return true;
+  }
+  if (spec.maxRequestsPerConnection != 0 && requests_ >= spec.maxRequestsPerConnection) {
+    ++stats_[kCxMaxRequestsReached];
+    return true;
+  }
+  return false;
+}
+
+void HttpConnection::drain() {
+  drainNow_ = true;
+  if (stream_ == nullptr && !closing_) close(true);
+}
+
+void HttpConnection::closeNow() {
+  connection_.close();
+}
+
+void HttpConnection::close(bool afterFlush) {
+  closing_ = true;
+  uint32_t delay = uint32_t(manager_.spec().delayedCloseTimeout);
+  if (afterFlush) {
+    connection_.closeAfterFlush(delay);
+  } else {
+    connection_.close();
+  }
+}
+
+void HttpConnection::dueAt(uint64_t deadlineMs) {
+  if (timerAtMs_ != 0 && timerAtMs_ <= deadlineMs) return;
+  timerAtMs_ = deadlineMs;
+  uint64_t now = worker_.loop.nowMs();
+  worker_.loop.arm(timer_, deadlineMs > now ? deadlineMs - now : 0);
+}
+
+void HttpConnection::onTimer() {
+  timerAtMs_ = 0;
+  if (connection_.closed() || closing_) return;
+  uint64_t now = worker_.loop.nowMs(), next = 0;
+  const spec::HttpManager& spec = manager_.spec();
+  auto consider = [&next](uint64_t deadline) {
+    if (deadline != 0 && (next == 0 || deadline < next)) next = deadline;
+  };
+  if (spec.maxConnectionDuration != 0 && !drainNow_) {
+    uint64_t due = startNs_ / kNsPerMs + spec.maxConnectionDuration;
+    if (due <= now) {
+      ++stats_[kCxMaxDurationReached];
+      drain();  // at once when idle; else the response that is next to begin is the last
+      if (closing_) return;
+    } else {
+      consider(due);
+    }
+  }
+  if (stream_ != nullptr) {
+    uint64_t due = stream_->nextDeadlineMs();
+    if (due != 0 && due <= now) {
+      stream_->onDeadline(now);
+      if (connection_.closed() || closing_) return;
+      due = stream_ == nullptr ? 0 : stream_->nextDeadlineMs();
+    }
+    consider(due);
+  }
+  if (stream_ == nullptr && spec.idleTimeout != 0) {
+    uint64_t due = idleSinceMs_ + spec.idleTimeout;
+    if (due <= now) {
+      ++stats_[kCxIdleTimeout];
+      close(true);
+      return;
+    }
+    consider(due);
+  }
+  if (next != 0) dueAt(next);
+}
+
+void HttpConnection::countBytes() {
+  uint64_t read = connection_.bytesRead(), written = connection_.bytesWritten();
+  stats_[kCxRxBytes].add(read - countedRead_);
+  stats_[kCxTxBytes].add(written - countedWritten_);
+  countedRead_ = read;
+  countedWritten_ = written;
+}
+
+void HttpConnection::destroyDeferred() {
+  worker_.http.connections.give(this);
+}
+
+}  // namespace millrace

@@ -1,0 +1,100 @@
+// A client's connection that speaks HTTP: owns the socket and its codec, makes streams, and watches
+// over deadlines.
+//
+//   idle ──first byte──▶ stream ──exchange over──▶ idle …
+//   any ──idle or duration limit, drain, error, client gone──▶ closed
+//
+// While idle it holds no buffer and no stream. One timer serves all deadlines: it is moved when
+// something is due earlier than it stands, and otherwise looks again when it fires. Thread rule:
+// the worker's loop.
+#pragma once
+
+#include <cstdint>
+
+#include "base/object_pool.h"
+#include "event/loop.h"
+#include "http/http1_server.h"
+#include "net/connection.h"
+#include "proxy/http_manager.h"
+#include "proxy/session.h"
+#include "proxy/stream.h"
+#include "proxy/worker_context.h"
+#include "rcu/reader.h"
+
+namespace millrace {
+
+class HttpConnection final : public ConnectionOwner,
+                             public Http1ServerCallbacks,
+                             public Session,
+                             public Deferred {
+ public:
+  // Takes over `fd`. `listener` pins the snapshot that `manager` is in. Null when the poller takes
+  // no more.
+  static HttpConnection* accept(WorkerContext& worker, ListenerLocal& home, Pin listener,
+                                const HttpManager& manager, std::string_view chainName, int fd,
+                                const Address& peer, const Address& local);
+  // Use accept(); public for the pool only.
+  HttpConnection(WorkerContext& worker, ListenerLocal& home, Pin listener,
+                 const HttpManager& manager, Connection& connection, std::string_view chainName);
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  WorkerContext& worker() const { return worker_; }
+  const HttpManager& manager() const { return manager_; }
+  Connection& connection() const { return connection_; }
+  StatBlock stats() const { return stats_; }
+  uint64_t startNs() const { return startNs_; }
+  std::string_view chainName() const { return chainName_; }
+  uint16_t localPort() const { return localPort_; }
+  // The response that is about to begin is the last one here: closing is due.
+  bool lastExchange();
+  // Something is due at `deadlineMs` of the loop's clock.
+  void dueAt(uint64_t deadlineMs);
+
+  // ConnectionOwner
+  size_t onData(Connection& c, std::span<char> bytes) override;
+  void onReadEnd(Connection& c) override;
+  void onClosed(Connection& c, CloseReason reason, int sysErrno) override;
+  void onHighWatermark(Connection& c) override;
+  void onLowWatermark(Connection& c) override;
+  // Http1ServerCallbacks
+  RequestSink* newStream(ResponseEncoder& encoder, RequestHead*& head) override;
+  void onProtocolError(uint16_t status, const char* detail) override;
+  void onExchangeEnd(ExchangeEnd how) override;
+  // Session
+  void drain() override;
+  void closeNow() override;
+
+  void destroyDeferred() override;
+
+ private:
+  void onTimer();
+  void close(bool afterFlush);
+  void countBytes();
+
+  Connection& connection_;
+  Http1ServerCodec codec_;
+  WorkerContext& worker_;
+  ListenerLocal& home_;
+  Pin listener_;
+  const HttpManager& manager_;
+  Stream* stream_ = nullptr;
+  StatBlock stats_;
+  Timer timer_;
+  std::string_view chainName_;
+  uint64_t startNs_;
+  uint64_t idleSinceMs_;
+  uint64_t timerAtMs_ = 0;  // where timer_ stands; 0: not armed
+  uint64_t countedRead_ = 0, countedWritten_ = 0;
+  uint32_t requests_ = 0;
+  uint16_t localPort_ = 0;
+  bool drainNow_ = false;
+  bool closing_ = false;
+};
+
+struct HttpPools {
+  ObjectPool<HttpConnection> connections;
+  ObjectPool<Stream> streams;
+};
+
+}  // namespace millrace

@@ -1,0 +1,486 @@
+#include "proxy/stream.h"
+
+#include <charconv>
+
+#include "proxy/http_connection.h"
+#include "proxy/http_stats.h"
+#include "proxy/redirect.h"
+
+namespace millrace {
+
+using namespace http_stat;
+
+Stream::Stream(HttpConnection& connection, ResponseEncoder& encoder)
+    : connection_(connection),
+      encoder_(encoder),
+      arena_(connection.worker().net.chunks()),
+      request_(arena_),
+      router_(*this),
+      random_(connection.worker().random.next()) {
+  Loop& loop = connection_.worker().loop;
+  const spec::HttpManager& spec = manager().spec();
+  uint64_t now = loop.nowMs();
+  info_.startNs = loop.nowNs();
+  info_.startWallUs = wallUs();
+  info_.connectionStartNs = connection_.startNs();
+  info_.connectionId = connection_.connection().id();
+  info_.filterChainName = connection_.chainName();
+  info_.logType = AccessLogType::kDownstreamEnd;
+  info_.protocol = Protocol::kHttp11;
+  lastActivityMs_ = now;
+  idleTimeoutMs_ = spec.streamIdleTimeout;
+  if (spec.requestHeadersTimeout != 0) headersDeadlineMs_ = now + spec.requestHeadersTimeout;
+  if (spec.requestTimeout != 0) requestDeadlineMs_ = now + spec.requestTimeout;
+  if (spec.maxStreamDuration != 0) durationDeadlineMs_ = now + spec.maxStreamDuration;
+}
+
+WorkerContext& Stream::worker() {
+  return connection_.worker();
+}
+
+const HttpManager& Stream::manager() const {
+  return connection_.manager();
+}
+
+// ---- The request
+// ----------------------------------------------------------------------------------------------------
+
+void Stream::onRequestHeaders(RequestHead& head, bool end) {
+  // Whoever waits, logs, or sends it again needs the head after this event; one copy serves them
+  // all.
+  head.own();
+  headSeen_ = true;
+  headersDeadlineMs_ = 0;
+  touch();
+  info_.protocol = head.version == 10 ? Protocol::kHttp10 : Protocol::kHttp11;
+  info_.downstream.headerReceived = head.raw.size();
+  info_.downstream.wireReceived = head.raw.size();
+  info_.method = head.methodText;
+  info_.path = head.path;
+  info_.authority = head.authority;
+  info_.requestHeaders = &head.headers;
+  if (end) requestDone_ = true;
+  if (!acceptHead()) return;
+  chooseRoute();
+  if (end) requestEnded();
+  createFilters();
+  runRequestHeaders(0, end);
+}
+
+// What a connection manager does before anybody looks at the request. False: it was answered.
+bool Stream::acceptHead() {
+  const spec::HttpManager& spec = manager().spec();
+  if (request_.method == Method::kConnect) {
+    reply({.status = 403, .details = "connect_not_enabled"});
+    return false;
+  }
+  if (request_.expectContinue && !spec.proxy100Continue) {
+    ResponseHead head(arena_);
+    head.status = 100;
+    encoder_.encodeInformational(head);
+    request_.headers.remove(HeaderId::kExpect);
+  }
+  if (spec.underscores != spec::HttpManager::Underscores::kAllow && !checkUnderscores())
+    return false;
+  sanitizeHost();
+  if (!sanitizePath()) return false;
+
+  WorkerContext& w = worker();
+  directRemote_ = connection_.connection().peer();
+  ForwardedInput input{directRemote_, connection_.localPort(), random_};
+  ForwardedResult result = applyForwarding(manager().forwarding(), input, request_, w.random);
+  remote_ = result.remote;
+  internal_ = result.internal;
+  info_.scheme = result.scheme;
+  info_.downstreamDirectRemote = &directRemote_;
+  info_.downstreamRemote = &remote_;
+  if (manager().accessLogs().usesLocalAddress()) {
+    local_ = connection_.connection().local();
+    info_.downstreamLocal = &local_;
+  }
+  return true;
+}
+
+bool Stream::checkUnderscores() {
+  bool reject = manager().spec().underscores == spec::HttpManager::Underscores::kReject;
+  for (const Header* h = request_.headers.begin(); h != request_.headers.end();) {
+    if (h->id != HeaderId::kOther || h->name.find('_') == std::string_view::npos) {
+      h++;
+      continue;
+    }
+    if (reject) {
+      ++connection_.stats()[kRqRejectedUnderscores];
+      reply({.status = 400, .details = "http1.unexpected_underscore"});
+      return false;
+    }
+    request_.headers.remove(h->name);
+    h = request_.headers.begin();
+  }
+  return true;
+}
+
+void Stream::sanitizeHost() {
+  const spec::HttpManager& spec = manager().spec();
+  if (spec.stripTrailingDot) request_.authority = withoutTrailingDot(request_.authority);
+  if (spec.stripPort != spec::HttpManager::StripPort::kNone) {
+    uint16_t only =
+        spec.stripPort == spec::HttpManager::StripPort::kAny ? 0 : connection_.localPort();
+    request_.authority = withoutPort(request_.authority, only);
+  }
+  info_.authority = request_.authority;
+}
+
+bool Stream::sanitizePath() {
+  switch (normalizePath(manager().pathRules(), request_.path, arena_)) {
+    case PathVerdict::kAsIs:
+      return true;
+    case PathVerdict::kChanged:
+      info_.path = request_.path;
+      return true;
+    case PathVerdict::kRedirect:
+      ++connection_.stats()[kRqRedirectedPath];
+      reply({.status = 307, .details = "path_normalization_redirect", .location = request_.path});
+      return false;
+    case PathVerdict::kReject:
+      ++connection_.stats()[kRqRejectedPath];
+      reply({.status = 400, .details = "path_normalization_failed"});
+      return false;
+  }
+  return true;
+}
+
+void Stream::chooseRoute() {
+  WorkerContext& w = worker();
+  routes_ = w.slots.pin(manager().spec().routes);
+  const RouteTable* table = routes();
+  if (table == nullptr) return;
+  RouteRequest request;
+  request.method = request_.methodText;
+  request.path = request_.path;
+  request.authority = request_.authority;
+  request.scheme = info_.scheme;
+  request.headers = &request_.headers;
+  request.random = random_;
+  request.runtime = w.runtime();
+  request.https = info_.scheme == "https";
+  request.internal = internal_;
+  route_ = table->match(request);
+  if (route_.virtualHost != nullptr) info_.virtualHostName = route_.virtualHost->name;
+  if (route_.route == nullptr) return;
+  info_.routeName = route_.route->name;
+  const ForwardAction* forward = route_.route->forward();
+  if (forward != nullptr && forward->idleTimeout >= 0)
+    idleTimeoutMs_ = uint64_t(forward->idleTimeout);
+}
+
+void Stream::createFilters() {
+  const auto& factories = manager().filters();
+  if (factories.empty()) return;
+  filters_ = arena_.array<HttpFilter*>(factories.size());
+  for (const auto& factory : factories) filters_[filterCount_++] = factory->create(*this);
+}
+
+void Stream::runRequestHeaders(uint32_t from, bool end) {
+  for (uint32_t i = from; i < filterCount_; i++) {
+    FilterStatus status = filters_[i]->onRequestHeaders(request_, end);
+    if (finished_ || responseStarted_) return;
+    if (status == FilterStatus::kStop) {
+      stoppedAt_ = i;
+      if (!requestDone_) encoder_.pauseRequest();
+      return;
+    }
+  }
+  router_.onRequestHeaders(end);
+}
+
+void Stream::continueRequest() {
+  if (stoppedAt_ == kMaxFilters || finished_) return;
+  uint32_t next = stoppedAt_ + 1;
+  stoppedAt_ = kMaxFilters;
+  bool end = requestDone_;
+  runRequestHeaders(next, end);
+  if (!end && !finished_ && stoppedAt_ == kMaxFilters) encoder_.resumeRequest();
+}
+
+void Stream::onRequestData(std::string_view data, bool end) {
+  touch();
+  info_.bytesReceived += data.size();
+  info_.downstream.wireReceived += data.size();
+  if (end) requestEnded();
+  for (uint32_t i = 0; i < filterCount_; i++) {
+    if (filters_[i]->onRequestData(data, end) == FilterStatus::kStop || finished_) return;
+  }
+  router_.onRequestData(data, end);
+}
+
+void Stream::onRequestTrailers(HeaderList& trailers) {
+  touch();
+  info_.requestTrailers = &trailers;
+  requestEnded();
+  for (uint32_t i = 0; i < filterCount_; i++) {
+    filters_[i]->onRequestTrailers(trailers);
+    if (finished_) return;
+  }
+  router_.onRequestTrailers(trailers);
+}
+
+void Stream::requestEnded() {
+  requestDone_ = true;
+  requestDeadlineMs_ = 0;
+  info_.downstreamRxEndNs = worker().loop.nowNs();
+}
+
+// The client is gone, or its request could not be completed.
+void Stream::onRequestReset(ResetReason reason) {
+  if (finished_) return;
+  if (reason != ResetReason::kLocalReset) {
+    ++connection_.stats()[kRqRxReset];
+    info_.setFlag(ResponseFlag::kDownstreamConnectionTermination);
+    if (info_.responseCodeDetails.empty() || responseStarted_) {
+      info_.responseCodeDetails = "downstream_remote_disconnect";
+    }
+  } else {
+    info_.setFlag(ResponseFlag::kLocalReset);
+  }
+  router_.cancel();
+}
+
+void Stream::refuse(uint16_t status, const char* details) {
+  info_.setFlag(ResponseFlag::kDownstreamProtocolError);
+  info_.method = request_.methodText;
+  info_.path = request_.path;
+  reply({.status = status, .body = reasonPhrase(status), .details = details});
+}
+
+// ---- The response
+// ---------------------------------------------------------------------------------------------------
+
+void Stream::reply(const LocalReply& reply) {
+  if (finished_) return;
+  router_.cancel();
+  info_.responseCodeDetails = reply.details;
+  if (responseStarted_) {
+    ++connection_.stats()[kRqTxReset];
+    encoder_.resetStream(ResetReason::kLocalReset);
+    return;
+  }
+  auto* head =
+      new (arena_.allocate(sizeof(ResponseHead), alignof(ResponseHead))) ResponseHead(arena_);
+  head->status = reply.status;
+  std::string_view body = arena_.copy(reply.body);
+  if (!reply.location.empty()) head->headers.add(HeaderId::kLocation, arena_.copy(reply.location));
+  if (reply.overloaded) head->headers.add(HeaderId::kXEnvoyOverloaded, "true");
+  if (!body.empty()) head->headers.add(HeaderId::kContentType, "text/plain");
+  head->headers.add(HeaderId::kContentLength, number(body.size()));
+  if (mutateReply_) routes()->mutateResponse(route_, nullptr, head->headers, info_);
+  info_.localReplyBody = body;
+  sendHead(*head, body.empty());
+  if (!body.empty()) sendData(body, true);
+}
+
+void Stream::replyByRoute(const LocalReply& r) {
+  mutateReply_ = true;
+  reply(r);
+}
+
+StatBlock Stream::httpStats() const {
+  return connection_.stats();
+}
+
+bool Stream::suppressesEnvoyHeaders() const {
+  return manager().spec().suppressEnvoyHeaders;
+}
+
+std::string_view Stream::number(uint64_t value) {
+  char* out = arena_.array<char>(20);
+  return {out, size_t(std::to_chars(out, out + 20, value).ptr - out)};
+}
+
+void Stream::respondInformational(ResponseHead& head) {
+  touch();
+  if (head.status == 100 && !manager().spec().proxy100Continue) return;  // answered already
+  encoder_.encodeInformational(head);
+}
+
+void Stream::respond(ResponseHead& head, bool end) {
+  touch();
+  if (manager().accessLogs().any()) head.own();
+  sendHead(head, end);
+}
+
+void Stream::sendHead(ResponseHead& head, bool end) {
+  for (uint32_t i = filterCount_; i-- > 0;) filters_[i]->onResponseHeaders(head, end);
+  finalizeResponse(head);
+  responseStarted_ = true;
+  info_.responseCode = head.status;
+  info_.responseHeaders = &head.headers;
+  info_.downstreamTxBeginNs = worker().loop.nowNs();
+  countStatus(head.status);
+  if (connection_.lastExchange()) encoder_.closeAfter();
+  if (end) responseOver();
+  encoder_.encodeHeaders(head, end);
+}
+
+// What a proxy says of itself and of the time, on every response.
+void Stream::finalizeResponse(ResponseHead& head) {
+  const spec::HttpManager& spec = manager().spec();
+  HeaderList& headers = head.headers;
+  switch (spec.serverHeader) {
+    case spec::HttpManager::ServerHeader::kOverwrite:
+      headers.set(HeaderId::kServer, spec.serverName);
+      break;
+    case spec::HttpManager::ServerHeader::kAppendIfAbsent:
+      if (!headers.has(HeaderId::kServer)) headers.add(HeaderId::kServer, spec.serverName);
+      break;
+    case spec::HttpManager::ServerHeader::kPassThrough:
+      break;
+  }
+  if (!headers.has(HeaderId::kDate)) {
+    headers.add(HeaderId::kDate, arena_.copy(worker().date.text(worker().loop.nowNs())));
+  }
+  if (!spec.via.empty()) appendVia(headers);
+  if (spec.alwaysSetRequestIdInResponse) {
+    if (const Header* id = request_.headers.find(HeaderId::kXRequestId)) {
+      headers.set(HeaderId::kXRequestId, id->value);
+    }
+  }
+}
+
+void Stream::appendVia(HeaderList& headers) {
+  const std::string& via = manager().spec().via;
+  const Header* present = headers.find(HeaderId::kVia);
+  if (present == nullptr) {
+    headers.add(HeaderId::kVia, via);
+    return;
+  }
+  size_t size = present->value.size() + 2 + via.size();
+  char* joined = arena_.array<char>(size);
+  char* p = std::copy(present->value.begin(), present->value.end(), joined);
+  *p++ = ',';
+  *p++ = ' ';
+  std::copy(via.begin(), via.end(), p);
+  headers.set(HeaderId::kVia, {joined, size});
+}
+
+void Stream::countStatus(uint16_t status) {
+  StatBlock stats = connection_.stats();
+  ++stats[kRqCompleted];
+  if (status >= 100 && status < 600) ++stats[kRq1xx + status / 100 - 1];
+}
+
+void Stream::respondData(std::string_view data, bool end) {
+  touch();
+  sendData(data, end);
+}
+
+void Stream::sendData(std::string_view data, bool end) {
+  for (uint32_t i = filterCount_; i-- > 0;) filters_[i]->onResponseData(data, end);
+  info_.bytesSent += data.size();
+  if (end) responseOver();
+  encoder_.encodeData(data, end);
+}
+
+void Stream::respondTrailers(HeaderList& trailers) {
+  touch();
+  for (uint32_t i = filterCount_; i-- > 0;) filters_[i]->onResponseTrailers(trailers);
+  info_.responseTrailers = &trailers;
+  responseOver();
+  encoder_.encodeTrailers(trailers);
+}
+
+void Stream::responseOver() {
+  info_.downstreamTxEndNs = worker().loop.nowNs();
+  if (!requestDone_) {
+    // A response before the request was complete: what is left of the request is of no use to
+    // anybody.
+    router_.cancel();
+  }
+}
+
+void Stream::resetResponse(ResponseFlag flag, std::string_view details) {
+  if (finished_) return;
+  info_.setFlag(flag);
+  info_.responseCodeDetails = details;
+  ++connection_.stats()[kRqTxReset];
+  encoder_.resetStream(ResetReason::kRemoteReset);
+}
+
+void Stream::pauseRequest(bool on) {
+  if (requestDone_) return;
+  if (on) {
+    encoder_.pauseRequest();
+  } else {
+    encoder_.resumeRequest();
+  }
+}
+
+// ---- Deadlines and the end
+// ------------------------------------------------------------------------------------------
+
+void Stream::touch() {
+  lastActivityMs_ = worker().loop.nowMs();
+}
+
+void Stream::startRouteTimeout(uint64_t ms) {
+  if (ms == 0) return;
+  routeDeadlineMs_ = worker().loop.nowMs() + ms;
+  connection_.dueAt(routeDeadlineMs_);
+}
+
+uint64_t Stream::nextDeadlineMs() const {
+  uint64_t next = idleTimeoutMs_ == 0 ? 0 : lastActivityMs_ + idleTimeoutMs_;
+  for (uint64_t due :
+       {headersDeadlineMs_, requestDeadlineMs_, durationDeadlineMs_, routeDeadlineMs_}) {
+    if (due != 0 && (next == 0 || due < next)) next = due;
+  }
+  return next;
+}
+
+void Stream::onDeadline(uint64_t nowMs) {
+  auto passed = [nowMs](uint64_t& deadline) {
+    if (deadline == 0 || deadline > nowMs) return false;
+    deadline = 0;
+    return true;
+  };
+  StatBlock stats = connection_.stats();
+  // RFC 9110 §15.5.9 and §15.6.5: it is the client that was slow, or it is somebody behind us.
+  uint16_t status = requestDone_ ? 504 : 408;
+  if (passed(headersDeadlineMs_)) {
+    ++stats[kRqHeaderTimeout];
+    reply({.status = 408, .body = "", .details = "request_header_timeout"});
+  } else if (passed(requestDeadlineMs_)) {
+    ++stats[kRqTimeout];
+    reply({.status = 408, .body = "request timeout", .details = "request_overall_timeout"});
+  } else if (passed(durationDeadlineMs_)) {
+    ++stats[kRqMaxDurationReached];
+    info_.setFlag(ResponseFlag::kDurationTimeout);
+    reply({.status = status,
+           .body = "downstream duration timeout",
+           .details = "max_duration_timeout"});
+  } else if (idleTimeoutMs_ != 0 && lastActivityMs_ + idleTimeoutMs_ <= nowMs) {
+    ++stats[kRqIdleTimeout];
+    info_.setFlag(ResponseFlag::kStreamIdleTimeout);
+    reply({.status = status, .body = "stream timeout", .details = "stream_idle_timeout"});
+  } else if (passed(routeDeadlineMs_)) {
+    router_.timedOut();
+  }
+}
+
+void Stream::finish() {
+  if (finished_) return;
+  router_.cancel();
+  finished_ = true;
+  for (uint32_t i = 0; i < filterCount_; i++) filters_[i]->onStreamEnd();
+  WorkerContext& w = worker();
+  info_.endNs = w.loop.nowNs();
+  --connection_.stats()[kRqActive];
+  w.stats.histogram(manager().requestTime()).record((info_.endNs - info_.startNs) / 1000);
+  if (manager().accessLogs().any()) w.logs.write(manager().accessLogs(), info_);
+  w.loop.deferDelete(this);
+}
+
+void Stream::destroyDeferred() {
+  worker().http.streams.give(this);
+}
+
+}  // namespace millrace

@@ -1,0 +1,130 @@
+// One HTTP exchange of a client's connection: runs the request through forwarding rules, routing
+// and filters, adds what a proxy adds to the response, keeps the facts of it, and logs them at the
+// end.
+//
+//   head ─▶ sanitised ─▶ routed ─▶ filters ─▶ router … response head ─▶ data ─▶ end ─▶ logged ─▶
+//   given back
+//
+// Ends once, by finish(); the memory is given back when the turn of the loop is over.
+// Thread rule: the worker's loop.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/arena.h"
+#include "http/codec.h"
+#include "net/address.h"
+#include "proxy/http_filter.h"
+#include "proxy/router.h"
+#include "rcu/reader.h"
+
+namespace millrace {
+
+class HttpConnection;
+class HttpManager;
+
+class Stream final : public RequestSink, public FilterCallbacks, public Deferred {
+ public:
+  Stream(HttpConnection& connection, ResponseEncoder& encoder);
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // RequestSink
+  void onRequestHeaders(RequestHead& head, bool end) override;
+  void onRequestData(std::string_view data, bool end) override;
+  void onRequestTrailers(HeaderList& trailers) override;
+  void onRequestReset(ResetReason reason) override;
+
+  // FilterCallbacks
+  WorkerContext& worker() override;
+  StreamInfo& info() override { return info_; }
+  RequestHead& request() override { return request_; }
+  Arena& arena() override { return arena_; }
+  const RouteResult& route() override { return route_; }
+  const RouteTable* routes() override { return routes_.get<RouteTable>(); }
+  uint64_t random() override { return random_; }
+  void reply(const LocalReply& reply) override;
+  void continueRequest() override;
+
+  // A reply that the route itself asks for (redirect, direct response): with the route's response
+  // mutations.
+  void replyByRoute(const LocalReply& reply);
+  StatBlock httpStats() const;
+  bool suppressesEnvoyHeaders() const;
+  // The decimal text of `value`, in the arena.
+  std::string_view number(uint64_t value);
+  // The route's timeout runs from now on; 0: none.
+  void startRouteTimeout(uint64_t ms);
+
+  // What the router brings back.
+  void respondInformational(ResponseHead& head);
+  void respond(ResponseHead& head, bool end);
+  void respondData(std::string_view data, bool end);
+  void respondTrailers(HeaderList& trailers);
+  // The response cannot be completed.
+  void resetResponse(ResponseFlag flag, std::string_view details);
+  // Stops / resumes delivery of the request's body.
+  void pauseRequest(bool on);
+
+  // From the connection.
+  // What came was not a request: answered with `status`.
+  void refuse(uint16_t status, const char* details);
+  void setClientWritable(bool writable) { router_.setClientWritable(writable); }
+  // The earliest deadline of this stream, loop ms; 0: none.
+  uint64_t nextDeadlineMs() const;
+  // Acts on a deadline that has passed. May end the stream.
+  void onDeadline(uint64_t nowMs);
+  // Something moved: the idle timeout starts anew.
+  void touch();
+  // The exchange is over: counted, logged, and given back after the turn.
+  void finish();
+  const HttpManager& manager() const;
+
+  void destroyDeferred() override;
+
+ private:
+  friend class HttpConnection;
+  static constexpr uint32_t kMaxFilters = 16;
+
+  bool acceptHead();
+  bool checkUnderscores();
+  void sanitizeHost();
+  bool sanitizePath();
+  void chooseRoute();
+  void createFilters();
+  void runRequestHeaders(uint32_t from, bool end);
+  void requestEnded();
+  void sendHead(ResponseHead& head, bool end);
+  void sendData(std::string_view data, bool end);
+  void finalizeResponse(ResponseHead& head);
+  void appendVia(HeaderList& headers);
+  void countStatus(uint16_t status);
+  void responseOver();
+
+  HttpConnection& connection_;
+  ResponseEncoder& encoder_;
+  Arena arena_;
+  RequestHead request_;
+  StreamInfo info_;
+  Router router_;
+  Pin routes_;
+  RouteResult route_;
+  HttpFilter** filters_ = nullptr;
+  uint32_t filterCount_ = 0;
+  uint32_t stoppedAt_ = kMaxFilters;  // index of the filter that stopped; kMaxFilters: none
+  uint64_t random_;
+  // Deadlines, loop ms; 0: none.
+  uint64_t idleTimeoutMs_ = 0, lastActivityMs_ = 0;
+  uint64_t headersDeadlineMs_ = 0, requestDeadlineMs_ = 0, durationDeadlineMs_ = 0,
+           routeDeadlineMs_ = 0;
+  Address remote_, directRemote_, local_;
+  bool headSeen_ = false;
+  bool requestDone_ = false;
+  bool responseStarted_ = false;
+  bool mutateReply_ = false;
+  bool finished_ = false;
+  bool internal_ = false;
+};
+
+}  // namespace millrace
