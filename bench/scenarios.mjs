@@ -26,7 +26,7 @@ const BROWSER = {
   'sec-fetch-user': '?1',
   'upgrade-insecure-requests': '1',
   'user-agent':
-    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138 Safari/537.36',
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138 Safari/537',
 }
 
 const small = { versusPeers: 0.82, versusFloor: 1.2 }
