@@ -73,9 +73,6 @@ struct PathPattern {
   bool caseSensitive = true;
   Dfa dfa;  // kRegex
 
-  // `path` has no query. The full test, for tables too small to be indexed and as the definition of
-  // what they mean.
-  bool matches(std::string_view path) const;
   // How much of a path that matches is "the matched prefix" of prefix rewrites: all of it for kPath
   // and kRegex.
   size_t matchedLength(std::string_view path) const;
