@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/arena_buffer.h"
+#include "base/scan.h"
 
 namespace millrace {
 
@@ -21,6 +22,13 @@ std::string_view withoutPort(std::string_view authority, uint16_t only) {
   auto [at, error] = std::from_chars(authority.data() + start + 1, end, port, 10);
   bool isNumber = error == std::errc() && at == end;
   return isNumber && (only == 0 || port == only) ? authority.substr(0, start) : authority;
+}
+
+bool isAuthority(std::string_view text) {
+  for (char c : text) {
+    if (!isByte(c, kByteHost) && c != ':' && c != '[' && c != ']' && c != '%') return false;
+  }
+  return !text.empty();
 }
 
 std::string_view withoutTrailingDot(std::string_view authority, Arena& arena) {

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "http/headers.h"
+#include "proxy/authority.h"
 
 namespace millrace {
 namespace {
@@ -18,6 +19,9 @@ Error bad(const std::string& where, const std::string& what) {
 Result<WeightedCluster> compileWeighted(spec::WeightedCluster spec, const std::string& where) {
   if (spec.name.empty() == spec.header.empty()) {
     return bad(where, "exactly one of name and header must be given");
+  }
+  if (spec.hostRewrite && !spec.hostRewrite->empty() && !isAuthority(*spec.hostRewrite)) {
+    return bad(where + ".hostRewrite", "is no host");
   }
   WeightedCluster cluster;
   cluster.name = std::move(spec.name);

@@ -25,7 +25,9 @@ class HeaderMutations {
   HeaderMutations(HeaderMutations&&) noexcept;
   HeaderMutations& operator=(HeaderMutations&&) noexcept;
 
-  // `where`: the path of these mutations in the configuration, for errors.
+  // `where`: the path of these mutations in the configuration, for errors. Refused by name are
+  // pseudo headers and host (rewrites change those), and fields that frame the message, which are
+  // the codec's.
   static Result<HeaderMutations> compile(spec::HeaderMutations spec, const std::string& where);
 
   bool empty() const { return add_.empty() && remove_.empty(); }
@@ -37,7 +39,7 @@ class HeaderMutations {
 
  private:
   struct Name {
-    std::string text;  // as configured
+    std::string text;  // lower case
     HeaderId id = HeaderId::kOther;
   };
   struct Value {
@@ -47,6 +49,9 @@ class HeaderMutations {
     std::string literal;
     std::unique_ptr<FormatProgram> format;  // null: `literal`
   };
+  static Result<Value> compileValue(spec::HeaderValue spec, const std::string& where);
+  static std::string_view textOf(const Value& value, const StreamInfo& info, Arena& arena);
+
   std::vector<Value> add_;
   std::vector<Name> remove_;
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/arena_buffer.h"
+#include "base/scan.h"
 
 namespace millrace {
 namespace {
@@ -40,6 +41,11 @@ Result<RegexRewrite> RegexRewrite::compile(spec::RegexRewrite spec, const std::s
       part.isGroup = true;
     } else {
       part.literal = std::move(std::get<std::string>(spec.substitution[i]));
+      const char* end = part.literal.data() + part.literal.size();
+      if (scanTarget(part.literal.data(), end) != end) {
+        return Error{"ERR_MILLRACE_REGEX", where + ".substitution[" + std::to_string(i) +
+                                               "]: holds bytes that a request line cannot"};
+      }
     }
     rewrite.parts_.push_back(std::move(part));
   }

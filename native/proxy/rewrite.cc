@@ -1,6 +1,7 @@
 #include "proxy/rewrite.h"
 
 #include "base/arena_buffer.h"
+#include "proxy/authority.h"
 
 namespace millrace {
 namespace {
@@ -45,14 +46,16 @@ bool rewrittenPath(const PathPattern& matched, std::string_view prefixRewrite,
                    std::string_view& out) {
   Arena& arena = head.headers.arena();
   out = head.path;
+  if (prefixRewrite.empty() && !regexRewrite) return true;
   std::string_view path = splitPath(head.path).path;
   if (!prefixRewrite.empty()) {
     out = joined(arena, prefixRewrite, head.path.substr(matched.matchedLength(path)));
-  } else if (regexRewrite) {
+  } else {
     std::string_view replaced;
     if (!regexRewrite->replaceAll(path, arena, replaced)) return false;
     out = joined(arena, replaced, head.path.substr(path.size()));
   }
+  if (!out.starts_with('/')) out = joined(arena, "/", out);
   return true;
 }
 
@@ -83,14 +86,16 @@ bool rewriteHost(const ForwardAction& action, const ClusterPick& pick, RequestHe
     case spec::HostRewrite::Kind::kHeader: {
       // Sent by the client, so only the first one is used.
       const Header* header = head.headers.find(action.hostRewrite);
-      if (header != nullptr && !header->value.empty()) setAuthority(action, header->value, head);
+      if (header != nullptr && isAuthority(header->value)) {
+        setAuthority(action, header->value, head);
+      }
       return true;
     }
     case spec::HostRewrite::Kind::kPathRegex: {
       std::string_view host;
       std::string_view path = splitPath(head.path).path;
       if (!action.hostRegex->replaceAll(path, head.headers.arena(), host)) return false;
-      setAuthority(action, host, head);
+      if (isAuthority(host)) setAuthority(action, host, head);
       return true;
     }
   }

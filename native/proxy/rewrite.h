@@ -27,7 +27,8 @@ bool rewritePath(const Route& route, const ForwardAction& action, RequestHead& h
 
 // Rewrites the authority by what is known before a host is picked: the weighted cluster's literal,
 // or the route's literal, header or expression (over the path without query, as it is at the call:
-// before rewritePath). False: as above.
+// before rewritePath). What is no authority, as a header or an expression may give, changes
+// nothing. False: as above.
 bool rewriteHost(const ForwardAction& action, const ClusterPick& pick, RequestHead& head);
 
 // `auto`: to be called when a host of the cluster was picked. An empty hostname changes nothing,

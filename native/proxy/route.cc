@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "base/scan.h"
+#include "proxy/authority.h"
 
 namespace millrace {
 namespace {
@@ -12,6 +14,11 @@ using Kind = spec::RouteMatch::Kind;
 
 Error bad(const std::string& where, const std::string& what) {
   return Error{"ERR_MILLRACE_ROUTES", where + ": " + what};
+}
+
+// Whether it can be a part of a request line.
+bool isTarget(std::string_view text) {
+  return scanTarget(text.data(), text.data() + text.size()) == text.data() + text.size();
 }
 
 Status compileRewrite(std::optional<spec::RegexRewrite>& spec, const std::string& where,
@@ -28,7 +35,7 @@ Status compileHostRewrite(spec::HostRewrite spec, const std::string& where, Forw
   into.hostRewriteKind = spec.kind;
   switch (spec.kind) {
     case spec::HostRewrite::Kind::kLiteral:
-      if (spec.value.empty()) return bad(where + ".value", "must not be empty");
+      if (!isAuthority(spec.value)) return bad(where + ".value", "is no host");
       into.hostRewrite = std::move(spec.value);
       return Status();
     case spec::HostRewrite::Kind::kAuto:
@@ -61,6 +68,9 @@ Result<ForwardAction> compileForward(spec::Forward spec, const std::string& wher
   if (spec.prefixRewrite && spec.regexRewrite) {
     return bad(where, "only one of prefixRewrite and regexRewrite may be given");
   }
+  if (!isTarget(spec.prefixRewrite.value_or(""))) {
+    return bad(where + ".prefixRewrite", "holds bytes that a request line cannot");
+  }
   action.clusterNotFoundStatus = spec.clusterNotFoundStatus;
   action.timeout = spec.timeout;
   action.idleTimeout = spec.idleTimeout;
@@ -83,6 +93,11 @@ Result<RedirectAction> compileRedirect(spec::Redirect spec, const std::string& w
   if (spec.path.has_value() + spec.prefixRewrite.has_value() + spec.regexRewrite.has_value() > 1) {
     return bad(where, "only one of path, prefixRewrite and regexRewrite may be given");
   }
+  if (!isTarget(spec.path.value_or("")) || !isTarget(spec.prefixRewrite.value_or("")) ||
+      !isTarget(spec.scheme)) {
+    return bad(where, "holds bytes that a location cannot");
+  }
+  if (!spec.host.empty() && !isAuthority(spec.host)) return bad(where + ".host", "is no host");
   action.status = spec.status;
   // scheme_redirect beats https_redirect, which cannot both be set in a proto's oneof.
   action.scheme = !spec.scheme.empty() ? std::move(spec.scheme) : spec.https ? "https" : "";
