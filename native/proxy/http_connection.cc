@@ -8,12 +8,14 @@ using namespace http_stat;
 
 HttpConnection* HttpConnection::accept(WorkerContext& worker, ListenerLocal& home, Pin listener,
                                        const HttpManager& manager, std::string_view chainName,
-                                       int fd, const Address& peer, const Address& local) {
+                                       int fd, const Address& peer, const Address& local,
+                                       uint32_t bufferLimit) {
   Connection* connection = Connection::accepted(worker.net, fd, peer, nullptr);
   if (connection == nullptr) return nullptr;
   HttpConnection* c = worker.http.connections.take(worker, home, std::move(listener), manager,
                                                    *connection, chainName);
   c->localPort_ = local.port();
+  connection->setWatermarks(bufferLimit, bufferLimit / 2);
   connection->setOwner(c);
   return c;
 }
@@ -70,8 +72,6 @@ void HttpConnection::onClosed(Connection&, CloseReason reason, int) {
     }
   }
   home_.closed(*this);
-  worker_.load.connections.store(worker_.load.connections.load(std::memory_order_relaxed) - 1,
-                                 std::memory_order_relaxed);
   worker_.loop.cancel(timer_);
   worker_.loop.deferDelete(this);
 }

@@ -32,7 +32,7 @@ class HttpConnection final : public ConnectionOwner,
   // no more.
   static HttpConnection* accept(WorkerContext& worker, ListenerLocal& home, Pin listener,
                                 const HttpManager& manager, std::string_view chainName, int fd,
-                                const Address& peer, const Address& local);
+                                const Address& peer, const Address& local, uint32_t bufferLimit);
   // Use accept(); public for the pool only.
   HttpConnection(WorkerContext& worker, ListenerLocal& home, Pin listener,
                  const HttpManager& manager, Connection& connection, std::string_view chainName);

@@ -1,5 +1,5 @@
 // What a listener keeps on one worker, and what it knows of the connections that it accepted there.
-// Thread rule: the worker's loop, but for the counts, which any thread may read.
+// Thread rule: the worker's loop, but for the atomics, which any thread may read.
 #pragma once
 
 #include <atomic>
@@ -13,21 +13,32 @@ namespace millrace {
 // An accepted connection with what serves it.
 class Session : public ListNode<Session> {
  public:
-  // The listener drains: close when there is nothing to lose (an idle keep-alive connection), else
-  // as soon as that is so.
+  // Closes now when there is nothing to lose (an idle keep-alive connection), else as soon as that
+  // is so.
   virtual void drain() = 0;
-  // Now, whatever is under way.
+  // Closes now, whatever is under way.
   virtual void closeNow() = 0;
 
  protected:
   ~Session() = default;
 };
 
+// How busy a worker is: written by it alone, read by the others when they accept. Its own cache
+// line.
+struct alignas(64) WorkerLoad {
+  std::atomic<uint32_t> connections{0};
+  std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> handedOver{0};  // accepted here, served by another worker
+  std::atomic<uint64_t> received{0};    // the other way round
+};
+
 struct ListenerLocal {
   List<Session> sessions;
   StatBlock stats;  // listener_stats.h
-  std::atomic<uint32_t>* total =
-      nullptr;  // connections of this listener on all workers, for its limit
+  WorkerLoad* load = nullptr;
+  // Connections of this listener on all workers, for its limit. Taken when one is accepted, given
+  // back by closed().
+  std::atomic<uint32_t>* total = nullptr;
   bool draining = false;
 
   void opened(Session& s);

@@ -1,7 +1,10 @@
 #include "proxy/stream.h"
 
+#include <algorithm>
 #include <charconv>
+#include <new>
 
+#include "proxy/authority.h"
 #include "proxy/http_connection.h"
 #include "proxy/http_stats.h"
 #include "proxy/redirect.h"
@@ -87,7 +90,7 @@ bool Stream::acceptHead() {
 
   WorkerContext& w = worker();
   directRemote_ = connection_.connection().peer();
-  ForwardedInput input{directRemote_, connection_.localPort(), random_};
+  ForwardedInput input{directRemote_, connection_.localPort()};
   ForwardedResult result = applyForwarding(manager().forwarding(), input, request_, w.random);
   remote_ = result.remote;
   internal_ = result.internal;
@@ -120,14 +123,24 @@ bool Stream::checkUnderscores() {
 }
 
 void Stream::sanitizeHost() {
+  using StripPort = spec::HttpManager::StripPort;
   const spec::HttpManager& spec = manager().spec();
-  if (spec.stripTrailingDot) request_.authority = withoutTrailingDot(request_.authority);
-  if (spec.stripPort != spec::HttpManager::StripPort::kNone) {
-    uint16_t only =
-        spec.stripPort == spec::HttpManager::StripPort::kAny ? 0 : connection_.localPort();
-    request_.authority = withoutPort(request_.authority, only);
+  std::string_view& authority = request_.authority;
+  if (spec.stripPort != StripPort::kNone) {
+    size_t colon = portStart(authority);
+    bool strip = colon != std::string_view::npos &&
+                 (spec.stripPort == StripPort::kAny ||
+                  authority.substr(colon + 1) == number(connection_.localPort()));
+    if (strip) authority = authority.substr(0, colon);
   }
-  info_.authority = request_.authority;
+  if (spec.stripTrailingDot) {
+    std::string_view host = withoutPort(authority), port = authority.substr(host.size());
+    if (host.size() > 1 && host.back() == '.') {
+      host.remove_suffix(1);
+      authority = joined(host, "", port);
+    }
+  }
+  info_.authority = authority;
 }
 
 bool Stream::sanitizePath() {
@@ -164,6 +177,7 @@ void Stream::chooseRoute() {
   request.runtime = w.runtime();
   request.https = info_.scheme == "https";
   request.internal = internal_;
+  if (!internal_) removeInternalOnly(table->internalOnlyHeaders(), request_.headers);
   route_ = table->match(request);
   if (route_.virtualHost != nullptr) info_.virtualHostName = route_.virtualHost->name;
   if (route_.route == nullptr) return;
@@ -291,6 +305,14 @@ bool Stream::suppressesEnvoyHeaders() const {
   return manager().spec().suppressEnvoyHeaders;
 }
 
+std::string_view Stream::joined(std::string_view a, std::string_view between, std::string_view b) {
+  char* out = arena_.array<char>(a.size() + between.size() + b.size());
+  char* end = std::copy(a.begin(), a.end(), out);
+  end = std::copy(between.begin(), between.end(), end);
+  end = std::copy(b.begin(), b.end(), end);
+  return {out, size_t(end - out)};
+}
+
 std::string_view Stream::number(uint64_t value) {
   char* out = arena_.array<char>(20);
   return {out, size_t(std::to_chars(out, out + 20, value).ptr - out)};
@@ -353,13 +375,7 @@ void Stream::appendVia(HeaderList& headers) {
     headers.add(HeaderId::kVia, via);
     return;
   }
-  size_t size = present->value.size() + 2 + via.size();
-  char* joined = arena_.array<char>(size);
-  char* p = std::copy(present->value.begin(), present->value.end(), joined);
-  *p++ = ',';
-  *p++ = ' ';
-  std::copy(via.begin(), via.end(), p);
-  headers.set(HeaderId::kVia, {joined, size});
+  headers.set(HeaderId::kVia, joined(present->value, ", ", via));
 }
 
 void Stream::countStatus(uint16_t status) {

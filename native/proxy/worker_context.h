@@ -2,7 +2,6 @@
 // session. Thread rule: the worker's loop, but for the load figures.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -12,6 +11,7 @@
 #include "proxy/access_log.h"
 #include "proxy/date.h"
 #include "proxy/runtime.h"
+#include "proxy/session.h"
 #include "rcu/reader.h"
 #include "stats/shard.h"
 #include "upstream/upstream_worker.h"
@@ -26,12 +26,6 @@ struct CommonSlots {
   SlotId date = kNoSlot;
   SlotId runtime = kNoSlot;
   SlotId directory = kNoSlot;  // names of clusters
-};
-
-// How busy a worker is: written by it alone, read by the others when they accept.
-struct alignas(64) WorkerLoad {
-  std::atomic<uint32_t> connections{0};
-  std::atomic<uint64_t> requests{0};
 };
 
 struct WorkerContext {
@@ -50,9 +44,8 @@ struct WorkerContext {
   TcpPools& tcp;
   bool draining = false;  // the whole process drains
 
+  // Null: nothing was published.
   const RuntimeSnapshot* runtime() const { return slots.get<RuntimeSnapshot>(common.runtime); }
-  // The cluster that a route or a chain of TCP chose; null when there is none (flag NC).
-  ClusterLocal* cluster(const struct ClusterPick& pick) const;
 };
 
 }  // namespace millrace

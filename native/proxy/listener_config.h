@@ -1,0 +1,51 @@
+// A listener's configuration as workers read it: filter chains, compiled. Immutable; every
+// connection pins the one it was accepted with, and so goes on with it when the listener is
+// changed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "net/address.h"
+#include "proxy/http_manager.h"
+#include "proxy/spec.h"
+#include "proxy/tcp_proxy.h"
+#include "rcu/snapshot.h"
+
+namespace millrace {
+
+struct FilterChain {
+  std::string name;
+  uint16_t destinationPort = 0;  // 0: any
+  std::variant<std::unique_ptr<HttpManager>, std::unique_ptr<TcpManager>> filter;
+};
+
+class ListenerConfig final : public Snapshot {
+ public:
+  // Builds on the main thread. `stats` outlives the snapshot. Errors carry the path of what is
+  // wrong.
+  static Result<std::unique_ptr<ListenerConfig>> build(spec::Listener spec, StatsRegistry& stats);
+  ~ListenerConfig() override;
+
+  // The chain for a connection to `local`: by destination port, else one without, else the default
+  // chain; null: close.
+  const FilterChain* match(const Address& local) const;
+  // Connections that the listener may have; no limit: UINT32_MAX.
+  uint32_t bufferLimit() const { return spec_.bufferLimit; }
+  const spec::Listener& spec() const { return spec_; }
+  BlockId statBlock() const { return statBlock_; }
+
+ private:
+  ListenerConfig(spec::Listener spec, StatsRegistry& stats);
+
+  spec::Listener spec_;  // without its filter chains
+  StatsRegistry& stats_;
+  BlockId statBlock_;
+  std::vector<FilterChain> chains_;
+  std::unique_ptr<FilterChain> default_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,306 @@
+#include "worker/worker.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "proxy/listener_stats.h"
+
+namespace millrace {
+
+using namespace listener_stat;
+
+// ---- WorkerListener
+// -------------------------------------------------------------------------------------------------
+
+WorkerListener::WorkerListener(Worker& worker, SharedListener& shared)
+    : worker_(worker), shared_(shared) {
+  WorkerContext& context = worker.context();
+  const auto* config = context.slots.get<ListenerConfig>(shared.slot);
+  MR_ASSERT(config != nullptr);  // it is committed before the listener is added
+  local_.stats = context.stats.block(config->statBlock());
+  local_.load = &context.load;
+  local_.total = &shared.connections;
+}
+
+Status WorkerListener::listen(Fd socket, const Address& local) {
+  auto listener =
+      std::make_unique<Listener>(worker_.context().loop, std::move(socket), local, *this);
+  Status status = listener->start();
+  if (status.ok()) sockets_.push_back(std::move(listener));
+  return status;
+}
+
+void WorkerListener::stopAccepting() {
+  for (auto& socket : sockets_) socket->stop();
+}
+
+void WorkerListener::drain() {
+  stopAccepting();
+  local_.draining = true;
+  for (Session* s = local_.sessions.front(); s != nullptr;) {
+    Session* next = local_.sessions.next(s);
+    s->drain();
+    s = next;
+  }
+}
+
+void WorkerListener::closeAll() {
+  stopAccepting();
+  while (Session* s = local_.sessions.front()) s->closeNow();
+}
+
+bool WorkerListener::overLimit(const ListenerConfig& config) const {
+  double limit = runtimeNumber(worker_.context().runtime(), config.spec().connectionLimitFlag, -1);
+  return limit >= 0 && shared_.connections.load(std::memory_order_relaxed) >= limit;
+}
+
+void WorkerListener::onAccept(int fd, const Address& peer, const Address& local) {
+  const auto* config = worker_.context().slots.get<ListenerConfig>(shared_.slot);
+  if (config == nullptr || overLimit(*config)) {
+    ++local_.stats[kCxOverflow];
+    close(fd);
+    return;
+  }
+  shared_.connections.fetch_add(1, std::memory_order_relaxed);
+  Worker& server = worker_.chooseForAccepted();
+  if (&server == &worker_) {
+    serve(fd, peer, local);
+  } else {
+    ++local_.stats[kCxHandedOver];
+    worker_.handOver(server, shared_.id, fd, peer, local);
+  }
+}
+
+void WorkerListener::serve(int fd, const Address& peer, const Address& local) {
+  WorkerContext& context = worker_.context();
+  Pin pin = context.slots.pin(shared_.slot);
+  const auto* config = pin.get<ListenerConfig>();
+  // A wildcard says nothing about the port that the chains are chosen by; that one is the same in
+  // both.
+  const FilterChain* chain = config == nullptr ? nullptr : config->match(local);
+  if (chain == nullptr) {
+    ++local_.stats[kNoFilterChainMatch];
+    shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+    close(fd);
+    return;
+  }
+  Session* session;
+  if (auto* http = std::get_if<std::unique_ptr<HttpManager>>(&chain->filter)) {
+    session = HttpConnection::accept(context, local_, std::move(pin), **http, chain->name, fd, peer,
+                                     local, config->bufferLimit());
+  } else {
+    auto& tcp = *std::get_if<std::unique_ptr<TcpManager>>(&chain->filter);
+    session = TcpSession::accept(context, local_, std::move(pin), *tcp, chain->name, fd, peer,
+                                 local, config->bufferLimit());
+  }
+  if (session == nullptr) shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// ---- Worker
+// ---------------------------------------------------------------------------------------------------------
+
+struct Worker::Removal {
+  uint32_t listener;
+  uint64_t deadlineMs;
+  std::function<void()> gone;
+};
+
+namespace {
+
+void wakeLoop(void* worker) {
+  // The turn that this makes is all that is wanted: it ends with a quiet period.
+  static_cast<Worker*>(worker)->post([] {});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::create(const Options& options, SlotTable& table,
+                                               StatsRegistry& stats) {
+  auto loop = Loop::create();
+  if (!loop) return loop.error();
+  return std::unique_ptr<Worker>(new Worker(options, table, stats, std::move(*loop)));
+}
+
+Worker::Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
+               std::unique_ptr<Loop> loop)
+    : options_(options),
+      table_(table),
+      stats_(stats),
+      loop_(std::move(loop)),
+      net_(std::make_unique<NetContext>(*loop_, options.index + 1, options.count)),
+      reader_(table.attach(wakeLoop, this)),
+      shard_(stats.addShard()),
+      drainTimer_([](void* self) { static_cast<Worker*>(self)->drainTick(); }, this),
+      removalTimer_([](void* self) { static_cast<Worker*>(self)->sweepRemovals(); }, this) {
+  Random random;
+  upstream_ =
+      std::make_unique<UpstreamWorker>(*net_, *reader_, *shard_, options.index, random.next());
+  logs_ = std::make_unique<AccessLogWriter>(*reader_, options.slots.runtime);
+  context_.reset(new WorkerContext{.index = options.index,
+                                   .loop = *loop_,
+                                   .net = *net_,
+                                   .slots = *reader_,
+                                   .stats = *shard_,
+                                   .upstream = *upstream_,
+                                   .load = load_,
+                                   .common = options.slots,
+                                   .date = DateSource(*reader_, options.slots.date),
+                                   .logs = *logs_,
+                                   .random = random,
+                                   .http = http_,
+                                   .tcp = tcp_});
+  reader_->observe(
+      [](void* self, SlotId slot, const Snapshot*, const Snapshot*) {
+        static_cast<Worker*>(self)->upstream_->onSlotChanged(slot);
+      },
+      this);
+  loop_->setQuietHook([](void* self) { static_cast<Worker*>(self)->reader_->quiesce(); }, this);
+}
+
+Worker::~Worker() {
+  if (running()) stopAndJoin();
+  context_.reset();
+  upstream_.reset();
+  logs_.reset();
+  table_.detach(reader_);
+  stats_.removeShard(shard_);
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] { runThread(); });
+}
+
+void Worker::runThread() {
+  char name[16];
+  snprintf(name, sizeof name, "millrace-w%u", options_.index);
+#if defined(__APPLE__)
+  pthread_setname_np(name);
+#else
+  pthread_setname_np(pthread_self(), name);
+#endif
+  loop_->run();
+}
+
+uint32_t Worker::stopAndJoin() {
+  post([this] {
+    for (auto& [id, listener] : listeners_) {
+      cut_ += uint32_t(listener->local().sessions.size());
+      listener->closeAll();
+    }
+    upstream_->closeAll();
+    // What was closed is freed at the end of this turn; the next one is the last.
+    post([this] {
+      listeners_.clear();
+      for (Removal& removal : removals_) removal.gone();
+      removals_.clear();
+      loop_->stop();
+    });
+  });
+  if (!running()) start();
+  thread_.join();
+  return cut_;
+}
+
+void Worker::post(std::function<void()> fn) {
+  loop_->post(std::move(fn));
+}
+
+WorkerListener* Worker::find(uint32_t id) {
+  auto it = listeners_.find(id);
+  return it == listeners_.end() ? nullptr : it->second.get();
+}
+
+Status Worker::addListener(SharedListener& shared, Fd socket, const Address& local) {
+  std::unique_ptr<WorkerListener>& listener = listeners_[shared.id];
+  if (listener == nullptr) listener = std::make_unique<WorkerListener>(*this, shared);
+  if (socket.get() < 0) return {};  // it serves what others accept
+  return listener->listen(std::move(socket), local);
+}
+
+void Worker::drainListener(uint32_t id) {
+  if (WorkerListener* listener = find(id)) listener->drain();
+}
+
+void Worker::removeListener(uint32_t id, uint32_t graceMs, std::function<void()> gone) {
+  WorkerListener* listener = find(id);
+  if (listener == nullptr) {
+    gone();
+    return;
+  }
+  listener->drain();
+  removals_.push_back({id, loop_->nowMs() + graceMs, std::move(gone)});
+  sweepRemovals();
+}
+
+void Worker::sweepRemovals() {
+  uint64_t now = loop_->nowMs();
+  for (Removal& removal : removals_) {
+    WorkerListener* listener = find(removal.listener);
+    if (now >= removal.deadlineMs) listener->closeAll();
+    if (!listener->idle()) continue;
+    // Sessions that just closed are freed at the end of the turn and name the listener no more.
+    listeners_.erase(removal.listener);
+    removal.gone();
+    removal.gone = nullptr;
+  }
+  std::erase_if(removals_, [](const Removal& r) { return r.gone == nullptr; });
+  if (!removals_.empty()) loop_->arm(removalTimer_, kSweepMs);
+}
+
+void Worker::drainAll(uint32_t spreadMs) {
+  context_->draining = true;
+  drainEndMs_ = loop_->nowMs() + spreadMs;
+  drainTick();
+}
+
+void Worker::drainTick() {
+  uint64_t now = loop_->nowMs();
+  uint64_t left = now >= drainEndMs_ ? 0 : drainEndMs_ - now;
+  for (auto& [id, listener] : listeners_) {
+    List<Session>& sessions = listener->local().sessions;
+    size_t count = sessions.size();
+    size_t due = left <= kDrainTickMs ? count : (count * kDrainTickMs + left - 1) / left;
+    for (; due > 0; due--) {
+      Session* s = sessions.front();
+      s->drain();
+      if (s != sessions.front()) continue;  // it closed at once
+      s->unlink();
+      sessions.pushBack(s);
+    }
+  }
+  if (left != 0) loop_->arm(drainTimer_, kDrainTickMs);
+}
+
+Worker& Worker::chooseForAccepted() {
+  uint32_t mine = load_.connections.load(std::memory_order_relaxed);
+  if (mine == 0) return *this;
+  Worker* best = this;
+  uint32_t least = mine;
+  for (const auto& peer : *options_.peers) {
+    uint32_t theirs = peer->load_.connections.load(std::memory_order_relaxed);
+    if (theirs < least) {
+      least = theirs;
+      best = peer.get();
+    }
+  }
+  return mine + 1 - least > kHandOverSlack + least / 4 ? *best : *this;
+}
+
+void Worker::handOver(Worker& target, uint32_t listener, int fd, const Address& peer,
+                      const Address& local) {
+  bump(load_.handedOver);
+  // The descriptor closes with the task if the target is gone before it runs.
+  auto socket = std::make_shared<Fd>(fd);
+  target.post([&target, listener, socket, peer, local] {
+    WorkerListener* home = target.find(listener);
+    if (home == nullptr) return;
+    bump(target.load_.received);
+    ++home->local().stats[kCxReceived];
+    home->serve(socket->release(), peer, local);
+  });
+}
+
+}  // namespace millrace

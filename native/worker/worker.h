@@ -1,0 +1,147 @@
+// One worker: a thread with a loop, and all that it owns. Everything it serves stays with it until
+// it is closed.
+//
+// Thread rule: made, started and joined by the main thread; what runs on the worker's thread says
+// so. The main thread reaches a running worker through post() only.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "event/loop.h"
+#include "net/listener.h"
+#include "net/net_context.h"
+#include "proxy/http_connection.h"
+#include "proxy/listener_config.h"
+#include "proxy/tcp_proxy.h"
+#include "proxy/worker_context.h"
+#include "rcu/slot_table.h"
+#include "stats/registry.h"
+#include "upstream/upstream_worker.h"
+
+namespace millrace {
+
+class Worker;
+
+// What all workers of a group share of one listener. Made by the main thread, which keeps it until
+// no worker has the listener any more.
+struct SharedListener {
+  uint32_t id = 0;
+  std::string name;
+  SlotId slot = kNoSlot;                 // its ListenerConfig
+  std::atomic<uint32_t> connections{0};  // on all workers
+};
+
+// A listener on one worker. The worker's thread.
+class WorkerListener final : public AcceptSink {
+ public:
+  WorkerListener(Worker& worker, SharedListener& shared);
+  // Begins to accept on `socket`.
+  Status listen(Fd socket, const Address& local);
+  void stopAccepting();
+  void drain();
+  void closeAll();
+  bool idle() const { return local_.sessions.empty(); }
+  ListenerLocal& local() { return local_; }
+  SharedListener& shared() { return shared_; }
+
+  void onAccept(int fd, const Address& peer, const Address& local) override;
+  // Serves the connection here: accepted here, or handed over by another worker.
+  void serve(int fd, const Address& peer, const Address& local);
+
+ private:
+  bool overLimit(const ListenerConfig& config) const;
+  Worker& worker_;
+  SharedListener& shared_;
+  ListenerLocal local_;
+  std::vector<std::unique_ptr<Listener>> sockets_;
+};
+
+class Worker {
+ public:
+  // A worker may have so many connections more than the least loaded one before it hands new ones
+  // over; beyond that a quarter more. Small, because it is the few long connections that land
+  // unevenly; not smaller, because handing over costs a wake-up.
+  static constexpr uint32_t kHandOverSlack = 1;
+
+  static constexpr uint32_t kDrainTickMs =
+      20;                                   // how finely the closing of idle connections is spread
+  static constexpr uint32_t kSweepMs = 20;  // how often a removed listener is looked at
+
+  struct Options {
+    uint32_t index = 0;
+    uint32_t count = 1;  // of workers in the group
+    CommonSlots slots;
+    const std::vector<std::unique_ptr<Worker>>* peers = nullptr;  // complete before start()
+  };
+
+  // Main thread.
+  static Result<std::unique_ptr<Worker>> create(const Options& options, SlotTable& table,
+                                                StatsRegistry& stats);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  void start();
+  // Closes every connection and ends the thread. Returns how many connections were cut.
+  uint32_t stopAndJoin();
+  bool running() const { return thread_.joinable(); }
+  // Runs `fn` on the worker's thread, soon; before start(), at once.
+  void post(std::function<void()> fn);
+
+  // Any thread.
+  const WorkerLoad& load() const { return load_; }
+  const Loop& loop() const { return *loop_; }
+  const Reader& reader() const { return *reader_; }
+
+  // The worker's thread.
+  // An empty `socket`: the listener's connections come by hand-over only.
+  Status addListener(SharedListener& shared, Fd socket, const Address& local);
+  void drainListener(uint32_t id);
+  // Stops accepting at once, closes what is left after graceMs, then calls `gone` (on this thread).
+  void removeListener(uint32_t id, uint32_t graceMs, std::function<void()> gone);
+  // Connections close as they become idle; those that are idle now, spread evenly over `spreadMs`.
+  void drainAll(uint32_t spreadMs);
+  WorkerContext& context() { return *context_; }
+  AccessLogWriter& logs() { return *logs_; }
+  // The worker of the group that should serve a connection accepted here: this one, or one far less
+  // loaded.
+  Worker& chooseForAccepted();
+  void handOver(Worker& target, uint32_t listener, int fd, const Address& peer,
+                const Address& local);
+
+ private:
+  struct Removal;
+  Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
+         std::unique_ptr<Loop> loop);
+  void runThread();
+  void drainTick();
+  void sweepRemovals();
+  WorkerListener* find(uint32_t id);
+
+  const Options options_;
+  SlotTable& table_;
+  StatsRegistry& stats_;
+  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<NetContext> net_;
+  Reader* reader_;     // the table owns it
+  StatsShard* shard_;  // the registry owns it
+  WorkerLoad load_;
+  std::unique_ptr<UpstreamWorker> upstream_;
+  std::unique_ptr<AccessLogWriter> logs_;
+  HttpPools http_;
+  TcpPools tcp_;
+  std::unique_ptr<WorkerContext> context_;
+  std::unordered_map<uint32_t, std::unique_ptr<WorkerListener>> listeners_;
+  std::vector<Removal> removals_;
+  Timer drainTimer_, removalTimer_;
+  uint64_t drainEndMs_ = 0;
+  uint32_t cut_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace millrace
