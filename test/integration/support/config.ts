@@ -2,10 +2,10 @@
 
 type Json = Readonly<Record<string, unknown>>
 
-const kHcm =
-  'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
-const kRouter = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router'
-const kTcpProxy = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'
+const kFilters = 'type.googleapis.com/envoy.extensions.filters'
+const kHcm = `${kFilters}.network.http_connection_manager.v3.HttpConnectionManager`
+const kRouter = `${kFilters}.http.router.v3.Router`
+const kTcpProxy = `${kFilters}.network.tcp_proxy.v3.TcpProxy`
 const kFileLog = 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog'
 
 export function socketAddress(port: number): Json {

@@ -1,0 +1,68 @@
+// What somebody sees who has just installed Millrace.
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { temporaryFolder } from './support/files.ts'
+import { Millrace } from './support/millrace.ts'
+import { sayingService } from './support/peers.ts'
+
+const execute = promisify(execFile)
+
+async function curl(...args: string[]): Promise<string> {
+  const { stdout } = await execute('curl', ['--silent', '--show-error', '--max-time', '5', ...args])
+  return stdout
+}
+
+describe('millrace without arguments and without a file', () => {
+  it('runs a demonstration whose printed URLs answer curl, and ends on SIGTERM', async () => {
+    const millrace = Millrace.spawn([], { cwd: temporaryFolder() })
+    const urls = await millrace.until('the URLs', () => {
+      const found = /proxy {4}(\S+)[\s\S]*service {2}(\S+)[\s\S]*admin {4}(\S+)/.exec(
+        millrace.stdout,
+      )
+      return found ? { proxy: found[1], service: found[2], admin: found[3] } : undefined
+    })
+    const answer = await curl(`${urls.proxy}/some/path`)
+    expect(answer).toContain('Hello from the service behind Millrace.')
+    expect(answer).toContain('GET /some/path')
+    expect(answer).toContain('x-request-id: ')
+    expect(await curl(`${urls.service}/`)).not.toContain('x-request-id: ')
+    expect(await curl(`${urls.admin}/ready`)).toBe('LIVE\n')
+    expect(await millrace.stop()).toEqual({ code: 0, signal: null })
+    expect(millrace.otherLines).toEqual([])
+  })
+
+  it('runs twice at once: the second takes other ports', async () => {
+    const proxies = await Promise.all(
+      [1, 2].map(async () => {
+        const millrace = Millrace.spawn([], { cwd: temporaryFolder() })
+        const url = await millrace.until('the URL', () => {
+          return /proxy {4}(\S+)\n[\s\S]*\n/.exec(millrace.stdout)?.[1]
+        })
+        return { millrace, url }
+      }),
+    )
+    expect(proxies[0]?.url).not.toBe(proxies[1]?.url)
+    for (const { url } of proxies) expect(await curl(`${url}/`)).toContain('Hello')
+  })
+})
+
+describe('millrace --to', () => {
+  it('proxies to one service', async () => {
+    const port = await sayingService('here')
+    const args = ['--to', `http://127.0.0.1:${port}`, '--listen', '127.0.0.1:0']
+    const millrace = await Millrace.start(args, { cwd: temporaryFolder() })
+    expect(await curl(millrace.url('/'))).toBe('here')
+    expect(await millrace.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  it('takes turns between several', async () => {
+    const ports = await Promise.all([sayingService('a'), sayingService('b')])
+    const to = ports.flatMap((port) => ['--to', `http://127.0.0.1:${port}`])
+    const millrace = await Millrace.start([...to, '--listen', '127.0.0.1:0', '--concurrency', '1'])
+    const url = millrace.url('/')
+    const answers = (await curl(url, url, url, url)).split('')
+    expect(answers.sort()).toEqual(['a', 'a', 'b', 'b'])
+  })
+})
