@@ -10,7 +10,7 @@
 //   --quiet 0.1 --wait 10        waits, so many seconds at most, until others use less of a CPU
 //   --no-spinner                 lets idle CPUs halt
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { has, root } from '../scripts/lib.mjs'
@@ -135,6 +135,10 @@ async function main() {
   )
   if (missing.length > 0) {
     throw new Error(`apt-get install ${missing.map(([, name]) => name).join(' ')}`)
+  }
+  const built = ['dist/cli/main.js', 'build/Release/millrace.node'].map((path) => join(root, path))
+  if (settings.proxies.includes('millrace') && !built.every((path) => existsSync(path))) {
+    throw new Error('Millrace is not built: npm run build')
   }
   buildPrograms()
   rmSync(join(BUILD, 'run'), { recursive: true, force: true })
