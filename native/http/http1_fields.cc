@@ -147,6 +147,10 @@ FieldError connectionOptions(Head& out) {
   uint32_t nominatedCount = 0;
   for (const Header& h : out.headers) {
     if (h.id != HeaderId::kConnection) continue;
+    if (equalsIgnoreCase(h.value, "keep-alive")) {
+      keepAlive = true;
+      continue;
+    }
     std::string_view rest = h.value, option;
     while (nextMember(rest, option)) {
       if (option.empty()) continue;
@@ -169,19 +173,19 @@ FieldError connectionOptions(Head& out) {
 
 }  // namespace
 
-void FramingFields::takeWatched(const Header& h) {
-  switch (h.id) {
+void FramingFields::takeWatched(HeaderId id, std::string_view value) {
+  switch (id) {
     case HeaderId::kHost:
       hosts++;
-      host = h.value;
+      host = value;
       break;
     case HeaderId::kContentLength:
       contentLengths++;
-      contentLength = h.value;
+      contentLength = value;
       break;
     case HeaderId::kTransferEncoding:
       transferEncodings++;
-      transferEncoding = h.value;
+      transferEncoding = value;
       break;
     case HeaderId::kConnection:
       connection = true;

@@ -17,8 +17,8 @@ struct FramingFields {
   uint16_t hosts = 0, contentLengths = 0, transferEncodings = 0;
   bool connection = false, expect = false;
 
-  void take(const Header& h) {
-    if ((kWatched >> uint8_t(h.id)) & 1) takeWatched(h);
+  void take(HeaderId id, std::string_view value) {
+    if ((kWatched >> uint8_t(id)) & 1) takeWatched(id, value);
   }
 
  private:
@@ -26,7 +26,7 @@ struct FramingFields {
       uint64_t(1) << uint8_t(HeaderId::kHost) | uint64_t(1) << uint8_t(HeaderId::kContentLength) |
       uint64_t(1) << uint8_t(HeaderId::kTransferEncoding) |
       uint64_t(1) << uint8_t(HeaderId::kConnection) | uint64_t(1) << uint8_t(HeaderId::kExpect);
-  void takeWatched(const Header& h);
+  void takeWatched(HeaderId id, std::string_view value);
 };
 
 // What is wrong, or status 0.

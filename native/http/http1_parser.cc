@@ -42,7 +42,8 @@ struct Reader {
     p += 2;
     return Line::kOk;
   }
-  Line field(Header& out);
+  // Inlined into the loop over the lines, where it keeps its place in registers.
+  [[gnu::always_inline]] inline Line field(Header& out);
   Line requestLine(const ParseOptions& options, RequestHead* out);
   Line statusLine(ResponseHead* out);
 
@@ -55,7 +56,7 @@ inline const char* trimEnd(const char* from, const char* to) {
   return to;
 }
 
-Line Reader::field(Header& out) {
+inline Line Reader::field(Header& out) {
   if (p == end) return Line::kCut;
   const char* name = p;
   p = scanToken(p, end);
@@ -139,10 +140,12 @@ Line Reader::statusLine(ResponseHead* out) {
   size_t have = size_t(end - p);
   size_t compare = have < kProtocol.size() ? have : kProtocol.size();
   if (std::memcmp(p, kProtocol.data(), compare) != 0) return badEarly(details::kInvalidVersion);
+  bool known = have > 8 && (p[7] == '0' || p[7] == '1') && p[8] == ' ';
   if (have < 13) {  // "HTTP/1.1 200" and one byte more
-    return scanLineFeed(p, end) == end ? Line::kCut : bad(details::kInvalidStatus);
+    if (scanLineFeed(p, end) == end) return Line::kCut;
+    return bad(known ? details::kInvalidStatus : details::kInvalidVersion);
   }
-  if ((p[7] != '0' && p[7] != '1') || p[8] != ' ') return bad(details::kInvalidVersion);
+  if (!known) return bad(details::kInvalidVersion);
   for (int i = 9; i < 12; i++) {
     if (!isByte(p[i], kByteDigit)) return bad(details::kInvalidStatus);
   }
@@ -264,7 +267,7 @@ struct HeadParser {
       got = r.field(h);
       if (got != Line::kOk) break;
       h.id = headerId(h.name);
-      fields.take(h);
+      fields.take(h.id, h.value);
       if (Traits::kListsHost || h.id != HeaderId::kHost) out.headers.add(h.name, h.value, h.id);
     }
     if (got == Line::kCut) return partial(line, lines);

@@ -1,5 +1,5 @@
-// Vector and scalar scanning give the same answers: for every byte, at every place, in every alignment, at the very end
-// of readable memory.
+// Vector and scalar scanning give the same answers: for every byte, at every place, in every
+// alignment, at the very end of readable memory.
 #include "base/scan.h"
 
 #include <doctest/doctest.h>
@@ -54,7 +54,9 @@ TEST_CASE("classes of bytes are those of the RFCs") {
   }
 }
 
-TEST_CASE("a backend was chosen") { CHECK(std::string_view(scanBackend()).size() > 0); }
+TEST_CASE("a backend was chosen") {
+  CHECK(std::string_view(scanBackend()).size() > 0);
+}
 
 TEST_CASE("every byte at every place of runs up to 100 bytes") {
   Guarded memory(std::string(128, 'x'));

@@ -1,4 +1,5 @@
-// Parsing one input in every way it can arrive, with one result for all of them. For the tests of http/.
+// Parsing one input in every way it can arrive, with one result for all of them. For the tests of
+// http/.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -68,8 +69,8 @@ Outcome parseOnce(std::string_view bytes, ParseProgress& progress, const Parse& 
   return out;
 }
 
-// Parses `bytes` whole, split in two at each place, and byte by byte: the result must be the same. Every prefix is parsed
-// both from nothing and from what was known before it.
+// Parses `bytes` whole, split in two at each place, and byte by byte: the result must be the same.
+// Every prefix is parsed both from nothing and from what was known before it.
 template <typename Head, typename Parse>
 Outcome parseEveryWay(std::string_view bytes, const Parse& parse) {
   ParseProgress fresh;

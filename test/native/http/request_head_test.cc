@@ -1,5 +1,6 @@
-// Heads of requests: what is accepted, with its meaning, and what is refused, with its status. Every input is parsed whole,
-// split at each place, and byte by byte, always ending at an unmapped page.
+// Heads of requests: what is accepted, with its meaning, and what is refused, with its status.
+// Every input is parsed whole, split at each place, and byte by byte, always ending at an unmapped
+// page.
 #include "http/http1_parser.h"
 
 #include <doctest/doctest.h>
@@ -138,7 +139,8 @@ const Refused kRefused[] = {
      details::kInvalidContentLength},
     {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
      details::kContentLengthAndChunked},
-    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n",
      400, details::kInvalidTransferEncoding},
     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 400,
      details::kInvalidTransferEncoding},
@@ -235,8 +237,7 @@ TEST_CASE("limits: fields, bytes of the head") {
   options.limits.headers = 3;
   std::string three = "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\n";
   CHECK(parseRequest(three + "\r\n", options).result.state == ParseState::kDone);
-  CHECK(parseRequest(three + "C: 3\r\n\r\n", options).text ==
-        "error 431 http1.too_many_headers");
+  CHECK(parseRequest(three + "C: 3\r\n\r\n", options).text == "error 431 http1.too_many_headers");
   options = {};
   std::string head = "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(2000, 'x') + "\r\n\r\n";
   options.limits.headBytes = uint32_t(head.size());
@@ -255,12 +256,12 @@ TEST_CASE("the limits by default: 100 fields, 60 KiB") {
   CHECK(parseRequest(start + fields + "\r\n").result.state == ParseState::kDone);
   CHECK(parseRequest(start + fields + "X: y\r\n\r\n").text == "error 431 http1.too_many_headers");
   std::string big(60 * 1024, 'x');
-  CHECK(parseRequest(start + "X: " + big + "\r\n\r\n").text ==
-        "error 431 http1.headers_too_large");
+  CHECK(parseRequest(start + "X: " + big + "\r\n\r\n").text == "error 431 http1.headers_too_large");
 }
 
 TEST_CASE("a head that arrives slowly costs time in proportion to its size") {
-  // One line of 60 KiB and 90 short ones, byte by byte: looking at all bytes each time would be 3.7e9 of them.
+  // One line of 60 KiB and 90 short ones, byte by byte: looking at all bytes each time would
+  // be 3.7e9 of them.
   std::string head = "GET / HTTP/1.1\r\nHost: a\r\n";
   for (int i = 0; i < 90; i++) head += "X: y\r\n";
   head += "Y: " + std::string(60 * 1024 - head.size() - 7, 'y') + "\r\n\r\n";

@@ -1,4 +1,5 @@
-// Bytes that end where an unmapped page begins, so that reading one too many faults. For parsers' tests.
+// Bytes that end where an unmapped page begins, so that reading one too many faults. For parsers'
+// tests.
 #pragma once
 
 #include <sys/mman.h>
