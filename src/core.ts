@@ -1,0 +1,14 @@
+/**
+ * `millrace/core`: the native core alone. Importing it loads the addon; where no binary fits, the
+ * error says how to build one.
+ */
+
+import { loadNative } from './native.ts'
+
+const native = loadNative()
+
+/** Of the native core; the same as the package's. */
+export const version: string = native.version
+
+/** Instruction sets that byte scanning uses on this machine, e.g. `['sse4.2', 'avx2']`. */
+export const cpuFeatures: readonly string[] = native.cpuFeatures

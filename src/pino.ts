@@ -1,0 +1,3 @@
+/** `millrace/pino`: destinations for pino. */
+
+export { terminalDestination } from './terminal_log.ts'
