@@ -84,7 +84,7 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
   static constexpr size_t kWriteCapPerEvent = 256 * 1024;  // fairness: more waits for the next turn
   static constexpr size_t kMaxUnconsumed = 240 * 1024;     // 16 KiB stay free to read into
   static constexpr size_t kOfferWindow =
-      16 * 1024;  // of leftover bytes, unless the owner needs more
+      16 * 1024;  // of leftover bytes; more if the owner needs it
   // How long bytes that have arrived wait for resume() after an error.
   static constexpr uint32_t kErrorGraceMs = 10'000;
   // closeAfterFlush(0) gives up when nothing moves for so long.
@@ -133,9 +133,10 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
   void resume();
   bool paused() const { return pauseCount_ != 0; }
 
-  void shutdownWrite();  // after pending bytes are written; when the peer has ended too, the
-                         // connection closes then
-  void close();  // at once; pending bytes are dropped; onClosed(kLocal) follows before this returns
+  // After pending bytes are written. When the peer has ended too, the connection closes then.
+  void shutdownWrite();
+  // At once; pending bytes are dropped; onClosed(kLocal) follows before this returns.
+  void close();
   // Flushes, shuts down writing, waits up to delayMs for the peer's end (what it still sends is
   // read and dropped, so that no reset destroys our last bytes), closes: onClosed(kLocal). Progress
   // in writing starts the delay anew.
@@ -168,12 +169,8 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
 
  private:
   friend class NetContext;
-  enum State : uint8_t {
-    kConnecting,
-    kOpen,
-    kLingering,
-    kClosed
-  };  // kLingering: closeAfterFlush() was called
+  // Lingering: closeAfterFlush() was called.
+  enum State : uint8_t { kConnecting, kOpen, kLingering, kClosed };
   enum Flag : uint8_t {
     kReadEnded = 1,
     kShutAsked = 2,  // shutdownWrite() waits for the flush

@@ -14,6 +14,7 @@ NetContext::NetContext(Loop& loop, uint64_t firstId, uint64_t idStep)
 }
 
 NetContext::~NetContext() {
+  MR_DASSERT(open_ == 0);
   loop_.runDeferred();  // closed connections go back to their pool
   loop_.setFlushHook(nullptr, nullptr);
 }

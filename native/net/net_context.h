@@ -5,8 +5,8 @@
 // one system call. What the kernel does not take is copied to blocks of the pool, because only then
 // may it outlive the callback.
 //
-// Thread rule: the loop's thread. Must be destroyed after the loop has stopped and before the loop;
-// connections still open then are not told.
+// Thread rule: the loop's thread. Destroyed after the loop has stopped and before it is destroyed,
+// when all connections are closed.
 #pragma once
 
 #include <sys/uio.h>

@@ -1,0 +1,230 @@
+#include "net/listener.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <thread>
+
+#include "net/support.h"
+
+using namespace millrace;
+using namespace millrace::test;
+
+namespace {
+
+class Sink final : public AcceptSink {
+ public:
+  void onAccept(int fd, const Address& peer, const Address& local) override {
+    fds.emplace_back(fd);
+    lastPeer = peer;
+    lastLocal = local;
+    if (then) then();
+  }
+  std::vector<Fd> fds;
+  Address lastPeer, lastLocal;
+  std::function<void()> then;
+};
+
+Fd clientTo(const Address& at) {
+  Fd fd(openSocket(at.family()));
+  if (connect(fd.get(), at.sockaddrPtr(), at.size()) != 0) CHECK(errno == EINPROGRESS);
+  return fd;
+}
+
+int option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  getsockopt(fd, level, name, &value, &size);
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("port 0 becomes one port for all sockets of a listener") {
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 3));
+  CHECK(sockets.local.port() != 0);
+  CHECK(sockets.fds.size() == (reusePortSpreads(loopback()) ? 3 : 1));
+  for (const Fd& fd : sockets.fds) CHECK(localAddress(fd.get()) == sockets.local);
+  ListenOptions single;
+  single.reusePort = false;
+  CHECK(listenOn(loopback(), single, 3)->fds.size() == 1);
+}
+
+TEST_CASE("an address in use is refused with errno") {
+  ListenOptions single;
+  single.reusePort = false;
+  ListenSockets first = std::move(*listenOn(loopback(), single, 1));
+  for (bool reuse : {false, true}) {
+    ListenOptions options;
+    options.reusePort = reuse;
+    Result<ListenSockets> second = listenOn(first.local, options, 2);
+    CHECK(!second.ok());
+    CHECK(second.error().sysErrno == EADDRINUSE);
+    CHECK(std::string(second.error().code) == "ERR_MILLRACE_BIND");
+    CHECK(second.error().message.find(first.local.toString()) != std::string::npos);
+  }
+}
+
+TEST_CASE("an IPv6 wildcard takes IPv4 clients only when told so") {
+  for (bool compat : {false, true}) {
+    ListenOptions options;
+    options.ipv4Compat = compat;
+    Result<ListenSockets> sockets = listenOn(*Address::ip("::", 0), options, 1);
+    CHECK(sockets.ok());
+    Address v4 = loopback(sockets->local.port());
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK((connect(fd, v4.sockaddrPtr(), v4.size()) == 0) == compat);
+    close(fd);
+  }
+}
+
+TEST_CASE("a unix socket: stale files are replaced, live ones and other files are not") {
+  std::string path = "/tmp/millrace-test-" + std::to_string(getpid()) + ".sock";
+  Address at = *Address::unixPath(path);
+  ListenOptions options;
+  options.unixMode = 0600;
+  {
+    ListenSockets live = std::move(*listenOn(at, options, 4));
+    CHECK(live.fds.size() == 1);
+    struct stat info;
+    CHECK(stat(path.c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0600);
+    Result<ListenSockets> second = listenOn(at, options, 1);
+    CHECK(!second.ok());
+    CHECK(second.error().sysErrno == EADDRINUSE);
+  }
+  CHECK(listenOn(at, options, 1).ok());  // the file is still there, nobody listens
+  unlink(path.c_str());
+  int file = open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  close(file);
+  CHECK(!listenOn(at, options, 1).ok());
+  unlink(path.c_str());
+}
+
+TEST_CASE("accepted sockets are non-blocking, close-on-exec, without delay; peers are known") {
+  Net net;
+  Sink sink;
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
+  CHECK(listener.start().ok());
+  Fd client = clientTo(sockets.local);
+  CHECK(net.until([&] { return sink.fds.size() == 1; }));
+  int fd = sink.fds[0].get();
+  CHECK((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+  CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK(option(fd, IPPROTO_TCP, TCP_NODELAY) != 0);
+  CHECK(option(client.get(), IPPROTO_TCP, TCP_NODELAY) != 0);
+  CHECK(sink.lastPeer == localAddress(client.get()));
+  CHECK(sink.lastLocal == sockets.local);
+  setKeepalive(fd, {true, 30, 5, 3});
+  CHECK(option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
+  CHECK(option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 30);
+  CHECK(option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 5);
+  CHECK(option(fd, IPPROTO_TCP, TCP_KEEPCNT) == 3);
+}
+
+TEST_CASE("more clients than one batch are all accepted; stop() takes those that wait") {
+  Net net;
+  Sink sink;
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
+  CHECK(listener.start().ok());
+  std::vector<Fd> clients;
+  for (int i = 0; i < 150; i++) clients.push_back(clientTo(sockets.local));
+  net.loop->runOnce(1000);
+  CHECK(sink.fds.size() <= Listener::kAcceptsPerEvent);
+  CHECK(net.until([&] { return sink.fds.size() == 150; }));
+  for (int i = 0; i < 70; i++) clients.push_back(clientTo(sockets.local));
+  listener.stop();
+  CHECK(sink.fds.size() == 220);
+  CHECK(listener.accepted() == 220);
+  int refused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK(connect(refused, sockets.local.sockaddrPtr(), sockets.local.size()) != 0);
+  close(refused);
+}
+
+TEST_CASE("a listener stopped from inside its sink accepts no more") {
+  Net net;
+  Sink sink;
+  ListenOptions single;
+  ListenSockets sockets = std::move(*listenOn(loopback(), single, 1));
+  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
+  CHECK(listener.start().ok());
+  sink.then = [&] { listener.stop(); };
+  Fd client = clientTo(sockets.local);
+  CHECK(net.until([&] { return sink.fds.size() == 1; }));
+  net.turns();
+  CHECK(!listener.registered());
+}
+
+TEST_CASE("at the descriptor limit accepting pauses, does not spin, and recovers") {
+  Net net;
+  Sink sink;
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
+  CHECK(listener.start().ok());
+  std::vector<Fd> clients;
+  for (int i = 0; i < 3; i++) clients.push_back(clientTo(sockets.local));
+  rlimit old;
+  getrlimit(RLIMIT_NOFILE, &old);
+  rlimit low = old;
+  low.rlim_cur = rlim_t(clients.back().get()) + 1;  // nothing above is free, nothing below either
+  std::vector<Fd> fill;
+  setrlimit(RLIMIT_NOFILE, &low);
+  for (int fd; (fd = dup(clients[0].get())) >= 0;) fill.emplace_back(fd);
+  uint64_t turns = net.loop->turns();
+  net.until([] { return false; }, 250);
+  CHECK(sink.fds.empty());
+  CHECK(listener.pauses() >= 2);
+  CHECK(listener.pauses() <= 4);
+  CHECK(net.loop->turns() - turns < 80);  // of 5 ms each
+  setrlimit(RLIMIT_NOFILE, &old);
+  CHECK(net.until([&] { return sink.fds.size() == 3; }));
+}
+
+TEST_CASE("accepted connections are handed over to another loop") {
+  Net net;
+  auto other = std::move(*Loop::create());
+  Sink here;
+  std::atomic<int> there{0};
+  struct OtherSink final : AcceptSink {
+    void onAccept(int fd, const Address&, const Address&) override {
+      CHECK(loop->onLoopThread());
+      CHECK(send(fd, "hi", 2, MSG_NOSIGNAL) == 2);
+      close(fd);
+      (*count)++;
+    }
+    Loop* loop;
+    std::atomic<int>* count;
+  } sink;
+  sink.loop = other.get();
+  sink.count = &there;
+  struct Forward final : AcceptSink {
+    void onAccept(int fd, const Address& peer, const Address& local) override {
+      handOver(*target, *sink, fd, peer, local);
+    }
+    Loop* target;
+    AcceptSink* sink;
+  } forward;
+  forward.target = other.get();
+  forward.sink = &sink;
+  std::thread thread([&] { other->run(); });
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, forward);
+  CHECK(listener.start().ok());
+  std::vector<Fd> clients;
+  for (int i = 0; i < 20; i++) clients.push_back(clientTo(sockets.local));
+  CHECK(net.until([&] { return there == 20; }));
+  other->stop();
+  thread.join();
+  // Not run any more: the connection is closed with the loop.
+  Plain waiting;
+  int ours;
+  tcpPair(ours, waiting);
+  handOver(*other, sink, ours, loopback(), loopback());
+  other.reset();
+  CHECK(waiting.hear().empty());
+  CHECK(waiting.ended);
+}

@@ -1,0 +1,186 @@
+// What the tests of this layer share: a loop with its context, an owner that records what it is
+// told, and plain sockets for the other side.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "event/loop.h"
+#include "net/listener.h"
+#include "net/net_context.h"
+#include "net/socket.h"
+
+namespace millrace::test {
+
+struct Net {
+  std::unique_ptr<Loop> loop = std::move(*Loop::create());
+  std::unique_ptr<NetContext> ctx = std::make_unique<NetContext>(*loop);
+  ~Net() { ctx.reset(); }
+
+  void turns(int n = 6) {
+    for (int i = 0; i < n; i++) loop->runOnce(0);
+  }
+  // Runs the loop until `done`, for at most two seconds.
+  bool until(const std::function<bool()>& done, uint64_t ms = 2000) {
+    uint64_t end = monotonicNs() + ms * kNsPerMs;
+    while (!done()) {
+      if (monotonicNs() > end) return false;
+      loop->runOnce(5);
+    }
+    return true;
+  }
+};
+
+class Owner : public ConnectionOwner {
+ public:
+  size_t onData(Connection& c, std::span<char> bytes) override {
+    calls++;
+    offered = std::string(bytes.data(), bytes.size());
+    size_t used = onBytes ? onBytes(c, bytes) : bytes.size();
+    data.append(bytes.data(), used);
+    return used;
+  }
+  void onReadEnd(Connection& c) override {
+    ends++;
+    if (onEnd) onEnd(c);
+  }
+  void onConnected(Connection& c) override {
+    connects++;
+    if (onUp) onUp(c);
+  }
+  void onClosed(Connection& c, CloseReason why, int sysErrno) override {
+    closes++;
+    reason = why;
+    error = sysErrno;
+    if (onGone) onGone(c);
+  }
+  void onHighWatermark(Connection& c) override {
+    highs++;
+    if (onHigh) onHigh(c);
+  }
+  void onLowWatermark(Connection& c) override {
+    lows++;
+    if (onLow) onLow(c);
+  }
+  void onDrained(Connection& c) override {
+    drains++;
+    if (onEmpty) onEmpty(c);
+  }
+  void onRawReady(Connection& c, uint32_t bits) override {
+    if (onRaw) onRaw(c, bits);
+  }
+
+  std::string data, offered;
+  int calls = 0, ends = 0, connects = 0, closes = 0, highs = 0, lows = 0, drains = 0;
+  CloseReason reason = CloseReason::kLocal;
+  int error = 0;
+  std::function<size_t(Connection&, std::span<char>)> onBytes;
+  std::function<void(Connection&)> onEnd, onUp, onGone, onHigh, onLow, onEmpty;
+  std::function<void(Connection&, uint32_t)> onRaw;
+};
+
+// The other side: a plain socket.
+class Plain {
+ public:
+  Plain() = default;
+  explicit Plain(int fd) : fd_(fd) {}
+  int get() const { return fd_.get(); }
+  void close() { fd_.reset(); }
+  void reset() {
+    setResetOnClose(fd_.get());
+    fd_.reset();
+  }
+  void end() { ::shutdown(fd_.get(), SHUT_WR); }
+  // Sends all of it (non-blocking sockets: as much as goes); returns how much went.
+  size_t say(std::string_view text) {
+    size_t sent = 0;
+    while (sent < text.size()) {
+      ssize_t n =
+          send(fd_.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n <= 0) break;
+      sent += size_t(n);
+    }
+    return sent;
+  }
+  // What is there now; sets `ended` and `error`.
+  std::string hear(size_t most = 1 << 20) {
+    std::string text(most, '\0');
+    ssize_t n = recv(fd_.get(), text.data(), most, MSG_DONTWAIT);
+    ended = n == 0;
+    error = n < 0 ? errno : 0;
+    text.resize(n > 0 ? size_t(n) : 0);
+    return text;
+  }
+  // Hears until `size` bytes have come, or nothing comes for a second.
+  std::string hear(Net& net, size_t size) {
+    std::string all;
+    net.until([&] {
+      all += hear();
+      return all.size() >= size || ended || (error != 0 && error != EAGAIN);
+    });
+    return all;
+  }
+  bool ended = false;
+  int error = 0;
+
+ private:
+  Fd fd_;
+};
+
+inline Address loopback(uint16_t port = 0) {
+  return *Address::ip("127.0.0.1", port);
+}
+
+// A connected pair over TCP: the first end is non-blocking.
+inline void tcpPair(int& ours, Plain& theirs) {
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int noDelay = 1;
+  setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &noDelay, sizeof noDelay);
+  CHECK(connect(client, sockets.local.sockaddrPtr(), sockets.local.size()) == 0);
+  Address peer;
+  pollfd ready{sockets.fds[0].get(), POLLIN, 0};
+  poll(&ready, 1, 1000);
+  ours = acceptOn(sockets.fds[0].get(), peer);
+  CHECK(ours >= 0);
+  theirs = Plain(client);
+}
+
+// A connection on `net` and the plain socket at its other end.
+struct Pair {
+  explicit Pair(Net& net, ConnectionOwner* who = nullptr) {
+    int fd = -1;
+    tcpPair(fd, plain);
+    connection = Connection::accepted(*net.ctx, fd, peerAddress(fd), who == nullptr ? &owner : who);
+    CHECK(connection != nullptr);
+    net.turns(2);
+  }
+  ~Pair() {
+    if (owner.closes == 0 && connection->owner() == &owner) connection->close();
+  }
+  Owner owner;
+  Plain plain;
+  Connection* connection;
+};
+
+// Bytes that are different everywhere.
+inline std::string pattern(size_t size, uint32_t seed = 1) {
+  std::string text(size, '\0');
+  for (char& c : text) {
+    seed = seed * 1664525 + 1013904223;
+    c = char(seed >> 24);
+  }
+  return text;
+}
+
+}  // namespace millrace::test
