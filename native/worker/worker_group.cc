@@ -1,0 +1,389 @@
+#include "worker/worker_group.h"
+
+#include <cstring>
+
+#include "proxy/date.h"
+#include "proxy/route_table.h"
+#include "proxy/runtime.h"
+
+namespace millrace {
+
+namespace {
+
+Result<Address> resolve(const spec::Address& a) {
+  return a.isUnix() ? Address::unixPath(a.path) : Address::ip(a.ip, a.port);
+}
+
+}  // namespace
+
+struct WorkerGroup::Log {
+  std::string name;
+  std::unique_ptr<FlushFile> file;
+};
+
+Result<std::unique_ptr<WorkerGroup>> WorkerGroup::create(Options options) {
+  std::unique_ptr<WorkerGroup> group(new WorkerGroup(std::move(options)));
+  Status status = group->makeWorkers();
+  if (!status.ok()) return status.error();
+  return group;
+}
+
+WorkerGroup::WorkerGroup(Options options)
+    : options_(std::move(options)),
+      table_({.scheduleCommit =
+                  [](void* self) { static_cast<WorkerGroup*>(self)->options_.wakeMain(); },
+              .scheduleReclaim =
+                  [](void* self) { static_cast<WorkerGroup*>(self)->options_.wakeMain(); },
+              .context = this}),
+      clusters_(stats_, options_.concurrency) {}
+
+Status WorkerGroup::makeWorkers() {
+  const std::pair<const char*, SlotId*> names[] = {{"date", &common_.date},
+                                                   {"runtime", &common_.runtime},
+                                                   {"cluster directory", &common_.directory}};
+  for (auto& [name, slot] : names) {
+    auto allocated = table_.allocate(name);
+    if (!allocated) return allocated.error();
+    *slot = *allocated;
+  }
+  for (uint32_t i = 0; i < options_.concurrency; i++) {
+    auto worker = Worker::create(
+        {.index = i, .count = options_.concurrency, .slots = common_, .peers = &workers_}, table_,
+        stats_);
+    if (!worker) return worker.error();
+    workers_.push_back(std::move(*worker));
+  }
+  return {};
+}
+
+WorkerGroup::~WorkerGroup() {
+  stop(FlushFile::kDestructorStopMs);
+  workers_.clear();
+  turn();
+}
+
+void WorkerGroup::start() {
+  if (started_) return;
+  started_ = true;
+  table_.commit();
+  for (auto& worker : workers_) worker->start();
+}
+
+WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
+  if (stopped_) return report_;
+  stopped_ = true;
+  for (auto& worker : workers_) report_.connectionsCut += worker->stopAndJoin();
+  turn();
+  for (auto& [id, log] : logs_) {
+    FlushFile::StopReport lost = log->file->stop(deadlineMs);
+    if (!lost.clean) report_.logsLost.push_back({log->name, lost.lostLines, lost.lostBytes});
+  }
+  return report_;
+}
+
+void WorkerGroup::turn() {
+  table_.commit();
+  for (ToMain* item = toMain_.takeAll(); item != nullptr;) {
+    std::unique_ptr<ToMain> owned(item);
+    item = item->next;
+    owned->fn();
+  }
+  table_.reclaim();
+}
+
+void WorkerGroup::toMain(std::function<void()> fn) {
+  auto item = std::make_unique<ToMain>();
+  item->fn = std::move(fn);
+  toMain_.push(item.release());
+  options_.wakeMain();
+}
+
+// ---- Snapshots
+// ------------------------------------------------------------------------------------------------------
+
+void WorkerGroup::releaseSlot(SlotId slot) {
+  clusters_.forget(slot);
+  table_.release(slot);
+}
+
+Status WorkerGroup::publishRoutes(SlotId slot, spec::RouteTable spec) {
+  auto table = RouteTable::build(std::move(spec));
+  if (!table) return table.error();
+  table_.publish(slot, std::move(*table));
+  return {};
+}
+
+Status WorkerGroup::publishCluster(SlotId slot, const spec::Cluster& cluster) {
+  auto snapshot = clusters_.build(slot, cluster);
+  if (!snapshot) return snapshot.error();
+  table_.publish(slot, std::move(*snapshot));
+  return {};
+}
+
+void WorkerGroup::withdrawCluster(SlotId slot) {
+  clusters_.forget(slot);
+  table_.publish(slot, nullptr);
+}
+
+void WorkerGroup::publishDirectory(std::vector<std::pair<std::string, SlotId>> names) {
+  auto directory = std::make_unique<ClusterDirectory>();
+  for (auto& [name, slot] : names) directory->add(std::move(name), slot);
+  table_.publish(common_.directory, std::move(directory));
+}
+
+void WorkerGroup::publishRuntime(std::vector<spec::RuntimeValue> values) {
+  table_.publish(common_.runtime, std::make_unique<RuntimeSnapshot>(std::move(values)));
+}
+
+void WorkerGroup::publishDate(std::string text) {
+  table_.publish(common_.date, std::make_unique<DateSnapshot>(std::move(text), monotonicNs()));
+}
+
+// ---- Logs
+// -----------------------------------------------------------------------------------------------------------
+
+Result<uint32_t> WorkerGroup::openLog(const LogOptions& options) {
+  FlushOptions flush;
+  flush.target = options.target;
+  flush.intervalMs = options.intervalMs;
+  flush.ringBytes = options.ringBytes;
+  flush.onEvent = [this, name = options.name](const FlushEvent& event) {
+    toMain([this, name, event] {
+      using Kind = Options::Event::Kind;
+      Kind kind = event.kind == FlushEvent::kFailing     ? Kind::kLogFailing
+                  : event.kind == FlushEvent::kRecovered ? Kind::kLogRecovered
+                                                         : Kind::kLogReopenFailed;
+      if (options_.onEvent) {
+        options_.onEvent({kind, name, event.sysErrno == 0 ? "" : std::strerror(event.sysErrno)});
+      }
+    });
+  };
+  auto file = FlushFile::create(std::move(flush));
+  if (!file) return file.error();
+  uint32_t id = nextLog_++;
+  logs_[id] = std::make_unique<Log>(Log{options.name, std::move(*file)});
+  for (auto& worker : workers_) {
+    worker->post(
+        [w = worker.get(), id, ring = logs_[id]->file->attach()] { w->logs().setRing(id, ring); });
+  }
+  return id;
+}
+
+void WorkerGroup::closeLog(uint32_t log) {
+  auto it = logs_.find(log);
+  if (it == logs_.end()) return;
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get(), log] { w->logs().setRing(log, nullptr); });
+  }
+  // The rings are closed by the workers; the file ends when it was written out.
+  it->second->file->stop(FlushFile::kDestructorStopMs);
+  logs_.erase(it);
+}
+
+std::vector<WorkerGroup::LogError> WorkerGroup::reopenLogs() {
+  std::vector<LogError> errors;
+  for (auto& [id, log] : logs_) {
+    Status status = log->file->reopen(kReopenWaitMs);
+    if (!status.ok()) errors.push_back({log->name, status.error().message});
+  }
+  return errors;
+}
+
+std::vector<WorkerGroup::LogStats> WorkerGroup::logStats() const {
+  std::vector<LogStats> all;
+  for (const auto& [id, log] : logs_) all.push_back({log->name, log->file->stats()});
+  return all;
+}
+
+// ---- Listeners
+// ------------------------------------------------------------------------------------------------------
+
+Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listener) {
+  if (listeners_.contains(listener.name)) {
+    return Error{"ERR_MILLRACE_LISTENER",
+                 "there is a listener named \"" + listener.name + "\" already", 0};
+  }
+  ListenOptions options{.reusePort = listener.reusePort,
+                        .ipv4Compat = listener.ipv4Compat,
+                        .backlog = int(listener.backlog)};
+  std::vector<ListenSockets> bound;
+  std::vector<std::string> addresses;
+  for (const spec::Address& at : listener.addresses) {
+    auto address = resolve(at);
+    if (!address) return address.error();
+    options.unixMode = at.mode < 0 ? 0 : mode_t(at.mode);
+    auto sockets = listenOn(*address, options, workers_.size());
+    if (!sockets) return sockets.error();
+    addresses.push_back(sockets->local.toString());
+    bound.push_back(std::move(*sockets));
+  }
+  auto slot = table_.allocate("listener " + listener.name);
+  if (!slot) return slot.error();
+  std::string name = listener.name;
+  auto config = ListenerConfig::build(std::move(listener), stats_);
+  if (!config) {
+    table_.release(*slot);
+    return config.error();
+  }
+  table_.publish(*slot, std::move(*config));
+  // Workers must have the configuration, and whatever was published before, when the first
+  // connection comes.
+  table_.commit();
+
+  auto& listening = listeners_[name] = std::make_unique<Listening>();
+  SharedListener& shared = listening->shared;
+  shared.id = nextListener_++;
+  shared.name = name;
+  shared.slot = *slot;
+  for (ListenSockets& sockets : bound) {
+    for (size_t i = 0; i < workers_.size(); i++) {
+      Worker* worker = workers_[i].get();
+      auto fd = std::make_shared<Fd>(i < sockets.fds.size() ? std::move(sockets.fds[i]) : Fd());
+      worker->post([this, worker, &shared, fd, local = sockets.local] {
+        // Posted tasks come before the quiet period of a turn: what was committed before them is
+        // taken first.
+        worker->context().slots.quiesce();
+        Status status = worker->addListener(shared, std::move(*fd), local);
+        if (!status.ok()) {
+          toMain([this, name = shared.name, message = status.error().message] {
+            if (options_.onEvent) {
+              options_.onEvent({Options::Event::Kind::kAcceptPaused, name, message});
+            }
+          });
+        }
+      });
+    }
+  }
+  return addresses;
+}
+
+Status WorkerGroup::unknownListener(const std::string& name) const {
+  return Error{"ERR_MILLRACE_LISTENER", "there is no listener named \"" + name + "\"", 0};
+}
+
+Status WorkerGroup::updateListener(spec::Listener listener) {
+  auto it = listeners_.find(listener.name);
+  if (it == listeners_.end()) return unknownListener(listener.name);
+  auto config = ListenerConfig::build(std::move(listener), stats_);
+  if (!config) return config.error();
+  table_.publish(it->second->shared.slot, std::move(*config));
+  return {};
+}
+
+Status WorkerGroup::drainListener(const std::string& name) {
+  auto it = listeners_.find(name);
+  if (it == listeners_.end()) return unknownListener(name);
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get(), id = it->second->shared.id] { w->drainListener(id); });
+  }
+  return {};
+}
+
+Status WorkerGroup::removeListener(const std::string& name, uint32_t graceMs) {
+  auto it = listeners_.find(name);
+  if (it == listeners_.end()) return unknownListener(name);
+  Listening* listening = it->second.get();
+  removed_.push_back(std::move(it->second));
+  listeners_.erase(it);
+  // First everybody stops accepting. Only when all have is the listener taken down anywhere: a
+  // connection that one worker was handing over to another is then already in that one's queue.
+  auto step = std::make_shared<std::atomic<size_t>>(workers_.size());
+  listening->workersLeft = uint32_t(workers_.size());
+  for (auto& worker : workers_) {
+    worker->post([this, w = worker.get(), listening, graceMs, step] {
+      w->drainListener(listening->shared.id);
+      if (step->fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+      toMain([this, listening, graceMs] { takeDown(listening, graceMs); });
+    });
+  }
+  return {};
+}
+
+void WorkerGroup::takeDown(Listening* listening, uint32_t graceMs) {
+  for (auto& worker : workers_) {
+    worker->post([this, w = worker.get(), listening, graceMs] {
+      w->removeListener(listening->shared.id, graceMs, [this, listening] {
+        toMain([this, listening] {
+          if (--listening->workersLeft != 0) return;
+          table_.release(listening->shared.slot);
+          std::erase_if(removed_, [listening](const auto& l) { return l.get() == listening; });
+        });
+      });
+    });
+  }
+}
+
+void WorkerGroup::drainAll(uint32_t spreadMs) {
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get(), spreadMs] { w->drainAll(spreadMs); });
+  }
+}
+
+// ---- Figures
+// --------------------------------------------------------------------------------------------------------
+
+std::vector<WorkerGroup::WorkerStats> WorkerGroup::workerStats() const {
+  std::vector<WorkerStats> all;
+  uint64_t generation = table_.generation();
+  for (const auto& worker : workers_) {
+    const WorkerLoad& load = worker->load();
+    constexpr auto relaxed = std::memory_order_relaxed;
+    uint64_t taken = worker->reader().taken();
+    all.push_back({load.connections.load(relaxed), load.requests.load(relaxed),
+                   worker->loop().busyNs(), worker->loop().turns(), load.handedOver.load(relaxed),
+                   load.received.load(relaxed), generation > taken ? generation - taken : 0});
+  }
+  return all;
+}
+
+std::vector<WorkerGroup::HostStats> WorkerGroup::clusterHosts(SlotId slot) const {
+  std::vector<HostStats> all;
+  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  if (cluster == nullptr) return all;
+  for (size_t i = 0; i < cluster->hosts().size(); i++) {
+    const Host& host = *cluster->hosts()[i];
+    const spec::Host& spec = cluster->hostSpecs()[i];
+    HostStats s{.address = host.addressText(),
+                .hostname = host.hostname(),
+                .weight = spec.weight,
+                .healthy = spec.healthy,
+                .cxActive = 0,
+                .cxTotal = 0,
+                .cxConnectFail = 0,
+                .rqActive = 0,
+                .rqTotal = 0,
+                .rqSuccess = 0,
+                .rqError = 0,
+                .rqTimeout = 0};
+    for (uint32_t w = 0; w < host.workers(); w++) {
+      const HostLocal& local = host.local(w);
+      constexpr auto relaxed = std::memory_order_relaxed;
+      s.cxActive += local.cxActive.load(relaxed);
+      s.cxTotal += local.cxTotal.load(relaxed);
+      s.cxConnectFail += local.cxConnectFail.load(relaxed);
+      s.rqActive += local.rqActive.load(relaxed);
+      s.rqTotal += local.rqTotal.load(relaxed);
+      s.rqSuccess += local.rqSuccess.load(relaxed);
+      s.rqError += local.rqError.load(relaxed);
+      s.rqTimeout += local.rqTimeout.load(relaxed);
+    }
+    all.push_back(std::move(s));
+  }
+  return all;
+}
+
+uint32_t WorkerGroup::connectionCount() const {
+  uint32_t sum = 0;
+  for (const auto& worker : workers_) {
+    sum += worker->load().connections.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+uint32_t WorkerGroup::listenerConnections(const std::string& name) const {
+  auto it = listeners_.find(name);
+  return it == listeners_.end() ? 0
+                                : it->second->shared.connections.load(std::memory_order_relaxed);
+}
+
+}  // namespace millrace

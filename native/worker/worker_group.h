@@ -1,0 +1,149 @@
+// A group of workers with its slot table, logs and listeners: everything that the main thread tells
+// them goes through here. What src/native.ts calls NativeCore is this, with JavaScript values.
+//
+// Thread rule: one thread, the one that made it (the main thread). Workers reach it by toMain()
+// only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mpsc_list.h"
+#include "flush/flush_file.h"
+#include "proxy/listener_config.h"
+#include "proxy/spec.h"
+#include "rcu/slot_table.h"
+#include "stats/registry.h"
+#include "upstream/cluster.h"
+#include "worker/worker.h"
+
+namespace millrace {
+
+class WorkerGroup {
+ public:
+  static constexpr uint32_t kReopenWaitMs = 1000;  // for the outcome of reopening one log
+
+  struct Options {
+    uint32_t concurrency = 1;
+    // Asks the main thread to call turn() soon. Any thread may call it; calls may be merged.
+    std::function<void()> wakeMain;
+    // What happened that a person may want to know. Main thread, from turn().
+    struct Event {
+      enum class Kind : uint8_t { kLogFailing, kLogRecovered, kLogReopenFailed, kAcceptPaused };
+      Kind kind;
+      std::string subject;  // the log's target, or the listener's name
+      std::string message;
+    };
+    std::function<void(const Event&)> onEvent;
+  };
+  struct StopReport {
+    struct Lost {
+      std::string target;
+      uint64_t lines, bytes;
+    };
+    uint32_t connectionsCut = 0;
+    std::vector<Lost> logsLost;
+  };
+  struct WorkerStats {
+    uint32_t connections;
+    uint64_t requests, busyNs, turns, handedOver, received, lag;
+  };
+  struct HostStats {
+    std::string address, hostname;
+    uint32_t weight;
+    bool healthy;
+    uint64_t cxActive, cxTotal, cxConnectFail, rqActive, rqTotal, rqSuccess, rqError, rqTimeout;
+  };
+  struct LogOptions {
+    FlushSink::Target target;
+    std::string name;  // for people: the path, or "stdout"
+    uint32_t intervalMs = FlushOptions::kIntervalMs;
+    size_t ringBytes = FlushOptions::kRingBytes;
+  };
+  struct LogStats {
+    std::string target;
+    FlushStats stats;
+  };
+  struct LogError {
+    std::string target, message;
+  };
+
+  static Result<std::unique_ptr<WorkerGroup>> create(Options options);
+  // Stops with a deadline of FlushFile::kDestructorStopMs if that was not done.
+  ~WorkerGroup();
+  WorkerGroup(const WorkerGroup&) = delete;
+  WorkerGroup& operator=(const WorkerGroup&) = delete;
+
+  void start();
+  // Closes every listener and connection, ends the threads, flushes the logs (at most so long
+  // each). Blocks for that long. Nothing but reading stats is allowed afterwards.
+  StopReport stop(uint32_t deadlineMs);
+  // Hands on what was published, frees what came back, runs what workers posted. Called after
+  // wakeMain().
+  void turn();
+
+  Result<SlotId> allocateSlot(std::string_view name) { return table_.allocate(name); }
+  void releaseSlot(SlotId slot);
+  Status publishRoutes(SlotId slot, spec::RouteTable table);
+  Status publishCluster(SlotId slot, const spec::Cluster& cluster);
+  void withdrawCluster(SlotId slot);
+  void publishDirectory(std::vector<std::pair<std::string, SlotId>> names);
+  void publishRuntime(std::vector<spec::RuntimeValue> values);
+  void publishDate(std::string text);
+
+  Result<uint32_t> openLog(const LogOptions& options);
+  void closeLog(uint32_t log);
+  std::vector<LogError> reopenLogs();
+  std::vector<LogStats> logStats() const;
+
+  // The addresses that are listened on, with the ports that the system chose.
+  Result<std::vector<std::string>> addListener(spec::Listener listener);
+  Status updateListener(spec::Listener listener);
+  Status drainListener(const std::string& name);
+  Status removeListener(const std::string& name, uint32_t graceMs);
+  void drainAll(uint32_t spreadMs);
+
+  std::vector<WorkerStats> workerStats() const;
+  void visitStats(StatVisitor& visitor) const { stats_.visit(visitor); }
+  std::vector<HostStats> clusterHosts(SlotId slot) const;
+  uint32_t connectionCount() const;
+  uint32_t listenerConnections(const std::string& name) const;
+  SlotTable::Stats slotStats() const { return table_.stats(); }
+
+ private:
+  struct Log;
+  struct Listening {
+    SharedListener shared;
+    uint32_t workersLeft = 0;  // that have not let go of a removed listener
+  };
+  explicit WorkerGroup(Options options);
+  Status makeWorkers();
+  void toMain(std::function<void()> fn);
+  Status unknownListener(const std::string& name) const;
+  void takeDown(Listening* listening, uint32_t graceMs);
+
+  const Options options_;
+  StatsRegistry stats_;  // outlives every snapshot
+  SlotTable table_;
+  ClusterRegistry clusters_;
+  CommonSlots common_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::map<std::string, std::unique_ptr<Listening>> listeners_;
+  std::vector<std::unique_ptr<Listening>> removed_;  // until every worker let go of them
+  std::map<uint32_t, std::unique_ptr<Log>> logs_;
+  uint32_t nextListener_ = 1, nextLog_ = 0;
+  bool started_ = false, stopped_ = false;
+  StopReport report_;
+  struct ToMain {
+    std::function<void()> fn;
+    ToMain* next = nullptr;
+  };
+  MpscList<ToMain> toMain_;
+};
+
+}  // namespace millrace
