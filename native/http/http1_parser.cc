@@ -199,7 +199,7 @@ struct HeadParser {
   ParseProgress& progress;
 
   ParseResult run(typename Traits::Head& out) {
-    if (bytes.empty()) return {};
+    if (bytes.size() <= progress.scanned) return {};  // nothing new
     if (progress.scanned != 0) {
       ParseResult lines = resume();
       if (lines.state != ParseState::kDone) return lines;

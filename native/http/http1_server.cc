@@ -42,6 +42,8 @@ size_t Http1ServerCodec::dispatch(std::span<char> span) {
       used += leadingEmptyLines(bytes.substr(used));
       if (used == bytes.size()) return used;
       if (bytes.substr(used) == "\r") return used;
+      if (connection_->closed() || connection_->writeEnded()) closing_ = true;  // by the owner
+      if (closing_) break;
       begin();
     }
     if (exchange_->requestComplete) {

@@ -283,6 +283,19 @@ TEST_CASE("a head that arrives slowly costs time in proportion to its size") {
   CHECK(out.headers.size() == 91);
 }
 
+TEST_CASE("bytes that were there before may be offered again, in part") {
+  std::string head = "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
+  ChunkPool pool;
+  Arena arena(pool);
+  RequestHead out(arena);
+  ParseProgress progress;
+  std::string_view bytes(head);
+  for (size_t n : {30u, 20u, 30u, 0u, 1u}) {
+    CHECK(parseRequestHead(bytes.substr(0, n), {}, progress, out).state == ParseState::kPartial);
+  }
+  CHECK(parseRequestHead(bytes, {}, progress, out).state == ParseState::kDone);
+}
+
 TEST_CASE("empty lines in front of a request") {
   CHECK(leadingEmptyLines("") == 0);
   CHECK(leadingEmptyLines("\r") == 0);
