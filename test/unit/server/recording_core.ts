@@ -1,0 +1,84 @@
+// A core that holds what it was given: which publishes happened is what these tests are about, and
+// no worker needs to run for that.
+
+import type { NativeCluster, NativeCore, NativeListener } from '../../../src/native.ts'
+
+type Call = string
+
+export class RecordingCore {
+  readonly calls: Call[] = []
+  readonly listeners = new Map<string, NativeListener>()
+  readonly clusters = new Map<number, NativeCluster>()
+  /** Listener names that cannot be bound. */
+  readonly taken = new Set<string>()
+  #slots = 0
+  #logs = 0
+
+  /** What was called since the last time, names only as far as they tell something. */
+  take(): Call[] {
+    return this.calls.splice(0)
+  }
+
+  allocateSlot(name: string): number {
+    this.calls.push(`allocate ${name}`)
+    return ++this.#slots
+  }
+  releaseSlot(slot: number): void {
+    this.calls.push(`release ${slot}`)
+  }
+  publishRoutes(slot: number, table: { name: string }): void {
+    this.calls.push(`routes ${slot} ${table.name}`)
+  }
+  publishCluster(slot: number, cluster: NativeCluster): void {
+    this.clusters.set(slot, cluster)
+    this.calls.push(`cluster ${slot} ${cluster.name}`)
+  }
+  withdrawCluster(slot: number): void {
+    this.calls.push(`withdraw ${slot}`)
+  }
+  publishDirectory(names: readonly (string | number)[]): void {
+    this.calls.push(`directory ${names.join(' ')}`)
+  }
+  publishRuntime(values: readonly unknown[]): void {
+    this.calls.push(`runtime ${values.length}`)
+  }
+  openLog({ target }: { target: string | 1 | 2 }): number {
+    if (target === '/no') throw new Error('/no: ENOENT')
+    this.calls.push(`open ${target}`)
+    return ++this.#logs
+  }
+  closeLog(log: number): void {
+    this.calls.push(`close ${log}`)
+  }
+  reopenLogs(): never[] {
+    return []
+  }
+  logStats(): never[] {
+    return []
+  }
+  clusterHosts(): never[] {
+    return []
+  }
+  addListener(listener: NativeListener): string[] {
+    if (this.taken.has(listener.name)) throw new Error(`${listener.name}: EADDRINUSE`)
+    this.listeners.set(listener.name, listener)
+    this.calls.push(`add ${listener.name}`)
+    return ['127.0.0.1:1']
+  }
+  updateListener(listener: NativeListener): void {
+    this.listeners.set(listener.name, listener)
+    this.calls.push(`update ${listener.name}`)
+  }
+  drainListener(name: string): void {
+    this.calls.push(`drain ${name}`)
+  }
+  removeListener(name: string, graceMs: number): void {
+    this.listeners.delete(name)
+    this.calls.push(`remove ${name} ${graceMs}`)
+  }
+
+  /** As the whole surface, of which these tests touch what is above. */
+  asCore(): NativeCore {
+    return this as unknown as NativeCore
+  }
+}
