@@ -1,0 +1,71 @@
+/** Checked messages to what the native core takes: defaults filled in, names resolved, expressions compiled. */
+
+import type { Origins } from '../check/origins.ts'
+import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../index.ts'
+import type { Bootstrap } from '../schema/messages.generated.ts'
+import { compileAddress } from './address.ts'
+import { compileCluster } from './clusters.ts'
+import type { Context, RegexCache } from './context.ts'
+import { compileListeners } from './listeners.ts'
+
+/** Upper bounds of Envoy's histogram buckets (SEMANTICS of histogram_impl.cc). */
+const kHistogramBounds: readonly number[] = [
+  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000,
+  1_800_000, 3_600_000,
+]
+
+/** What the compiler keeps of a loaded configuration beside what the rest of the program sees. */
+export interface Internals {
+  readonly origins: Origins
+  readonly regexes: RegexCache
+}
+
+const internals = new WeakMap<LoadedConfiguration, Internals>()
+
+export function rememberInternals(loaded: LoadedConfiguration, kept: Internals): void {
+  internals.set(loaded, kept)
+}
+
+/**
+ * Compiles a configuration that `loadConfiguration` gave. Whatever could be wrong with it was said there; what this
+ * throws is what `resolver` throws.
+ */
+export function compile(
+  loaded: LoadedConfiguration,
+  resolver: CompileResolver,
+): CompiledConfiguration {
+  const kept = internals.get(loaded)
+  if (kept === undefined) throw new TypeError('not a configuration of loadConfiguration')
+  return compileBootstrap(loaded.bootstrap, resolver, kept)
+}
+
+export function compileBootstrap(
+  bootstrap: Bootstrap,
+  resolver: CompileResolver,
+  { origins, regexes }: Internals,
+): CompiledConfiguration {
+  const { listeners = [], clusters = [] } = bootstrap.static_resources ?? {}
+  const names = new Set<string>()
+  for (const cluster of clusters) {
+    const name = cluster.name ?? ''
+    if (names.has(name))
+      origins.add(cluster, ['name'], 'duplicate', `two clusters are called "${name}"`)
+    names.add(name)
+  }
+  const context: Context = { origins, resolver, clusters: names, regexes }
+  const compiledClusters = clusters.map((message) => {
+    const cluster = compileCluster(context, message)
+    return { name: cluster.name, slot: resolver.cluster(cluster.name), cluster }
+  })
+  const admin = bootstrap.admin
+  const address =
+    admin?.address && compileAddress(context, admin.address, admin, 'the admin interface')
+  return {
+    ...compileListeners(context, listeners),
+    clusters: compiledClusters,
+    ...(address && { admin: { address } }),
+    node: { id: bootstrap.node?.id ?? '', cluster: bootstrap.node?.cluster ?? '' },
+    statsFlushInterval: bootstrap.stats_flush_interval ?? 5000,
+    histogramBounds: kHistogramBounds,
+  }
+}

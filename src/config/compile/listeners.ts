@@ -1,0 +1,180 @@
+/** Listeners: where they listen, their filter chains, and the one filter that ends each chain. */
+
+import type { NativeAddress, NativeFilterChain, NativeListener } from '../../native.ts'
+import type { CompiledRouteTable } from '../index.ts'
+import type {
+  Filter,
+  FilterChain,
+  HttpConnectionManager,
+  Listener,
+} from '../schema/messages.generated.ts'
+import { compileAccessLogs } from './access_log.ts'
+import { addressText, compileAddress } from './address.ts'
+import { type Context, unpack } from './context.ts'
+import { compileHttpManager } from './http.ts'
+import { compileRouteTable } from './routes.ts'
+import { compileTcpProxy } from './tcp.ts'
+
+const kManager = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+const kTcpProxy = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'
+
+export function compileListeners(
+  context: Context,
+  listeners: readonly Listener[],
+): { listeners: NativeListener[]; routeTables: CompiledRouteTable[] } {
+  const routeTables: CompiledRouteTable[] = []
+  const compiled = listeners.flatMap(
+    (listener) => compileListener(context, listener, routeTables) ?? [],
+  )
+  checkUnique(context, listeners)
+  return { listeners: compiled, routeTables }
+}
+
+function compileListener(
+  context: Context,
+  listener: Listener,
+  tables: CompiledRouteTable[],
+): NativeListener | undefined {
+  const addresses = compileAddresses(context, listener)
+  const [first] = addresses
+  if (first === undefined) return undefined
+  const name = listener.name || addressText(first)
+  const chains = new Chains(context, name, tables)
+  const filterChains = (listener.filter_chains ?? []).flatMap(
+    (chain, i) => chains.compile(chain, `${i}`) ?? [],
+  )
+  const last = listener.default_filter_chain
+  const defaultFilterChain = last && chains.compile(last, 'default')
+  if (last === undefined && (listener.filter_chains ?? []).length === 0) {
+    context.origins.addMissing(
+      listener,
+      'needs filter_chains: without one, no connection could be served',
+    )
+  }
+  checkMatches(context, listener.filter_chains ?? [])
+  return {
+    name,
+    addresses,
+    statPrefix: listener.stat_prefix || addressText(first).replace(/:(\d+)$/, '_$1'),
+    reusePort: listener.enable_reuse_port ?? listener.reuse_port ?? true,
+    backlog: listener.tcp_backlog_size ?? 0,
+    ipv4Compat: listener.address?.socket_address?.ipv4_compat ?? false,
+    freebind: listener.freebind ?? false,
+    transparent: listener.transparent ?? false,
+    bufferLimit: listener.per_connection_buffer_limit_bytes ?? 1_048_576,
+    connectionLimitFlag: listener.name
+      ? context.resolver.runtime(`envoy.resource_limits.listener.${name}.connection_limit`)
+      : -1,
+    filterChains,
+    ...(defaultFilterChain && { defaultFilterChain }),
+    accessLogs: compileAccessLogs(context, listener.access_log),
+    drainType: listener.drain_type === 'MODIFY_ONLY' ? 'modify-only' : 'default',
+  }
+}
+
+function compileAddresses(context: Context, listener: Listener): NativeAddress[] {
+  const first = compileAddress(context, listener.address, listener, 'a listener')
+  const others = (listener.additional_addresses ?? []).map((additional) =>
+    compileAddress(context, additional.address, additional, 'an additional address'),
+  )
+  return [first, ...others].filter((address) => address !== undefined)
+}
+
+/** Two sockets of one address would share its connections at random. */
+function checkUnique(context: Context, listeners: readonly Listener[]): void {
+  const names = new Set<string>()
+  const taken = new Map<string, string>()
+  listeners.forEach((listener, i) => {
+    const name = listener.name ?? ''
+    if (name !== '' && names.has(name)) {
+      context.origins.add(listener, ['name'], 'duplicate', `two listeners are called "${name}"`)
+    }
+    names.add(name)
+    const all = [
+      listener.address,
+      ...(listener.additional_addresses ?? []).map((more) => more.address),
+    ]
+    for (const address of all) {
+      const { address: ip, port_value: port = 0 } = address?.socket_address ?? {}
+      // Port 0 is a new one each time.
+      const text = address?.pipe?.path ?? (port === 0 ? undefined : `${ip}:${port}`)
+      if (address === undefined || text === undefined) continue
+      const other = taken.get(text)
+      if (other !== undefined) {
+        context.origins.add(
+          address,
+          undefined,
+          'duplicate',
+          `${text} is an address of ${other} already`,
+        )
+      }
+      taken.set(text, name === '' ? `listener ${i}` : `the listener "${name}"`)
+    }
+  })
+}
+
+function checkMatches(context: Context, chains: readonly FilterChain[]): void {
+  const ports = new Set<number>()
+  for (const chain of chains) {
+    const match = chain.filter_chain_match
+    // A match by something that is not built was refused, and tells the chains apart.
+    if (match !== undefined && context.origins.isTouched(match)) continue
+    const port = match?.destination_port ?? 0
+    if (ports.has(port)) {
+      const which = port === 0 ? 'that takes any connection' : `of destination port ${port}`
+      context.origins.add(chain, undefined, 'duplicate', `this is the second filter chain ${which}`)
+    }
+    ports.add(port)
+  }
+}
+
+class Chains {
+  readonly #context: Context
+  readonly #listener: string
+  readonly #tables: CompiledRouteTable[]
+
+  constructor(context: Context, listener: string, tables: CompiledRouteTable[]) {
+    this.#context = context
+    this.#listener = listener
+    this.#tables = tables
+  }
+
+  /** `fallback` tells the chain apart where it has no name. */
+  compile(chain: FilterChain, fallback: string): NativeFilterChain | undefined {
+    const { origins } = this.#context
+    const filters = chain.filters ?? []
+    const [first, second] = filters
+    if (first === undefined) {
+      const hint = 'an HTTP connection manager, or a TCP proxy'
+      origins.addMissing(chain, 'needs a filter that serves the connection', hint)
+      return undefined
+    }
+    if (second !== undefined) {
+      const text = 'a chain has one filter that serves the connection, and it comes last'
+      origins.add(second, undefined, 'conflict', text)
+    }
+    const compiled = filters.map((filter) => this.#filter(filter, chain.name || fallback))
+    if (compiled[0] === undefined) return undefined
+    const destinationPort = chain.filter_chain_match?.destination_port ?? 0
+    return { name: chain.name ?? '', destinationPort, filter: compiled[0] }
+  }
+
+  #filter(filter: Filter, chain: string): NativeFilterChain['filter'] | undefined {
+    const manager = unpack(filter.typed_config, kManager)
+    if (manager !== undefined) return this.#manager(manager, chain)
+    const proxy = unpack(filter.typed_config, kTcpProxy)
+    if (proxy !== undefined) return compileTcpProxy(this.#context, proxy)
+    if (filter.typed_config === undefined) {
+      this.#context.origins.addMissing(filter, 'needs typed_config')
+    }
+    return undefined
+  }
+
+  #manager(manager: HttpConnectionManager, chain: string): NativeFilterChain['filter'] {
+    const table = manager.route_config ?? {}
+    const key = `${this.#listener}/${chain}/${table.name ?? ''}`
+    const slot = this.#context.resolver.routes(key)
+    this.#tables.push({ key, slot, table: compileRouteTable(this.#context, table) })
+    return compileHttpManager(this.#context, manager, slot)
+  }
+}

@@ -1,0 +1,69 @@
+/** From a file, a text or the command line to a configuration in which nothing is wrong. */
+
+import { Checker } from './check/check.ts'
+import { Origins } from './check/origins.ts'
+import { compileBootstrap, rememberInternals } from './compile/compile.ts'
+import { compileLayers } from './compile/runtime.ts'
+import type { CompileResolver, ConfigSource, LoadedConfiguration } from './index.ts'
+import { Problems } from './problems.ts'
+import type { Bootstrap } from './schema/messages.generated.ts'
+import { messageSchema } from './schema/schema.ts'
+import { expandShortForm, kShortKeys } from './short/expand.ts'
+import { flagsText } from './short/flags.ts'
+import { parseSource } from './source/parse.ts'
+import { readSource } from './source/read.ts'
+import { SourceText } from './source/text.ts'
+import { type SourceNode, toJson } from './source/tree.ts'
+
+const kBootstrap = 'envoy.config.bootstrap.v3.Bootstrap'
+
+/** Checking asks for names only to see that they can be compiled; nobody reads these. */
+const checkingResolver: CompileResolver = {
+  cluster: () => 0,
+  routes: () => 0,
+  log: () => 0,
+  runtime: () => 0,
+}
+
+/** Throws a ConfigError with everything that is wrong. */
+export async function loadConfiguration(source: ConfigSource): Promise<LoadedConfiguration> {
+  const text = sourceText(source)
+  const problems = new Problems(text)
+  const origins = new Origins(problems)
+  const written = parseSource(text, problems)
+  problems.throwIfAny()
+  if (written === undefined) throw new TypeError('a text without problems has a tree')
+  const short = isShortForm(written)
+  const tree = short ? expandShortForm(written, problems) : written
+  const bootstrap: Bootstrap = new Checker(problems, origins).check(tree, kBootstrap) ?? {}
+  const runtimeLayers = compileLayers(origins, bootstrap)
+  const internals = { origins, regexes: new Map() }
+  compileBootstrap(bootstrap, checkingResolver, internals)
+  problems.throwIfAny()
+  const loaded: LoadedConfiguration = {
+    name: text.name,
+    form: short ? 'short' : 'envoy',
+    bootstrap,
+    runtimeLayers,
+    effective: () => toJson(tree),
+  }
+  rememberInternals(loaded, internals)
+  return loaded
+}
+
+function sourceText(source: ConfigSource): SourceText {
+  if (source.kind === 'file') return new SourceText(source.path, readSource(source.path))
+  if (source.kind === 'text') return new SourceText(source.name, source.text)
+  return flagsText(source.to, source.listen)
+}
+
+/** A file is in Envoy's form as soon as it has a key that only a bootstrap has. */
+function isShortForm(root: SourceNode): boolean {
+  if (root.kind !== 'map') return true
+  const fields = messageSchema(kBootstrap)?.byName
+  const keys = root.entries.map((entry) => entry.key)
+  if (keys.some((key) => !kShortKeys.includes(key) && fields?.has(key))) return false
+  // `admin` is a key of both; alone, and as a message, it is Envoy's.
+  const admin = root.entries.find((entry) => entry.key === 'admin')
+  return !(keys.length === 1 && admin?.value.kind === 'map')
+}

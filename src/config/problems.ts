@@ -1,0 +1,55 @@
+/** Collects what is wrong while a configuration is read, so that all of it can be said at once. */
+
+import { ConfigError, type Problem, type ProblemCode } from './problem.ts'
+import type { SourceText } from './source/text.ts'
+
+/** More than this many problems say that the file is something else altogether. */
+const kProblemsMax = 1000
+
+export interface ProblemDetails {
+  readonly code: ProblemCode
+  readonly message: string
+  readonly hint?: string | undefined
+  readonly path: string
+  /** Offsets into the text. */
+  readonly start: number
+  readonly end: number
+}
+
+export class Problems {
+  readonly #text: SourceText
+  readonly #found = new Map<string, { readonly start: number; readonly problem: Problem }>()
+
+  constructor(text: SourceText) {
+    this.#text = text
+  }
+
+  get size(): number {
+    return this.#found.size
+  }
+
+  /** The same words at the same place are said once (an anchor that is used twice, a name checked twice). */
+  add(details: ProblemDetails): void {
+    const key = `${details.start} ${details.message}`
+    if (this.#found.size >= kProblemsMax || this.#found.has(key)) return
+    const problem: Problem = {
+      ...this.#text.locate(details.start, details.end),
+      path: details.path,
+      code: details.code,
+      message: details.message,
+      ...(details.hint === undefined ? {} : { hint: details.hint }),
+    }
+    this.#found.set(key, { start: details.start, problem })
+  }
+
+  /** Whether something at this place or below it is wrong. */
+  touches(start: number, end: number): boolean {
+    return [...this.#found.values()].some((found) => found.start >= start && found.start < end)
+  }
+
+  throwIfAny(): void {
+    if (this.#found.size === 0) return
+    const sorted = [...this.#found.values()].sort((a, b) => a.start - b.start)
+    throw new ConfigError(sorted.map((found) => found.problem))
+  }
+}

@@ -1,0 +1,64 @@
+/** Expressions in RE2's syntax for the native core: a table to match with, or a program to substitute with. */
+
+import type { NativeDfa, NativeRegexRewrite } from '../../native.ts'
+import { buildDfa } from './dfa.ts'
+import { buildProgram, nativeProgram } from './program.ts'
+import { parseRegex, RegexError } from './syntax.ts'
+
+export { RegexError }
+
+/** A table that is true for a text that matches as a whole. Throws a RegexError. */
+export function compileMatch(pattern: string): NativeDfa {
+  return buildDfa(buildProgram(parseRegex(pattern), false))
+}
+
+/** A program that finds the pattern anywhere, and what to write in its place. Throws a RegexError. */
+export function compileRewrite(pattern: string, substitution: string): NativeRegexRewrite {
+  const parsed = parseRegex(pattern)
+  return {
+    program: nativeProgram(buildProgram(parsed, true)),
+    substitution: parseSubstitution(substitution, parsed.groups),
+  }
+}
+
+/** What is wrong with a substitution; the offsets count its characters, not those of the pattern. */
+export class SubstitutionError extends RegexError {}
+
+/** RE2's rewrite text: `\0` is the whole match, `\1` to `\9` are groups, `\\` is a backslash. */
+function parseSubstitution(text: string, groups: number): (string | number)[] {
+  const parts: (string | number)[] = []
+  let literal = ''
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i] ?? ''
+    if (character !== '\\') {
+      literal += character
+      continue
+    }
+    const escaped = text[++i] ?? ''
+    if (escaped === '\\') {
+      literal += escaped
+      continue
+    }
+    if (!/\d/.test(escaped)) {
+      throw new SubstitutionError(
+        `"\\${escaped}" stands for nothing`,
+        i - 1,
+        i + 1,
+        'write \\\\ for a backslash',
+      )
+    }
+    if (Number(escaped) >= groups) {
+      const count = groups - 1
+      throw new SubstitutionError(
+        `\\${escaped} is not there: the pattern has ${count} group${count === 1 ? '' : 's'}`,
+        i - 1,
+        i + 1,
+      )
+    }
+    if (literal !== '') parts.push(literal)
+    literal = ''
+    parts.push(Number(escaped))
+  }
+  if (literal !== '') parts.push(literal)
+  return parts
+}

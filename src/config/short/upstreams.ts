@@ -1,0 +1,154 @@
+/** Upstreams of the short form: named ones, and those that a route writes in place. */
+
+import { entryOf, type SourceNode } from '../source/tree.ts'
+import { didYouMean } from '../suggest.ts'
+import { addressName, upstreamAddress } from './address.ts'
+import { nodeAt, type Spot, type Value } from './nodes.ts'
+import { type Field, type Reader, spotOf } from './reader.ts'
+
+export const kUpstreamKeys: readonly string[] = [
+  'to',
+  'connect_timeout',
+  'idle_timeout',
+  'max_connections',
+  'max_pending_requests',
+  'max_requests',
+]
+const kOptionsType = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+
+interface Host {
+  readonly address: SourceNode
+  readonly weight: SourceNode | undefined
+  readonly spot: Spot
+}
+
+/** Collects clusters while routes are read; each set of addresses becomes one cluster. */
+export class Upstreams {
+  readonly #reader: Reader
+  readonly #clusters = new Map<string, SourceNode>()
+  readonly #named = new Set<string>()
+  #connectTimeout: Value | undefined
+
+  constructor(reader: Reader) {
+    this.#reader = reader
+  }
+
+  get clusters(): readonly SourceNode[] {
+    return [...this.#clusters.values()]
+  }
+
+  setConnectTimeout(value: Value | undefined): void {
+    this.#connectTimeout = value
+  }
+
+  /** The map `upstreams`. */
+  define(field: Field): void {
+    for (const upstream of this.#reader.fields(field.node, field.path, 'a map of upstreams by name')) {
+      this.#named.add(upstream.key)
+      const isMap = upstream.node.kind === 'map' && entryOf(upstream.node, 'url') === undefined
+      if (!isMap) {
+        this.#cluster(upstream.key, this.#hosts(upstream.node, upstream.path), {}, upstream.spot)
+        continue
+      }
+      const options = this.#reader.known(upstream.node, upstream.path, 'an upstream', kUpstreamKeys)
+      const to = options.get('to')
+      if (to === undefined) this.#reader.refuse(upstream.keySpot, 'missing', 'needs "to"')
+      const hosts = to === undefined ? [] : this.#hosts(to.node, to.path)
+      this.#cluster(upstream.key, hosts, this.#options(options), upstream.spot)
+    }
+  }
+
+  /** The name of the cluster that a target means; undefined when it means none, which was said. */
+  target(node: SourceNode, path: string): string | undefined {
+    const named = this.#name(node, spotOf(node, path))
+    if (named !== undefined) return named
+    const hosts = this.#hosts(node, path)
+    if (hosts.length === 0) return undefined
+    const name = hosts
+      .map((host) => addressName(host.address) + (host.weight?.kind === 'scalar' ? `*${host.weight.text}` : ''))
+      .join(',')
+    if (!this.#clusters.has(name)) this.#cluster(name, hosts, {}, spotOf(node, path))
+    return name
+  }
+
+  /** A word without a colon, a slash or a dot is the name of an upstream. */
+  #name(node: SourceNode, spot: Spot): string | undefined {
+    if (node.kind !== 'scalar' || typeof node.value !== 'string') return undefined
+    if (this.#named.has(node.value)) return node.value
+    if (!/^[A-Za-z_][\w-]*$/.test(node.value) || node.value === 'localhost') return undefined
+    const hint = didYouMean(node.value, this.#named) ?? 'define it under upstreams, or write a URL'
+    this.#reader.refuse(spot, 'bad-reference', `no upstream is called "${node.value}"`, hint)
+    return node.value
+  }
+
+  #hosts(node: SourceNode, path: string): Host[] {
+    if (node.kind !== 'list') return this.#host(node, path)
+    if (node.items.length === 0) {
+      this.#reader.refuse(spotOf(node, path), 'bad-value', 'needs at least one URL')
+    }
+    return node.items.flatMap((item, i) => this.#host(item, `${path}[${i}]`))
+  }
+
+  #host(node: SourceNode, path: string): Host[] {
+    if (node.kind !== 'map') {
+      const spot = spotOf(node, path)
+      const address = upstreamAddress(this.#reader, node, spot)
+      return address === undefined ? [] : [{ address, weight: undefined, spot }]
+    }
+    const fields = this.#reader.known(node, path, 'a URL, or url and weight', ['url', 'weight'])
+    const url = fields.get('url')
+    if (url === undefined) {
+      this.#reader.refuse(spotOf(node, path), 'missing', 'needs "url"')
+      return []
+    }
+    const address = upstreamAddress(this.#reader, url.node, url.spot)
+    const weight = fields.get('weight')
+    const weightNode = weight && nodeAt(weight.spot, weight.node)
+    return address === undefined ? [] : [{ address, weight: weightNode, spot: url.spot }]
+  }
+
+  #options(fields: ReadonlyMap<string, Field>): { [key: string]: Value | undefined } {
+    const limits = ['max_connections', 'max_pending_requests', 'max_requests'].flatMap((key) => {
+      const field = fields.get(key)
+      return field === undefined ? [] : [[key, nodeAt(field.spot, field.node)] as const]
+    })
+    const idle = fields.get('idle_timeout')
+    const idleTimeout = this.#reader.duration(idle)
+    const connect = fields.get('connect_timeout')
+    const connectTimeout = this.#reader.duration(connect)
+    return {
+      connect_timeout: connect && connectTimeout ? nodeAt(connect.spot, connectTimeout) : undefined,
+      circuit_breakers:
+        limits.length === 0 ? undefined : { thresholds: [Object.fromEntries(limits)] },
+      typed_extension_protocol_options:
+        idle && idleTimeout ? { [kOptionsType]: idleOptions(nodeAt(idle.spot, idleTimeout)) } : undefined,
+    }
+  }
+
+  #cluster(
+    name: string,
+    hosts: readonly Host[],
+    options: { [key: string]: Value | undefined },
+    spot: Spot,
+  ): void {
+    const endpoints = hosts.map((host) =>
+      nodeAt(host.spot, { endpoint: { address: host.address }, load_balancing_weight: host.weight }),
+    )
+    const cluster = nodeAt(spot, {
+      name,
+      type: 'STATIC',
+      connect_timeout: this.#connectTimeout,
+      ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+      load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: endpoints }] },
+    })
+    this.#clusters.set(name, cluster)
+  }
+}
+
+function idleOptions(idle: SourceNode): Value {
+  return {
+    '@type': `type.googleapis.com/${kOptionsType}`,
+    common_http_protocol_options: { idle_timeout: idle },
+    explicit_http_config: { http_protocol_options: {} },
+  }
+}
