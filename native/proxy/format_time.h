@@ -15,7 +15,7 @@ namespace millrace {
 // A compiled pattern. Immutable; any thread.
 class TimeFormat {
  public:
-  static constexpr size_t kMaxText = 256;
+  static constexpr size_t kMaxText = 512;
 
   // ISO 8601 with milliseconds, Envoy's default: 2016-04-15T20:17:00.310Z.
   TimeFormat() = default;

@@ -69,6 +69,12 @@ class FormatOp {
   // Values are cut to so many bytes.
   uint32_t maxBytes() const { return maxBytes_; }
 
+  using Mark = uint64_t StreamInfo::*;
+  using AddressField = const Address* StreamInfo::*;
+  using TextField = std::string_view StreamInfo::*;
+  enum class AddressPart : uint8_t { kAll, kHost, kPort };
+  AddressField address() const { return address_; }
+
  private:
   // A header's name; pseudo headers are facts of the stream.
   struct Name {
@@ -77,10 +83,11 @@ class FormatOp {
     HeaderId id = HeaderId::kOther;
     std::string text;  // lower case
   };
-  using Mark = uint64_t StreamInfo::*;
   enum class PathSource : uint8_t { kOriginalOrCurrent, kOriginal, kCurrent };
 
   static Name nameOf(const std::string& name);
+  void bindField();
+  Status compileArguments(const spec::FormatOperator& spec);
   Status compileDuration(const spec::FormatOperator& spec);
   Status compilePath(const spec::FormatOperator& spec);
   bool header(const HeaderList* list, const StreamInfo& info, const Name& name,
@@ -90,14 +97,17 @@ class FormatOp {
   void path(const StreamInfo& info, FormatValue& out) const;
   void queryParam(const StreamInfo& info, FormatValue& out) const;
   bool evaluateNumber(const StreamInfo& info, FormatValue& out) const;
-  bool evaluateAddress(const StreamInfo& info, FormatValue& out) const;
+  void setAddress(const Address* address, FormatValue& out) const;
   void evaluateText(const StreamInfo& info, FormatValue& out) const;
 
   FormatOpKind kind_ = FormatOpKind::kHostname;
   uint32_t maxBytes_ = UINT32_MAX;
-  Name main_, alternative_;             // REQ, RESP, TRAILER
-  std::string text_;                    // HOSTNAME, ENVIRONMENT; the name of QUERY_PARAM
-  TimeFormat time_;                     // START_TIME, EMIT_TIME
+  AddressField address_ = nullptr;  // operators that print an address
+  AddressPart part_ = AddressPart::kAll;
+  TextField field_ = nullptr;  // operators that print one fact as it is, absent where it is empty
+  Name main_, alternative_;    // REQ, RESP, TRAILER
+  std::string text_;           // HOSTNAME, ENVIRONMENT; the name of QUERY_PARAM
+  TimeFormat time_;            // START_TIME, EMIT_TIME
   Mark from_ = nullptr, to_ = nullptr;  // COMMON_DURATION
   uint64_t unitNs_ = 1'000'000;
   PathSource pathSource_ = PathSource::kOriginalOrCurrent;
