@@ -20,7 +20,7 @@ constexpr size_t kNameCount = sizeof(kNames) / sizeof(kNames[0]);
 // Upper-case letters become lower-case; of what may be in a token nothing else becomes a letter or
 // '-'. Names are compared exactly afterwards.
 constexpr uint32_t kFold32 = 0x20202020;
-constexpr uint64_t kFold64 = 0x2020202020202020;
+[[maybe_unused]] constexpr uint64_t kFold64 = 0x2020202020202020;
 
 constexpr uint32_t slotOf(uint32_t last, uint32_t middle, size_t length) {
   return ((last + middle * 3 + uint32_t(length) * 0x9e3779b1u) * 0xd19d9f0fu) >> 24;

@@ -88,8 +88,10 @@ class ServerSide : public ConnectionOwner, public Http1ServerCallbacks {
   void onProtocolError(uint16_t status, const char* detail) override {
     log += "error " + std::to_string(status) + " " + detail + "\n";
     errors++;
-    if (codec->responseStarted()) streams.back()->encoder.resetStream(ResetReason::kProtocolError);
-    else onError(*streams.back(), status);
+    if (codec->responseStarted())
+      streams.back()->encoder.resetStream(ResetReason::kProtocolError);
+    else
+      onError(*streams.back(), status);
   }
   void onExchangeEnd(ExchangeEnd how) override {
     static const char* const kNames[] = {"reusable", "close", "reset"};

@@ -1,0 +1,337 @@
+// The client codec over real sockets: framing of requests, responses of all kinds, and whether the
+// connection may be used again.
+#include "http/http1_client.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+
+#include "net/support.h"
+
+using namespace millrace;
+using namespace millrace::test;
+
+namespace {
+
+// A client codec on a real connection; writes down what comes back.
+class ClientSide : public ConnectionOwner, public ResponseSink {
+ public:
+  explicit ClientSide(Net& n, Http1ClientOptions o = {}) : net(n), options(o) {
+    int fd = -1;
+    tcpPair(fd, plain);
+    connection = Connection::accepted(*net.ctx, fd, peerAddress(fd), this);
+    codec = std::make_unique<Http1ClientCodec>(*connection, options);
+  }
+  ~ClientSide() {
+    if (!closed) connection->close();
+    net.turns(1);
+  }
+  size_t onData(Connection&, std::span<char> bytes) override { return codec->dispatch(bytes); }
+  void onReadEnd(Connection&) override { codec->onReadEnd(); }
+  void onClosed(Connection&, CloseReason, int) override {
+    closed = true;
+    codec->onConnectionClosed(ResetReason::kRemoteReset);
+  }
+  void onInformational(ResponseHead& h) override { log += std::to_string(h.status) + " "; }
+  void onResponseHeaders(ResponseHead& h, bool end) override {
+    log += std::to_string(h.status) + (end ? " end " : " ");
+    if (end) over();
+  }
+  void onResponseData(std::string_view data, bool end) override {
+    log += std::string(data) + (end ? " end " : "");
+    if (end) over();
+  }
+  void onResponseTrailers(HeaderList& trailers) override {
+    for (const Header& h : trailers) {
+      log += "[" + std::string(h.name) + "=" + std::string(h.value) + "] ";
+    }
+    log += "end ";
+    over();
+  }
+  void onResponseReset(ResetReason reason) override {
+    log += "reset " + std::to_string(int(reason)) + " ";
+    over();
+  }
+  void onRequestWritable(bool writable) override { log += writable ? "go " : "stop "; }
+  // The state that a pool looks at in the last event.
+  void over() {
+    CHECK(codec->idle());
+    log += codec->reusable() ? "reusable" : "spent";
+    if (codec->detail() != nullptr) log += std::string(" ") + codec->detail();
+  }
+
+  RequestHead& newRequest(Method method, std::string_view text) {
+    arena = std::make_unique<Arena>(net.ctx->chunks());
+    request = std::make_unique<RequestHead>(*arena);
+    response = std::make_unique<ResponseHead>(*arena);
+    request->method = method;
+    request->methodText = text;
+    request->path = "/";
+    request->authority = "h";
+    log.clear();
+    return *request;
+  }
+  RequestEncoder& start() { return codec->start(*this, *response); }
+  // A request without a body, and what comes of the answer given (and of its end, if `thenEnd`).
+  std::string get(std::string_view answer, bool thenEnd = false, Method method = Method::kGet) {
+    newRequest(method, method == Method::kHead ? "HEAD" : "GET");
+    start().encodeHeaders(*request, true);
+    net.ctx->flush();
+    plain.hear();
+    hear(answer, thenEnd);
+    return log;
+  }
+  void hear(std::string_view answer, bool thenEnd = false) {
+    plain.say(answer);
+    if (thenEnd) plain.end();
+    net.turns();
+  }
+  std::string sent() {
+    net.ctx->flush();
+    net.turns(2);
+    return plain.hear();
+  }
+
+  Net& net;
+  Http1ClientOptions options;
+  Plain plain;
+  Connection* connection;
+  std::unique_ptr<Http1ClientCodec> codec;
+  std::unique_ptr<Arena> arena;
+  std::unique_ptr<RequestHead> request;
+  std::unique_ptr<ResponseHead> response;
+  std::string log;
+  bool closed = false;
+};
+
+}  // namespace
+
+TEST_CASE("one exchange after the other") {
+  Net net;
+  ClientSide side(net);
+  CHECK(side.codec->idle());
+  CHECK(side.codec->reusable());
+  CHECK(side.get("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") == "200 ok end reusable");
+  CHECK(side.get(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: u\r\n\r\n") ==
+        "200 abc end reusable");
+  CHECK(side.get("HTTP/1.1 204 No Content\r\n\r\n") == "204 end reusable");
+  CHECK(side.get("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n") == "304 end reusable");
+  CHECK(side.get("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", false, Method::kHead) ==
+        "200 end reusable");
+  CHECK(side.get("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") == "200 end reusable");
+  CHECK(side.get("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx") ==
+        "200 x end reusable");
+}
+
+TEST_CASE("byte by byte, with 1xx heads in front") {
+  Net net;
+  ClientSide side(net);
+  side.get("");
+  CHECK(!side.codec->responseSeen());
+  for (char c :
+       std::string("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+                   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")) {
+    side.hear({&c, 1});
+    CHECK(side.codec->responseSeen());
+  }
+  CHECK(side.log == "100 103 200 ab end reusable");
+}
+
+TEST_CASE("connections that may not be used again") {
+  Net net;
+  ClientSide side(net);
+  SUBCASE("the server closes") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx") ==
+          "200 x end spent");
+  }
+  SUBCASE("HTTP/1.0") {
+    CHECK(side.get("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx") == "200 x end spent");
+  }
+  SUBCASE("a body until the close") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\n\r\nall", true) == "200 all end spent");
+  }
+  SUBCASE("bytes behind the response") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n") ==
+          "200 x end spent http1.response_without_request");
+  }
+  SUBCASE("bytes behind a chunked response") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\r\n") ==
+          "200  end spent http1.response_without_request");
+  }
+  SUBCASE("bytes behind a response without a body") {
+    CHECK(side.get("HTTP/1.1 204 No Content\r\n\r\nx") ==
+          "204 end spent http1.response_without_request");
+  }
+  SUBCASE("bytes that nobody asked for, later") {
+    CHECK(side.get("HTTP/1.1 204 No Content\r\n\r\n") == "204 end reusable");
+    side.hear("HTTP/1.1 200 OK\r\n");
+  }
+  SUBCASE("a response before the request was complete") {
+    side.newRequest(Method::kPut, "PUT");
+    side.start().encodeHeaders(*side.request, false);
+    side.hear("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+    CHECK(side.log == "413 end spent");
+    side.codec->encodeData("goes nowhere", true);
+  }
+  SUBCASE("the end of the connection while idle") {
+    side.hear("", true);
+  }
+  SUBCASE("a reset by us") {
+    side.get("");
+    side.codec->resetStream(ResetReason::kLocalReset);
+    side.hear("HTTP/1.1 200 OK\r\n");
+    CHECK(side.log.empty());
+  }
+  CHECK(side.codec->idle());
+  CHECK(!side.codec->reusable());
+}
+
+TEST_CASE("responses that are refused") {
+  Net net;
+  ClientSide side(net);
+  SUBCASE("garbage") {
+    CHECK(side.get("SSH-2.0") == "reset 2 spent http1.invalid_version");
+  }
+  SUBCASE("switching protocols") {
+    CHECK(side.get("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n") ==
+          "reset 2 spent http1.unexpected_101");
+  }
+  SUBCASE("a broken chunk") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab") ==
+          "200 areset 2 spent http1.invalid_chunk_end");
+  }
+  SUBCASE("a length twice") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx") ==
+          "reset 2 spent http1.multiple_content_lengths");
+  }
+  SUBCASE("1xx without end") {
+    std::string many, expected;
+    for (int i = 0; i < 17; i++) many += "HTTP/1.1 100 Continue\r\n\r\n";
+    for (int i = 0; i < 16; i++) expected += "100 ";
+    CHECK(side.get(many) == expected + "reset 2 spent http1.too_many_1xx_responses");
+  }
+}
+
+TEST_CASE("responses that are cut") {
+  Net net;
+  ClientSide side(net);
+  SUBCASE("before anything came: to be tried elsewhere") {
+    CHECK(side.get("", true) == "reset 1 spent");
+    CHECK(!side.codec->responseSeen());
+  }
+  SUBCASE("in the head") {
+    CHECK(side.get("HTTP/1.1 200 O", true) == "reset 1 spent");
+    CHECK(side.codec->responseSeen());
+  }
+  SUBCASE("in a body with a length") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", true) ==
+          "200 abreset 1 spent");
+  }
+  SUBCASE("in a chunked body") {
+    CHECK(side.get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", true) ==
+          "200 abreset 1 spent");
+  }
+  SUBCASE("by a TCP reset in a body until the close") {
+    side.get("HTTP/1.1 200 OK\r\n\r\nab");
+    side.plain.reset();
+    net.turns();
+    CHECK(side.log == "200 abreset 1 spent");
+  }
+}
+
+TEST_CASE("framing of requests") {
+  Net net;
+  ClientSide side(net);
+  std::string start = " / HTTP/1.1\r\nhost: h\r\n";
+  SUBCASE("no body") {
+    RequestHead& head = side.newRequest(Method::kGet, "GET");
+    side.start().encodeHeaders(head, true);
+    CHECK(side.sent() == "GET" + start + "\r\n");
+  }
+  SUBCASE("no body where one is expected") {
+    RequestHead& head = side.newRequest(Method::kPost, "POST");
+    side.start().encodeHeaders(head, true);
+    CHECK(side.sent() == "POST" + start + "content-length: 0\r\n\r\n");
+  }
+  SUBCASE("by length") {
+    RequestHead& head = side.newRequest(Method::kPost, "POST");
+    head.headers.add(HeaderId::kContentLength, "5");
+    RequestEncoder& encoder = side.start();
+    encoder.encodeHeaders(head, false);
+    CHECK(!side.codec->requestComplete());
+    encoder.encodeData("abc", false);
+    encoder.encodeData("de", true);
+    CHECK(side.codec->requestComplete());
+    CHECK(side.sent() == "POST" + start + "content-length: 5\r\n\r\nabcde");
+  }
+  SUBCASE("chunked") {
+    RequestHead& head = side.newRequest(Method::kOther, "PURGE");
+    RequestEncoder& encoder = side.start();
+    encoder.encodeHeaders(head, false);
+    encoder.encodeData("abc", false);
+    encoder.encodeData({}, false);
+    encoder.encodeData("0123456789abcdef", true);
+    CHECK(side.sent() ==
+          "PURGE" + start +
+              "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n"
+              "0\r\n\r\n");
+  }
+  SUBCASE("trailers when disabled") {
+    RequestHead& head = side.newRequest(Method::kPost, "POST");
+    RequestEncoder& encoder = side.start();
+    encoder.encodeHeaders(head, false);
+    HeaderList trailers(*side.arena);
+    trailers.add("A", "b", HeaderId::kOther);
+    encoder.encodeTrailers(trailers);
+    CHECK(side.codec->requestComplete());
+    CHECK(side.sent() == "POST" + start + "transfer-encoding: chunked\r\n\r\n0\r\n\r\n");
+  }
+}
+
+TEST_CASE("trailers, when enabled") {
+  Net net;
+  Http1ClientOptions options;
+  options.enableTrailers = true;
+  ClientSide side(net, options);
+  CHECK(side.get(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n") ==
+        "200 x[A=b] end reusable");
+  RequestHead& head = side.newRequest(Method::kPost, "POST");
+  RequestEncoder& encoder = side.start();
+  encoder.encodeHeaders(head, false);
+  HeaderList trailers(*side.arena);
+  trailers.add("A", "b", HeaderId::kOther);
+  encoder.encodeTrailers(trailers);
+  CHECK(side.sent() ==
+        "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n");
+}
+
+TEST_CASE("the response is paused and resumed, and never left paused") {
+  Net net;
+  ClientSide side(net);
+  side.get("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na");
+  side.codec->pauseResponse();
+  side.hear("bc");
+  CHECK(side.log == "200 a");
+  side.codec->resumeResponse();
+  net.turns();
+  CHECK(side.log == "200 abc");
+  side.codec->pauseResponse();
+  side.codec->resetStream(ResetReason::kLocalReset);
+  CHECK(!side.connection->paused());
+}
+
+TEST_CASE("back-pressure of the request reaches the sink until the request is complete") {
+  Net net;
+  ClientSide side(net);
+  RequestHead& head = side.newRequest(Method::kPost, "POST");
+  RequestEncoder& encoder = side.start();
+  encoder.encodeHeaders(head, false);
+  side.codec->onWritable(false);
+  side.codec->onWritable(true);
+  encoder.encodeData({}, true);
+  side.codec->onWritable(false);
+  CHECK(side.log == "stop go ");
+}
