@@ -19,7 +19,7 @@ const options = {
     type: 'string',
     short: 'c',
     value: 'FILE',
-    help: "configuration: Envoy's v3 bootstrap or the short form, YAML or JSON",
+    help: "Envoy's v3 bootstrap or the short form, YAML or JSON",
   },
   to: {
     type: 'string',
@@ -194,7 +194,7 @@ function levelOf(value: string | undefined): LogLevel | undefined {
   throw new UsageError(`unknown log level "${value}"`, hint)
 }
 
-const kHelpColumn = 34
+const kHelpColumn = 38
 
 /** The text of `--help`. `searched`: where a configuration is looked for. */
 export function helpText(searched: readonly string[]): string {

@@ -274,18 +274,8 @@ export class Server {
     }
   }
 
-  #onEvent(event: NativeEvent): void {
-    const { log } = this.options
-    switch (event.kind) {
-      case 'log-error':
-        log.error({ log: event.log }, event.message)
-        break
-      case 'accept-paused':
-        log.warn({ listener: event.listener }, event.message)
-        break
-      case 'reclaim': // the core frees by itself
-      case 'drained': // drain() looks for itself
-        break
-    }
+  #onEvent({ kind, subject, message }: NativeEvent): void {
+    if (kind === 'log-recovered') this.options.log.info({ subject }, message)
+    else this.options.log.warn({ subject, kind }, message)
   }
 }

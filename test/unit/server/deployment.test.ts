@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { ClusterManager } from '../../../src/cluster/manager.ts'
+import { type LoadedConfiguration, loadConfiguration } from '../../../src/config/index.ts'
+import { Runtime } from '../../../src/runtime/runtime.ts'
+import { Deployment } from '../../../src/server/deployment.ts'
+import { LogFiles } from '../../../src/server/log_files.ts'
+import * as build from '../../integration/support/config.ts'
+import { RecordingCore } from './recording_core.ts'
+
+const kDrainMs = 1_000
+let core: RecordingCore
+let deployment: Deployment
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  core = new RecordingCore()
+  const clusters = new ClusterManager(core.asCore())
+  const logs = new LogFiles(core.asCore(), 1_000)
+  deployment = new Deployment(core.asCore(), clusters, logs, new Runtime(), kDrainMs)
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+type Json = Readonly<Record<string, unknown>>
+
+async function load(config: Json): Promise<LoadedConfiguration> {
+  return loadConfiguration({ kind: 'text', name: 'test.json', text: JSON.stringify(config) })
+}
+
+/** One listener for each name; each sends everything to the cluster of its letter. */
+function config(listeners: readonly Json[], clusters: Record<string, number>): Json {
+  const list = Object.entries(clusters).map(([name, port]) => build.cluster(name, [port]))
+  return build.bootstrap(listeners, list)
+}
+const listener = (name: string, to: string, more: object = {}): Json =>
+  build.httpListener({ name, routes: [build.route('/', to)], ...more })
+
+describe('a first configuration', () => {
+  it('publishes clusters and routes before it binds', async () => {
+    const changes = deployment.apply(await load(config([listener('main', 'a')], { a: 1 })))
+    const kinds = core.take().map((call) => call.split(' ')[0])
+    expect(kinds.indexOf('cluster')).toBeLessThan(kinds.indexOf('add'))
+    expect(kinds.indexOf('routes')).toBeLessThan(kinds.indexOf('add'))
+    expect(kinds.filter((kind) => kind === 'routes')).toHaveLength(1)
+    expect(kinds.filter((kind) => kind === 'cluster')).toHaveLength(1)
+    expect(changes).toMatchObject({ listenersAdded: ['main'], clustersPublished: ['a'] })
+  })
+
+  it('gives back everything when a listener cannot be bound', async () => {
+    core.taken.add('two')
+    const loaded = await load(config([listener('one', 'a'), listener('two', 'a')], { a: 1 }))
+    expect(() => deployment.apply(loaded)).toThrow('EADDRINUSE')
+    const calls = core.take()
+    expect(calls).toContain('remove one 0')
+    const allocated = calls.filter((call) => call.startsWith('allocate')).length
+    const released = calls.filter((call) => call.startsWith('release')).length
+    expect(released).toBe(allocated)
+    expect(core.listeners.size).toBe(0)
+    expect(deployment.counters.createFailure).toBe(1)
+  })
+
+  it('gives back everything when a log cannot be opened', async () => {
+    const manager = { access_log: [build.fileLog('/yes'), build.fileLog('/no')] }
+    const loaded = await load(config([listener('main', 'a', { manager })], { a: 1 }))
+    expect(() => deployment.apply(loaded)).toThrow('ENOENT')
+    const calls = core.take()
+    expect(calls).toContain('open /yes')
+    expect(calls).toContain('close 1')
+  })
+})
+
+describe('a second configuration', () => {
+  const first = config([listener('main', 'a')], { a: 1, b: 2 })
+  beforeEach(async () => {
+    deployment.apply(await load(first))
+    core.take()
+  })
+
+  /** What happened, without what is always told again and costs nothing. */
+  async function apply(next: Json): Promise<string[]> {
+    deployment.apply(await load(next))
+    return core.take().filter((call) => !call.startsWith('runtime'))
+  }
+
+  it('that is the same does nothing', async () => {
+    expect(await apply(first)).toEqual([])
+  })
+
+  it('that changes a cluster publishes that cluster', async () => {
+    const calls = await apply(config([listener('main', 'a')], { a: 1, b: 3 }))
+    expect(calls).toEqual([expect.stringMatching(/^cluster \d+ b$/)])
+  })
+
+  it('that changes a route publishes that table', async () => {
+    const calls = await apply(config([listener('main', 'b')], { a: 1, b: 2 }))
+    expect(calls).toEqual([expect.stringMatching(/^routes \d+ /)])
+  })
+
+  it('that changes a filter updates the listener in place', async () => {
+    const manager = { server_name: 'other' }
+    const calls = await apply(config([listener('main', 'a', { manager })], { a: 1, b: 2 }))
+    expect(calls).toEqual(['update main'])
+  })
+
+  it('that moves a listener binds the new one, then drains the old one', async () => {
+    const moved = listener('main', 'a', { port: 20_001 })
+    const calls = await apply(config([moved], { a: 1, b: 2 }))
+    expect(calls).toEqual(['add main#2', 'drain main', `remove main ${kDrainMs}`])
+    expect(deployment.listeners().map(({ name, coreName }) => [name, coreName])).toEqual([
+      ['main', 'main#2'],
+    ])
+    expect(deployment.draining).toBe(1)
+    vi.advanceTimersByTime(kDrainMs)
+    expect(deployment.draining).toBe(0)
+  })
+
+  it('that removes a cluster lets it linger for the drain time', async () => {
+    const calls = await apply(config([listener('main', 'a')], { a: 1 }))
+    expect(calls).toEqual([expect.stringMatching(/^directory a \d+$/)])
+    vi.advanceTimersByTime(kDrainMs)
+    expect(core.take()).toEqual([
+      expect.stringMatching(/^withdraw/),
+      expect.stringMatching(/^release/),
+    ])
+  })
+
+  it('that brings it back in time keeps it', async () => {
+    await apply(config([listener('main', 'a')], { a: 1 }))
+    expect(await apply(first)).toEqual([expect.stringMatching(/^directory/)])
+    vi.advanceTimersByTime(kDrainMs * 2)
+    expect(core.take()).toEqual([])
+  })
+
+  it('that fails leaves the first in force, and what it needs', async () => {
+    core.taken.add('new')
+    const next = config([listener('main', 'b'), listener('new', 'c')], { a: 9, b: 2, c: 3 })
+    await expect(apply(next)).rejects.toThrow('EADDRINUSE')
+    const calls = core.take()
+    expect(calls.filter((call) => /^(update|drain|directory)/.test(call))).toEqual([])
+    expect(calls).not.toContainEqual(expect.stringMatching(/^cluster \d+ a$/))
+    expect(deployment.listeners().map(({ name }) => name)).toEqual(['main'])
+    expect(await apply(first)).toEqual([])
+  })
+})
