@@ -31,6 +31,7 @@ using FormatOp = std::variant<std::string, FormatOperator>;
 
 struct JsonNode {
   enum class Kind : uint8_t { kObject, kList, kValue, kLiteral };
+  JsonNode() noexcept;  // defined below: clang 14 cannot make it before the struct is complete
   Kind kind = Kind::kLiteral;
   std::vector<std::pair<std::string, JsonNode>> entries;  // kObject
   std::vector<JsonNode> items;                            // kList
@@ -38,6 +39,7 @@ struct JsonNode {
       ops;  // kValue: exactly one operator and no literal keeps its type, anything else is a string
   std::string json;  // kLiteral: ready JSON text
 };
+inline JsonNode::JsonNode() noexcept = default;
 
 struct Format {
   enum class Mode : uint8_t { kText, kJson };
