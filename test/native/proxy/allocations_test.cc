@@ -1,0 +1,47 @@
+#include "proxy/allocations.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+namespace {
+thread_local size_t allocations = 0;
+
+void* take(size_t size, size_t align) {
+  allocations++;
+  void* p = align <= alignof(std::max_align_t) ? std::malloc(size) : nullptr;
+  if (p == nullptr && posix_memalign(&p, align, size) != 0) std::abort();
+  return p;
+}
+}  // namespace
+
+size_t millrace::test::heapAllocations() {
+  return allocations;
+}
+
+void* operator new(size_t size) {
+  return take(size, 1);
+}
+void* operator new(size_t size, std::align_val_t align) {
+  return take(size, size_t(align));
+}
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, size_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::align_val_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
+
+TEST_CASE("allocations of this thread are counted") {
+  size_t before = millrace::test::heapAllocations();
+  auto p = std::make_unique<int>(1);
+  CHECK(millrace::test::heapAllocations() == before + 1);
+}
