@@ -413,16 +413,16 @@ export interface NativeLogStats {
 
 export interface NativeCoreOptions {
   readonly concurrency: number
-  /** Called on the main thread, through a thread-safe function. */
+  /** Called on the main thread. */
   readonly onEvent?: (event: NativeEvent) => void
-  /** Slots of what every worker reads: date and runtime are made by the core itself. */
 }
 
-export type NativeEvent =
-  | { readonly kind: 'reclaim' }
-  | { readonly kind: 'drained' }
-  | { readonly kind: 'log-error'; readonly log: number; readonly message: string }
-  | { readonly kind: 'accept-paused'; readonly listener: string; readonly message: string }
+/** Something that a person may want to know. `subject`: the log's target, or the listener's name. */
+export interface NativeEvent {
+  readonly kind: 'log-failing' | 'log-recovered' | 'log-reopen-failed' | 'accept-paused'
+  readonly subject: string
+  readonly message: string
+}
 
 export interface NativeWorkerStats {
   readonly connections: number
@@ -549,7 +549,7 @@ export interface NativeModule {
 /** No binary of the native core fits this machine, or the one that is there cannot be loaded. */
 export class NativeLoadError extends MillraceError {
   constructor(message: string) {
-    super('ERR_MILLRACE_NATIVE_MISSING', message, { hint: `run: ${buildFromSource}` })
+    super('ERR_MILLRACE_NATIVE_MISSING', message)
   }
 }
 

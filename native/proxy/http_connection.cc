@@ -129,7 +129,8 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
 
 bool HttpConnection::lastExchange() {
   const spec::HttpManager& spec = manager_.spec();
-  if (home_.draining || worker_.draining || drainNow_) {
+  bool unwell = worker_.healthFailed && !home_.modifyOnly;
+  if (home_.draining || worker_.draining || drainNow_ || unwell) {
     ++stats_[kCxDrainClose];
     return true;
   }

@@ -40,6 +40,7 @@ struct ListenerLocal {
   // back by closed().
   std::atomic<uint32_t>* total = nullptr;
   bool draining = false;
+  bool modifyOnly = false;  // drain type: does not drain because of failed health
 
   void opened(Session& s);
   void closed(Session& s);

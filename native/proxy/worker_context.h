@@ -42,7 +42,8 @@ struct WorkerContext {
   Random random;
   HttpPools& http;
   TcpPools& tcp;
-  bool draining = false;  // the whole process drains
+  bool draining = false;      // the whole process drains
+  bool healthFailed = false;  // as draining, for listeners whose drain type is the default
 
   // Null: nothing was published.
   const RuntimeSnapshot* runtime() const { return slots.get<RuntimeSnapshot>(common.runtime); }

@@ -87,6 +87,9 @@ class StatsRegistry {
   // Sums over all shards, now.
   uint64_t value(StatId id) const;
   HistogramData read(HistogramId id) const;
+  // Counters and histograms are shown from zero on (POST /reset_counters); gauges stay. The cells have one writer each and
+  // go on: what they hold now is subtracted from then on.
+  void resetCounters();
   // Every name with its number, blocks in the order of registration.
   void visit(StatVisitor& visitor) const;
 

@@ -23,6 +23,7 @@ WorkerListener::WorkerListener(Worker& worker, SharedListener& shared)
   local_.stats = context.stats.block(config->statBlock());
   local_.load = &context.load;
   local_.total = &shared.connections;
+  local_.modifyOnly = config->spec().drainType == spec::Listener::DrainType::kModifyOnly;
 }
 
 Status WorkerListener::listen(Fd socket, const Address& local) {

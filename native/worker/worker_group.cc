@@ -101,12 +101,20 @@ void WorkerGroup::toMain(std::function<void()> fn) {
 // ---- Snapshots
 // ------------------------------------------------------------------------------------------------------
 
-void WorkerGroup::releaseSlot(SlotId slot) {
+Status WorkerGroup::checkSlot(SlotId slot) const {
+  if (table_.allocated(slot)) return {};
+  return Error{"ERR_MILLRACE_SLOT", "slot " + std::to_string(slot) + " is not allocated", 0};
+}
+
+Status WorkerGroup::releaseSlot(SlotId slot) {
+  if (Status known = checkSlot(slot); !known.ok()) return known;
   clusters_.forget(slot);
   table_.release(slot);
+  return {};
 }
 
 Status WorkerGroup::publishRoutes(SlotId slot, spec::RouteTable spec) {
+  if (Status known = checkSlot(slot); !known.ok()) return known;
   auto table = RouteTable::build(std::move(spec));
   if (!table) return table.error();
   table_.publish(slot, std::move(*table));
@@ -114,15 +122,18 @@ Status WorkerGroup::publishRoutes(SlotId slot, spec::RouteTable spec) {
 }
 
 Status WorkerGroup::publishCluster(SlotId slot, const spec::Cluster& cluster) {
+  if (Status known = checkSlot(slot); !known.ok()) return known;
   auto snapshot = clusters_.build(slot, cluster);
   if (!snapshot) return snapshot.error();
   table_.publish(slot, std::move(*snapshot));
   return {};
 }
 
-void WorkerGroup::withdrawCluster(SlotId slot) {
+Status WorkerGroup::withdrawCluster(SlotId slot) {
+  if (Status known = checkSlot(slot); !known.ok()) return known;
   clusters_.forget(slot);
   table_.publish(slot, nullptr);
+  return {};
 }
 
 void WorkerGroup::publishDirectory(std::vector<std::pair<std::string, SlotId>> names) {

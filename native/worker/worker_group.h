@@ -88,10 +88,11 @@ class WorkerGroup {
   void turn();
 
   Result<SlotId> allocateSlot(std::string_view name) { return table_.allocate(name); }
-  void releaseSlot(SlotId slot);
+  Status releaseSlot(SlotId slot);
   Status publishRoutes(SlotId slot, spec::RouteTable table);
   Status publishCluster(SlotId slot, const spec::Cluster& cluster);
-  void withdrawCluster(SlotId slot);
+  // Requests to it are answered as for an unknown cluster; the slot stays allocated.
+  Status withdrawCluster(SlotId slot);
   void publishDirectory(std::vector<std::pair<std::string, SlotId>> names);
   void publishRuntime(std::vector<spec::RuntimeValue> values);
   void publishDate(std::string text);
@@ -107,6 +108,9 @@ class WorkerGroup {
   Status drainListener(const std::string& name);
   Status removeListener(const std::string& name, uint32_t graceMs);
   void drainAll(uint32_t spreadMs);
+  // While failed, listeners that drain by default tell clients to go elsewhere (Connection: close).
+  void setHealthFailed(bool failed);
+  void resetCounters() { stats_.resetCounters(); }
 
   std::vector<WorkerStats> workerStats() const;
   void visitStats(StatVisitor& visitor) const { stats_.visit(visitor); }
@@ -124,6 +128,7 @@ class WorkerGroup {
   explicit WorkerGroup(Options options);
   Status makeWorkers();
   void toMain(std::function<void()> fn);
+  Status checkSlot(SlotId slot) const;
   Status unknownListener(const std::string& name) const;
   void takeDown(Listening* listening, uint32_t graceMs);
 

@@ -1,0 +1,39 @@
+// The module that src/native.ts loads.
+
+#include <napi.h>
+
+#include "base/scan.h"
+#include "binding/core.h"
+
+#ifndef MILLRACE_VERSION
+#define MILLRACE_VERSION "0.0.0-dev"
+#endif
+
+namespace millrace {
+
+namespace {
+
+Napi::Array cpuFeatures(Napi::Env env) {
+  Napi::Array features = Napi::Array::New(env);
+  uint32_t i = 0;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("sse4.2")) features.Set(i++, "sse4.2");
+  if (__builtin_cpu_supports("avx2")) features.Set(i++, "avx2");
+#elif defined(__aarch64__)
+  features.Set(i++, "neon");
+#endif
+  return features;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("version", Napi::String::New(env, MILLRACE_VERSION));
+  exports.Set("cpuFeatures", cpuFeatures(env));
+  exports.Set("createCore", Napi::Function::New<createCore>(env, "createCore"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)
+
+}  // namespace millrace

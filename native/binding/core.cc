@@ -1,0 +1,515 @@
+#include "binding/core.h"
+
+#include <memory>
+#include <span>
+
+#include "binding/read_spec.h"
+#include "worker/worker_group.h"
+
+namespace millrace {
+
+namespace {
+
+// An Error with the code, and errno's number where the kernel said it.
+void throwError(Napi::Env env, const Error& error) {
+  Napi::Error e = Napi::Error::New(env, error.message);
+  e.Set("code", Napi::String::New(env, error.code));
+  if (error.sysErrno != 0) e.Set("errno", Napi::Number::New(env, error.sysErrno));
+  e.ThrowAsJavaScriptException();
+}
+
+Napi::Number number(Napi::Env env, double value) {
+  return Napi::Number::New(env, value);
+}
+
+class Core final : public Napi::ObjectWrap<Core> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit Core(const Napi::CallbackInfo& info);
+  ~Core() override { release(); }
+
+ private:
+  void release();
+  void report(const WorkerGroup::Options::Event& event);
+  // Reads argument `index`; false when it was wrong and the error is thrown.
+  template <typename T>
+  bool argument(const Napi::CallbackInfo& info, size_t index, T& out) {
+    JsReader in(info.Env());
+    in.read(info[index], out);
+    if (!in.ok()) in.throwIt();
+    return in.ok();
+  }
+  void done(Napi::Env env, const Status& status) {
+    if (!status.ok()) throwError(env, status.error());
+  }
+
+  void start(const Napi::CallbackInfo&) { group_->start(); }
+  Napi::Value stop(const Napi::CallbackInfo& info);
+  Napi::Value allocateSlot(const Napi::CallbackInfo& info);
+  void releaseSlot(const Napi::CallbackInfo& info);
+  void publishRoutes(const Napi::CallbackInfo& info);
+  void publishCluster(const Napi::CallbackInfo& info);
+  void withdrawCluster(const Napi::CallbackInfo& info);
+  void publishDirectory(const Napi::CallbackInfo& info);
+  void publishRuntime(const Napi::CallbackInfo& info);
+  void publishDate(const Napi::CallbackInfo& info);
+  Napi::Value openLog(const Napi::CallbackInfo& info);
+  void closeLog(const Napi::CallbackInfo& info);
+  Napi::Value reopenLogs(const Napi::CallbackInfo& info);
+  Napi::Value logStats(const Napi::CallbackInfo& info);
+  Napi::Value addListener(const Napi::CallbackInfo& info);
+  void updateListener(const Napi::CallbackInfo& info);
+  void drainListener(const Napi::CallbackInfo& info);
+  void removeListener(const Napi::CallbackInfo& info);
+  void drainAll(const Napi::CallbackInfo& info);
+  void setHealthFailed(const Napi::CallbackInfo& info);
+  Napi::Value workerStats(const Napi::CallbackInfo& info);
+  Napi::Value readStats(const Napi::CallbackInfo& info);
+  Napi::Value clusterHosts(const Napi::CallbackInfo& info);
+  Napi::Value connectionCount(const Napi::CallbackInfo& info);
+  Napi::Value listenerConnections(const Napi::CallbackInfo& info);
+  void resetCounters(const Napi::CallbackInfo&) { group_->resetCounters(); }
+
+  std::unique_ptr<WorkerGroup> group_;
+  Napi::FunctionReference onEvent_;
+  napi_threadsafe_function turn_ = nullptr;
+};
+
+Napi::Function Core::define(Napi::Env env) {
+  return DefineClass(env, "NativeCore",
+                     {InstanceMethod<&Core::start>("start"),
+                      InstanceMethod<&Core::stop>("stop"),
+                      InstanceMethod<&Core::allocateSlot>("allocateSlot"),
+                      InstanceMethod<&Core::releaseSlot>("releaseSlot"),
+                      InstanceMethod<&Core::publishRoutes>("publishRoutes"),
+                      InstanceMethod<&Core::publishCluster>("publishCluster"),
+                      InstanceMethod<&Core::withdrawCluster>("withdrawCluster"),
+                      InstanceMethod<&Core::publishDirectory>("publishDirectory"),
+                      InstanceMethod<&Core::publishRuntime>("publishRuntime"),
+                      InstanceMethod<&Core::publishDate>("publishDate"),
+                      InstanceMethod<&Core::openLog>("openLog"),
+                      InstanceMethod<&Core::closeLog>("closeLog"),
+                      InstanceMethod<&Core::reopenLogs>("reopenLogs"),
+                      InstanceMethod<&Core::logStats>("logStats"),
+                      InstanceMethod<&Core::addListener>("addListener"),
+                      InstanceMethod<&Core::updateListener>("updateListener"),
+                      InstanceMethod<&Core::drainListener>("drainListener"),
+                      InstanceMethod<&Core::removeListener>("removeListener"),
+                      InstanceMethod<&Core::drainAll>("drainAll"),
+                      InstanceMethod<&Core::setHealthFailed>("setHealthFailed"),
+                      InstanceMethod<&Core::workerStats>("workerStats"),
+                      InstanceMethod<&Core::readStats>("readStats"),
+                      InstanceMethod<&Core::clusterHosts>("clusterHosts"),
+                      InstanceMethod<&Core::connectionCount>("connectionCount"),
+                      InstanceMethod<&Core::listenerConnections>("listenerConnections"),
+                      InstanceMethod<&Core::resetCounters>("resetCounters")});
+}
+
+Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  Napi::Env env = info.Env();
+  uint32_t concurrency = 0;
+  if (!info[0].IsObject()) {
+    Napi::TypeError::New(env, "options: an object is wanted").ThrowAsJavaScriptException();
+    return;
+  }
+  Napi::Object options = info[0].As<Napi::Object>();
+  JsReader in(env);
+  in.read(options.Get("concurrency"), concurrency);
+  if (!in.ok() || concurrency == 0 || concurrency > 1024) {
+    Napi::RangeError::New(env, "concurrency: 1 to 1024 is wanted").ThrowAsJavaScriptException();
+    return;
+  }
+  if (options.Get("onEvent").IsFunction()) {
+    onEvent_ = Napi::Persistent(options.Get("onEvent").As<Napi::Function>());
+  }
+  napi_create_threadsafe_function(
+      env, nullptr, nullptr, Napi::String::New(env, "millrace"), 0, 1, nullptr, nullptr, this,
+      [](napi_env, napi_value, void* context, void*) {
+        auto* core = static_cast<Core*>(context);
+        if (core->group_ != nullptr) core->group_->turn();
+      },
+      &turn_);
+  // It does not keep the process alive: whoever embeds a proxy decides that.
+  napi_unref_threadsafe_function(env, turn_);
+  auto group = WorkerGroup::create(
+      {.concurrency = concurrency,
+       .wakeMain =
+           [turn = turn_] { napi_call_threadsafe_function(turn, nullptr, napi_tsfn_nonblocking); },
+       .onEvent = [this](const WorkerGroup::Options::Event& event) { report(event); }});
+  if (!group) {
+    throwError(env, group.error());
+    return;
+  }
+  group_ = std::move(*group);
+}
+
+void Core::release() {
+  group_.reset();
+  if (turn_ != nullptr) napi_release_threadsafe_function(turn_, napi_tsfn_abort);
+  turn_ = nullptr;
+}
+
+void Core::report(const WorkerGroup::Options::Event& event) {
+  if (onEvent_.IsEmpty()) return;
+  Napi::Env env = onEvent_.Env();
+  Napi::HandleScope scope(env);
+  static constexpr const char* kKinds[] = {"log-failing", "log-recovered", "log-reopen-failed",
+                                           "accept-paused"};
+  Napi::Object e = Napi::Object::New(env);
+  e.Set("kind", kKinds[int(event.kind)]);
+  e.Set("subject", event.subject);
+  e.Set("message", event.message);
+  onEvent_.MakeCallback(env.Global(), {e});
+}
+
+Napi::Value Core::stop(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  uint32_t deadline = 0;
+  if (!argument(info, 0, deadline)) return env.Undefined();
+  WorkerGroup::StopReport report = group_->stop(deadline);
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("connectionsCut", number(env, report.connectionsCut));
+  Napi::Array lost = Napi::Array::New(env);
+  for (size_t i = 0; i < report.logsLost.size(); i++) {
+    Napi::Object log = Napi::Object::New(env);
+    log.Set("target", report.logsLost[i].target);
+    log.Set("lines", number(env, double(report.logsLost[i].lines)));
+    log.Set("bytes", number(env, double(report.logsLost[i].bytes)));
+    lost.Set(uint32_t(i), log);
+  }
+  result.Set("logsLost", lost);
+  auto deferred = Napi::Promise::Deferred::New(env);
+  deferred.Resolve(result);
+  return deferred.Promise();
+}
+
+// ---- Snapshots
+// ------------------------------------------------------------------------------------------------------
+
+Napi::Value Core::allocateSlot(const Napi::CallbackInfo& info) {
+  std::string name;
+  if (!argument(info, 0, name)) return info.Env().Undefined();
+  auto slot = group_->allocateSlot(name);
+  if (!slot) {
+    throwError(info.Env(), slot.error());
+    return info.Env().Undefined();
+  }
+  return number(info.Env(), *slot);
+}
+
+void Core::releaseSlot(const Napi::CallbackInfo& info) {
+  SlotId slot = kNoSlot;
+  if (argument(info, 0, slot)) done(info.Env(), group_->releaseSlot(slot));
+}
+
+void Core::publishRoutes(const Napi::CallbackInfo& info) {
+  SlotId slot = kNoSlot;
+  spec::RouteTable table;
+  if (!argument(info, 0, slot) || !argument(info, 1, table)) return;
+  done(info.Env(), group_->publishRoutes(slot, std::move(table)));
+}
+
+void Core::publishCluster(const Napi::CallbackInfo& info) {
+  SlotId slot = kNoSlot;
+  spec::Cluster cluster;
+  if (!argument(info, 0, slot) || !argument(info, 1, cluster)) return;
+  done(info.Env(), group_->publishCluster(slot, cluster));
+}
+
+void Core::withdrawCluster(const Napi::CallbackInfo& info) {
+  SlotId slot = kNoSlot;
+  if (argument(info, 0, slot)) done(info.Env(), group_->withdrawCluster(slot));
+}
+
+void Core::publishDirectory(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsArray()) {
+    Napi::TypeError::New(env, "names: an array is wanted").ThrowAsJavaScriptException();
+    return;
+  }
+  auto flat = info[0].As<Napi::Array>();
+  std::vector<std::pair<std::string, SlotId>> names(flat.Length() / 2);
+  JsReader in(env);
+  for (uint32_t i = 0; i < names.size() && in.ok(); i++) {
+    in.read(flat.Get(2 * i), names[i].first);
+    in.read(flat.Get(2 * i + 1), names[i].second);
+  }
+  if (!in.ok()) return in.throwIt();
+  group_->publishDirectory(std::move(names));
+}
+
+}  // namespace
+
+namespace spec {
+
+static void readFields(JsReader& in, RuntimeValue& out) {
+  out.set = true;
+  in.field("value", out.value);
+  in.field("denominator", out.denominator);
+}
+
+}  // namespace spec
+
+namespace {
+
+void Core::publishRuntime(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsArray()) {
+    Napi::TypeError::New(env, "values: an array is wanted").ThrowAsJavaScriptException();
+    return;
+  }
+  auto array = info[0].As<Napi::Array>();
+  std::vector<spec::RuntimeValue> values(array.Length());
+  JsReader in(env);
+  for (uint32_t i = 0; i < values.size() && in.ok(); i++) {
+    Napi::Value value = array.Get(i);
+    if (!value.IsNull()) in.read(value, values[i]);
+  }
+  if (!in.ok()) return in.throwIt();
+  group_->publishRuntime(std::move(values));
+}
+
+void Core::publishDate(const Napi::CallbackInfo& info) {
+  std::string text;
+  if (argument(info, 0, text)) group_->publishDate(std::move(text));
+}
+
+// ---- Logs
+// -----------------------------------------------------------------------------------------------------------
+
+Napi::Value Core::openLog(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  WorkerGroup::LogOptions options;
+  JsReader in(env);
+  if (!info[0].IsObject()) {
+    Napi::TypeError::New(env, "options: an object is wanted").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  Napi::Object object = info[0].As<Napi::Object>();
+  Napi::Value target = object.Get("target");
+  if (target.IsNumber()) {
+    in.read(target, options.target.fd);
+    options.name = options.target.fd == 2 ? "stderr" : "stdout";
+  } else {
+    in.read(target, options.target.path);
+    options.name = options.target.path;
+  }
+  in.read(object.Get("flushInterval"), options.intervalMs);
+  in.read(object.Get("ringBytes"), options.ringBytes);
+  if (!in.ok()) {
+    in.throwIt();
+    return env.Undefined();
+  }
+  auto log = group_->openLog(options);
+  if (!log) {
+    throwError(env, log.error());
+    return env.Undefined();
+  }
+  return number(env, *log);
+}
+
+void Core::closeLog(const Napi::CallbackInfo& info) {
+  uint32_t log = 0;
+  if (argument(info, 0, log)) group_->closeLog(log);
+}
+
+Napi::Value Core::reopenLogs(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const auto& error : group_->reopenLogs()) {
+    Napi::Object e = Napi::Object::New(env);
+    e.Set("target", error.target);
+    e.Set("message", error.message);
+    result.Set(i++, e);
+  }
+  return result;
+}
+
+Napi::Value Core::logStats(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const auto& [target, stats] : group_->logStats()) {
+    Napi::Object s = Napi::Object::New(env);
+    s.Set("target", target);
+    s.Set("lines", number(env, double(stats.writtenLines)));
+    s.Set("bytes", number(env, double(stats.writtenBytes)));
+    s.Set("droppedLines", number(env, double(stats.droppedLines)));
+    s.Set("bufferedBytes", number(env, double(stats.bufferedBytes)));
+    s.Set("writeErrors", number(env, double(stats.writeErrors)));
+    s.Set("reopens", number(env, double(stats.reopens)));
+    s.Set("lastError", stats.failing ? strerror(stats.lastErrno) : "");
+    result.Set(i++, s);
+  }
+  return result;
+}
+
+// ---- Listeners
+// ------------------------------------------------------------------------------------------------------
+
+Napi::Value Core::addListener(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  spec::Listener listener;
+  if (!argument(info, 0, listener)) return env.Undefined();
+  auto addresses = group_->addListener(std::move(listener));
+  if (!addresses) {
+    throwError(env, addresses.error());
+    return env.Undefined();
+  }
+  Napi::Array result = Napi::Array::New(env);
+  for (size_t i = 0; i < addresses->size(); i++) result.Set(uint32_t(i), (*addresses)[i]);
+  return result;
+}
+
+void Core::updateListener(const Napi::CallbackInfo& info) {
+  spec::Listener listener;
+  if (argument(info, 0, listener)) done(info.Env(), group_->updateListener(std::move(listener)));
+}
+
+void Core::drainListener(const Napi::CallbackInfo& info) {
+  std::string name;
+  if (argument(info, 0, name)) done(info.Env(), group_->drainListener(name));
+}
+
+void Core::removeListener(const Napi::CallbackInfo& info) {
+  std::string name;
+  uint32_t graceMs = 0;
+  if (!argument(info, 0, name) || !argument(info, 1, graceMs)) return;
+  done(info.Env(), group_->removeListener(name, graceMs));
+}
+
+void Core::drainAll(const Napi::CallbackInfo& info) {
+  uint32_t spreadMs = 0;
+  if (argument(info, 0, spreadMs)) group_->drainAll(spreadMs);
+}
+
+void Core::setHealthFailed(const Napi::CallbackInfo& info) {
+  bool failed = false;
+  if (argument(info, 0, failed)) group_->setHealthFailed(failed);
+}
+
+// ---- Figures
+// --------------------------------------------------------------------------------------------------------
+
+Napi::Value Core::workerStats(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const WorkerGroup::WorkerStats& w : group_->workerStats()) {
+    Napi::Object s = Napi::Object::New(env);
+    s.Set("connections", number(env, w.connections));
+    s.Set("requests", number(env, double(w.requests)));
+    s.Set("busyNs", number(env, double(w.busyNs)));
+    s.Set("turns", number(env, double(w.turns)));
+    s.Set("handedOver", number(env, double(w.handedOver)));
+    s.Set("received", number(env, double(w.received)));
+    s.Set("lag", number(env, double(w.lag)));
+    result.Set(i++, s);
+  }
+  return result;
+}
+
+// Builds the array of NativeStat while the registry enumerates.
+class StatCollector final : public StatVisitor {
+ public:
+  StatCollector(Napi::Env env, std::span<const double> bounds)
+      : env_(env), bounds_(bounds), result_(Napi::Array::New(env)) {}
+  void counter(const StatName& name, uint64_t value) override {
+    add(name, "counter", double(value));
+  }
+  void gauge(const StatName& name, int64_t value) override { add(name, "gauge", double(value)); }
+  void histogram(const StatName& name, HistogramUnit unit, const HistogramData& data) override {
+    Napi::HandleScope scope(env_);
+    double scale = unit == HistogramUnit::kMicroseconds ? 1000 : 1;
+    Napi::Object h = Napi::Object::New(env_);
+    h.Set("count", number(env_, double(data.count())));
+    h.Set("sum", number(env_, double(data.sum()) / scale));
+    h.Set("min", number(env_, double(data.min()) / scale));
+    h.Set("max", number(env_, double(data.max()) / scale));
+    h.Set("p50", number(env_, data.quantile(0.5) / scale));
+    h.Set("p90", number(env_, data.quantile(0.9) / scale));
+    h.Set("p99", number(env_, data.quantile(0.99) / scale));
+    h.Set("p999", number(env_, data.quantile(0.999) / scale));
+    Napi::Array cumulative = Napi::Array::New(env_, bounds_.size());
+    for (size_t i = 0; i < bounds_.size(); i++) {
+      cumulative.Set(uint32_t(i),
+                     number(env_, double(data.countUpTo(uint64_t(bounds_[i] * scale)))));
+    }
+    h.Set("cumulative", cumulative);
+    add(name, "histogram", double(data.count())).Set("histogram", h);
+  }
+  Napi::Array result() const { return result_; }
+
+ private:
+  Napi::Object add(const StatName& name, const char* type, double value) {
+    Napi::Object s = Napi::Object::New(env_);
+    s.Set("name", std::string(name.prefix) + std::string(name.name));
+    Napi::Array tags = Napi::Array::New(env_, name.tags.size() * 2);
+    uint32_t i = 0;
+    for (const auto& [key, text] : name.tags) {
+      tags.Set(i++, key);
+      tags.Set(i++, text);
+    }
+    s.Set("tags", tags);
+    s.Set("type", type);
+    s.Set("value", number(env_, value));
+    result_.Set(size_++, s);
+    return s;
+  }
+  Napi::Env env_;
+  std::span<const double> bounds_;
+  Napi::Array result_;
+  uint32_t size_ = 0;
+};
+
+Napi::Value Core::readStats(const Napi::CallbackInfo& info) {
+  std::vector<double> bounds;
+  if (!argument(info, 0, bounds)) return info.Env().Undefined();
+  StatCollector collector(info.Env(), bounds);
+  group_->visitStats(collector);
+  return collector.result();
+}
+
+Napi::Value Core::clusterHosts(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  SlotId slot = kNoSlot;
+  if (!argument(info, 0, slot)) return env.Undefined();
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const WorkerGroup::HostStats& h : group_->clusterHosts(slot)) {
+    Napi::Object s = Napi::Object::New(env);
+    s.Set("address", h.address);
+    s.Set("hostname", h.hostname);
+    s.Set("weight", number(env, h.weight));
+    s.Set("healthy", Napi::Boolean::New(env, h.healthy));
+    s.Set("cxActive", number(env, double(h.cxActive)));
+    s.Set("cxTotal", number(env, double(h.cxTotal)));
+    s.Set("cxConnectFail", number(env, double(h.cxConnectFail)));
+    s.Set("rqActive", number(env, double(h.rqActive)));
+    s.Set("rqTotal", number(env, double(h.rqTotal)));
+    s.Set("rqSuccess", number(env, double(h.rqSuccess)));
+    s.Set("rqError", number(env, double(h.rqError)));
+    s.Set("rqTimeout", number(env, double(h.rqTimeout)));
+    result.Set(i++, s);
+  }
+  return result;
+}
+
+Napi::Value Core::connectionCount(const Napi::CallbackInfo& info) {
+  return number(info.Env(), group_->connectionCount());
+}
+
+Napi::Value Core::listenerConnections(const Napi::CallbackInfo& info) {
+  std::string name;
+  if (!argument(info, 0, name)) return info.Env().Undefined();
+  return number(info.Env(), group_->listenerConnections(name));
+}
+
+}  // namespace
+
+Napi::Value createCore(const Napi::CallbackInfo& info) {
+  return Core::define(info.Env()).New({info[0]});
+}
+
+}  // namespace millrace
