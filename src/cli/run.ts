@@ -68,7 +68,8 @@ function announce(server: Server, configuration: string, log: Logger): void {
   }
   if (server.adminUrl) log.info({ url: server.adminUrl }, 'admin interface')
   const { concurrency } = server.options
-  log.info({ configuration, concurrency, pid: process.pid }, 'ready')
+  const { version } = server.native
+  log.info({ configuration, concurrency, version, pid: process.pid }, 'ready')
 }
 
 function greet(server: Server, demo: Demo): void {

@@ -34,17 +34,14 @@ describe('millrace without arguments and without a file', () => {
   })
 
   it('runs twice at once: the second takes other ports', async () => {
-    const proxies = await Promise.all(
-      [1, 2].map(async () => {
-        const millrace = Millrace.spawn([], { cwd: temporaryFolder() })
-        const url = await millrace.until('the URL', () => {
-          return /proxy {4}(\S+)\n[\s\S]*\n/.exec(millrace.stdout)?.[1]
-        })
-        return { millrace, url }
-      }),
-    )
-    expect(proxies[0]?.url).not.toBe(proxies[1]?.url)
-    for (const { url } of proxies) expect(await curl(`${url}/`)).toContain('Hello')
+    const urls: string[] = []
+    for (let i = 0; i < 2; i++) {
+      const millrace = Millrace.spawn([], { cwd: temporaryFolder() })
+      const printed = (): string | undefined => /proxy {4}(\S+)\n/.exec(millrace.stdout)?.[1]
+      urls.push(await millrace.until('the URL', printed))
+    }
+    expect(urls[0]).not.toBe(urls[1])
+    for (const url of urls) expect(await curl(`${url}/`)).toContain('Hello')
   })
 })
 
