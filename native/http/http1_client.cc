@@ -64,6 +64,10 @@ size_t Http1ClientCodec::readHead(std::string_view bytes, bool& more, bool& over
     if (sink_ == sink) head.clear();
     return result.consumed;
   }
+  if (method_ == Method::kConnect && head.status < 300) {  // what follows would be a tunnel
+    fail(ResetReason::kProtocolError, details::kUnexpectedTunnel);
+    return bytes.size();
+  }
   headDone_ = true;
   if (!head.keepAlive) spent_ = true;
   body_.start(head.framing, head.contentLength);
@@ -148,7 +152,6 @@ ResponseSink* Http1ClientCodec::finish(bool behind) {
 
 void Http1ClientCodec::encodeHeaders(const RequestHead& head, bool end) {
   if (sink_ == nullptr) return;
-  MR_DASSERT(head.method != Method::kConnect);
   method_ = head.method;
   WireBody body = WireBody::kAsListed;
   bool listed = head.headers.has(HeaderId::kContentLength);

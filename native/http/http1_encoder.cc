@@ -132,7 +132,7 @@ bool takesTrailers(const HeaderList& fields) {
 }  // namespace
 
 size_t requestHeadBound(const RequestHead& head) {
-  return head.methodText.size() + head.path.size() + head.authority.size() +
+  return head.methodText.size() + head.path.size() + 2 * head.authority.size() +
          fieldsBound(head.headers) + kHeadExtra;
 }
 
@@ -143,7 +143,7 @@ size_t responseHeadBound(const ResponseHead& head) {
 char* writeRequestHead(char* out, const RequestHead& head, WireBody body, bool trailers) {
   out = put(out, head.methodText);
   *out++ = ' ';
-  out = put(out, head.path);
+  out = put(out, head.method == Method::kConnect ? head.authority : head.path);
   out = putLiteral(out, " HTTP/1.1\r\nhost: ");
   out = put(out, head.authority);
   out = putLiteral(out, "\r\n");

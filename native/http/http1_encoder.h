@@ -31,7 +31,8 @@ size_t responseHeadBound(const ResponseHead& head);
 // trailers" and Trailer are passed on. Names and values are written as they are: whoever adds a
 // field answers for its bytes.
 //
-// The request line is in origin form ("*" as it is), HTTP/1.1, with Host from head.authority first.
+// The request line is in origin form ("*" as it is; CONNECT: authority form), HTTP/1.1, with Host
+// from head.authority first.
 char* writeRequestHead(char* out, const RequestHead& head, WireBody body, bool trailers);
 // The status line says HTTP/1.1 (RFC 9110 §6.2: the sender's version).
 char* writeResponseHead(char* out, const ResponseHead& head, WireBody body,

@@ -1,111 +1,13 @@
 // The client codec over real sockets: framing of requests, responses of all kinds, and whether the
 // connection may be used again.
-#include "http/http1_client.h"
-
 #include <doctest/doctest.h>
 
-#include <memory>
 #include <string>
 
-#include "net/support.h"
+#include "client_support.h"
 
 using namespace millrace;
 using namespace millrace::test;
-
-namespace {
-
-// A client codec on a real connection; writes down what comes back.
-class ClientSide : public ConnectionOwner, public ResponseSink {
- public:
-  explicit ClientSide(Net& n, Http1ClientOptions o = {}) : net(n), options(o) {
-    int fd = -1;
-    tcpPair(fd, plain);
-    connection = Connection::accepted(*net.ctx, fd, peerAddress(fd), this);
-    codec = std::make_unique<Http1ClientCodec>(*connection, options);
-  }
-  ~ClientSide() {
-    if (!closed) connection->close();
-    net.turns(1);
-  }
-  size_t onData(Connection&, std::span<char> bytes) override { return codec->dispatch(bytes); }
-  void onReadEnd(Connection&) override { codec->onReadEnd(); }
-  void onClosed(Connection&, CloseReason, int) override {
-    closed = true;
-    codec->onConnectionClosed(ResetReason::kRemoteReset);
-  }
-  void onInformational(ResponseHead& h) override { log += std::to_string(h.status) + " "; }
-  void onResponseHeaders(ResponseHead& h, bool end) override {
-    log += std::to_string(h.status) + (end ? " end " : " ");
-    if (end) over();
-  }
-  void onResponseData(std::string_view data, bool end) override {
-    log += std::string(data) + (end ? " end " : "");
-    if (end) over();
-  }
-  void onResponseTrailers(HeaderList& trailers) override {
-    for (const Header& h : trailers) {
-      log += "[" + std::string(h.name) + "=" + std::string(h.value) + "] ";
-    }
-    log += "end ";
-    over();
-  }
-  void onResponseReset(ResetReason reason) override {
-    log += "reset " + std::to_string(int(reason)) + " ";
-    over();
-  }
-  void onRequestWritable(bool writable) override { log += writable ? "go " : "stop "; }
-  // The state that a pool looks at in the last event.
-  void over() {
-    CHECK(codec->idle());
-    log += codec->reusable() ? "reusable" : "spent";
-    if (codec->detail() != nullptr) log += std::string(" ") + codec->detail();
-  }
-
-  RequestHead& newRequest(Method method, std::string_view text) {
-    arena = std::make_unique<Arena>(net.ctx->chunks());
-    request = std::make_unique<RequestHead>(*arena);
-    response = std::make_unique<ResponseHead>(*arena);
-    request->method = method;
-    request->methodText = text;
-    request->path = "/";
-    request->authority = "h";
-    log.clear();
-    return *request;
-  }
-  RequestEncoder& start() { return codec->start(*this, *response); }
-  // A request without a body, and what comes of the answer given (and of its end, if `thenEnd`).
-  std::string get(std::string_view answer, bool thenEnd = false, Method method = Method::kGet) {
-    newRequest(method, method == Method::kHead ? "HEAD" : "GET");
-    start().encodeHeaders(*request, true);
-    net.ctx->flush();
-    plain.hear();
-    hear(answer, thenEnd);
-    return log;
-  }
-  void hear(std::string_view answer, bool thenEnd = false) {
-    plain.say(answer);
-    if (thenEnd) plain.end();
-    net.turns();
-  }
-  std::string sent() {
-    net.ctx->flush();
-    net.turns(2);
-    return plain.hear();
-  }
-
-  Net& net;
-  Http1ClientOptions options;
-  Plain plain;
-  Connection* connection;
-  std::unique_ptr<Http1ClientCodec> codec;
-  std::unique_ptr<Arena> arena;
-  std::unique_ptr<RequestHead> request;
-  std::unique_ptr<ResponseHead> response;
-  std::string log;
-  bool closed = false;
-};
-
-}  // namespace
 
 TEST_CASE("one exchange after the other") {
   Net net;
@@ -197,6 +99,13 @@ TEST_CASE("responses that are refused") {
   SUBCASE("switching protocols") {
     CHECK(side.get("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n") ==
           "reset 2 spent http1.unexpected_101");
+  }
+  SUBCASE("a tunnel") {
+    side.newRequest(Method::kConnect, "CONNECT");
+    side.start().encodeHeaders(*side.request, true);
+    CHECK(side.sent() == "CONNECT h HTTP/1.1\r\nhost: h\r\n\r\n");
+    side.hear("HTTP/1.1 200 OK\r\n\r\n");
+    CHECK(side.log == "reset 2 spent http1.unexpected_tunnel");
   }
   SUBCASE("a broken chunk") {
     CHECK(side.get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab") ==
