@@ -1,6 +1,6 @@
-// The cluster manager: it alone gives clusters their slots and publishes their snapshots. Workers see each cluster
-// whole, perhaps a moment old; a cluster whose content did not change is not published again, so that its pools,
-// counters and connections never notice a reload.
+// The cluster manager: it alone gives clusters their slots and publishes their snapshots. Workers
+// see each cluster whole, perhaps a moment old; a cluster whose content did not change is not
+// published again, so that its pools, counters and connections never notice a reload.
 
 import { isDeepStrictEqual } from 'node:util'
 import type { NativeCluster, NativeCore, NativeHostStats, SlotId } from '../native.ts'
@@ -44,7 +44,10 @@ export class ClusterManager {
     this.#core = core
   }
 
-  /** The slot of a name, allocated when the name was never heard of; the cluster itself may come later. */
+  /**
+   * The slot of a name, allocated when the name was never heard of; the cluster itself may come
+   * later.
+   */
   slot(name: string): SlotId {
     let slot = this.#slots.get(name)
     if (slot === undefined) {
@@ -69,8 +72,8 @@ export class ClusterManager {
   }
 
   /**
-   * Says which clusters requests may name by themselves (`cluster_header`); others keep their slot until
-   * {@link withdraw}, for requests that were routed before.
+   * Says which clusters requests may name by themselves (`cluster_header`); others keep their slot
+   * until {@link withdraw}, for requests that were routed before.
    */
   publishDirectory(names: Iterable<string>): void {
     const directory = [...new Set(names)].sort()
