@@ -35,6 +35,18 @@ constexpr std::string_view kExternalRemovedNames[] = {
     "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-alt-response",
     "x-envoy-force-trace", "x-envoy-original-url"};
 
+// Two digits for each byte.
+constexpr std::array<char, 512> makeHexPairs() {
+  std::array<char, 512> pairs{};
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (size_t i = 0; i < 256; i++) {
+    pairs[2 * i] = digits[i / 16];
+    pairs[2 * i + 1] = digits[i % 16];
+  }
+  return pairs;
+}
+constexpr std::array<char, 512> kHexPairs = makeHexPairs();
+
 using Bytes = std::array<uint8_t, 16>;
 
 // An address as IPv6, IPv4 mapped into it; false for unix sockets.
@@ -159,10 +171,11 @@ void sanitizeReferer(HeaderList& headers) {
 // One request on its way through the rules.
 class Forwarding {
  public:
-  Forwarding(const ForwardingRules& rules, const ForwardedInput& input, RequestHead& head)
-      : rules_(rules), input_(input), head_(head), headers_(head.headers) {}
+  Forwarding(const ForwardingRules& rules, const ForwardedInput& input, RequestHead& head,
+             ForwardedResult& result)
+      : rules_(rules), input_(input), head_(head), headers_(head.headers), result_(result) {}
 
-  ForwardedResult run(Random& random) {
+  void run(Random& random) {
     remove(kNeverTrusted);
     sanitizeReferer(headers_);
     findClient();
@@ -182,7 +195,6 @@ class Forwarding {
       headers_.set(HeaderId::kXEnvoyExternalAddress, addressText(result_.remote, headers_.arena()));
     }
     if (rules_.generateRequestId) setRequestId(random);
-    return result_;
   }
 
  private:
@@ -281,7 +293,7 @@ class Forwarding {
   const ForwardedInput& input_;
   RequestHead& head_;
   HeaderList& headers_;
-  ForwardedResult result_;
+  ForwardedResult& result_;
   bool known_ = false;         // result_.remote is set
   bool trustedCheck_ = false;  // that address may make the request internal
 };
@@ -331,7 +343,9 @@ bool ForwardingRules::isInternal(const Address& address) const {
 
 ForwardedResult applyForwarding(const ForwardingRules& rules, const ForwardedInput& input,
                                 RequestHead& head, Random& random) {
-  return Forwarding(rules, input, head).run(random);
+  ForwardedResult result;
+  Forwarding(rules, input, head, result).run(random);
+  return result;
 }
 
 void removeInternalOnly(const std::vector<std::string>& names, HeaderList& headers) {
@@ -339,15 +353,25 @@ void removeInternalOnly(const std::vector<std::string>& names, HeaderList& heade
 }
 
 void writeRequestId(Random& random, char* out) {
-  constexpr char kHex[] = "0123456789abcdef";
   constexpr uint64_t kVersionMask = 0xf000, kVersion4 = 0x4000;
   constexpr uint64_t kVariantMask = uint64_t(3) << 62, kVariant = uint64_t(2) << 62;
-  uint64_t halves[2] = {(random.next() & ~kVersionMask) | kVersion4,
-                        (random.next() & ~kVariantMask) | kVariant};
-  for (int i = 0; i < 32; i++) {
-    if (i == 8 || i == 12 || i == 16 || i == 20) *out++ = '-';
-    *out++ = kHex[(halves[i / 16] >> (60 - 4 * (i % 16))) & 15];
-  }
+  const uint64_t high = (random.next() & ~kVersionMask) | kVersion4;
+  const uint64_t low = (random.next() & ~kVariantMask) | kVariant;
+  auto write = [&out](uint64_t bits, int from, int to) {
+    for (int byte = from; byte < to; byte++) {
+      std::memcpy(out, &kHexPairs[((bits >> (56 - 8 * byte)) & 0xff) * 2], 2);
+      out += 2;
+    }
+  };
+  write(high, 0, 4);
+  *out++ = '-';
+  write(high, 4, 6);
+  *out++ = '-';
+  write(high, 6, 8);
+  *out++ = '-';
+  write(low, 0, 2);
+  *out++ = '-';
+  write(low, 2, 8);
 }
 
 }  // namespace millrace

@@ -36,6 +36,11 @@ struct RouteIndex::Builder {
 
 void RouteIndex::build(const std::vector<Route>& routes) {
   MR_ASSERT(lists_.empty());
+  if (!routes.empty()) {
+    const PathPattern& path = routes[0].path;
+    firstAlways_ = path.kind == Kind::kPrefix && path.caseSensitive && !path.value.empty() &&
+                   path.value.find('?') == std::string::npos && routes[0].unconditional();
+  }
   Builder builder;
   for (size_t i = 0; i < routes.size(); i++) builder.add(routes[i], uint32_t(i));
   auto keep = [this](const std::vector<Entry>& list) {
@@ -78,6 +83,7 @@ bool RouteIndex::accepts(const Entry& entry, const Route& route, const SplitPath
 }
 
 const Route* RouteIndex::find(const std::vector<Route>& routes, const RouteRequest& request) const {
+  if (firstAlways_ && request.path.starts_with(routes[0].path.value)) return routes.data();
   SplitPath path = splitPath(request.path);
   if (path.path.empty()) return nullptr;  // CONNECT: no path, nothing to match by one
   uint32_t fewLists[kFewLists];

@@ -45,6 +45,9 @@ class RouteIndex {
                const RouteRequest& request) const;
   size_t collect(std::string_view path, uint32_t* lists) const;
 
+  // The first route is a prefix and nothing more: it is tried before everything else. Many tables
+  // have only that one.
+  bool firstAlways_ = false;
   std::vector<Entry> entries_;
   std::vector<Span> lists_;
   StringIndex exact_{Fold::kNone};
