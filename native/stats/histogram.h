@@ -51,13 +51,18 @@ class HistogramCells {
 
  private:
   friend class HistogramData;
+  friend class StatsRegistry;
+  static constexpr uint64_t kNoMinimum = std::numeric_limits<uint64_t>::max();
   struct Row {
     std::atomic<uint64_t> counts[HistogramLayout::kBucketsPerRow] = {};
   };
   Row* addRow(size_t row);
+  void add(size_t row, size_t column, uint64_t count);
+  void addSummary(uint64_t sum, uint64_t min, uint64_t max);
+  void clear();  // main thread, when no worker writes any more
   std::atomic<Row*> rows_[HistogramLayout::kRows] = {};
   std::atomic<uint64_t> sum_{0};
-  std::atomic<uint64_t> min_{std::numeric_limits<uint64_t>::max()};
+  std::atomic<uint64_t> min_{kNoMinimum};
   std::atomic<uint64_t> max_{0};
 };
 
@@ -65,12 +70,15 @@ class HistogramCells {
 class HistogramData {
  public:
   void merge(const HistogramCells& cells);
+  // Takes away what had been counted at an earlier time: what is left came since. Minimum and
+  // maximum are then known as well as buckets are.
+  void subtract(const HistogramData& earlier);
   // Adds this to `cells`, whose writer must be the calling thread: what a worker counted outlives
   // it.
   void addTo(HistogramCells& cells) const;
   uint64_t count() const { return count_; }
   uint64_t sum() const { return sum_; }
-  uint64_t min() const { return count_ == 0 ? 0 : min_; }
+  uint64_t min() const { return min_ == kNoMinimum ? 0 : min_; }
   uint64_t max() const { return max_; }
   // q in 0..1: 0.5, 0.9, 0.99, 0.999. 0 when nothing was recorded.
   double quantile(double q) const;
@@ -79,15 +87,18 @@ class HistogramData {
   uint64_t countUpTo(uint64_t bound) const;
 
  private:
+  static constexpr uint64_t kNoMinimum = HistogramCells::kNoMinimum;
+  static HistogramLayout::Bucket bucketAt(size_t index);
+  static uint64_t smallest(HistogramLayout::Bucket bucket);
   std::array<uint64_t, HistogramLayout::kRows * HistogramLayout::kBucketsPerRow> counts_{};
   uint64_t count_ = 0;
   uint64_t sum_ = 0;
-  uint64_t min_ = std::numeric_limits<uint64_t>::max();
+  uint64_t min_ = kNoMinimum;
   uint64_t max_ = 0;
 };
 
-// Envoy's default upper bounds (SEMANTICS: 0.5 ms to one hour), in microseconds.
-// envoy/source/common/stats/histogram_impl.cc, ConstSupportedBuckets.
+// Envoy's default upper bounds, 0.5 ms to one hour, in microseconds
+// (source/common/stats/histogram_impl.cc, ConstSupportedBuckets).
 constexpr uint64_t kDefaultBoundsUs[] = {
     500,        1'000,       5'000,       10'000,        25'000,       50'000,     100'000,
     250'000,    500'000,     1'000'000,   2'500'000,     5'000'000,    10'000'000, 30'000'000,

@@ -5,6 +5,7 @@
 // releases the old.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -87,8 +88,8 @@ class StatsRegistry {
   // Sums over all shards, now.
   uint64_t value(StatId id) const;
   HistogramData read(HistogramId id) const;
-  // Counters and histograms are shown from zero on (POST /reset_counters); gauges stay. The cells have one writer each and
-  // go on: what they hold now is subtracted from then on.
+  // Counters and histograms are shown from zero on (POST /reset_counters); gauges stay. The cells
+  // have one writer each and go on: what they hold now is subtracted from then on.
   void resetCounters();
   // Every name with its number, blocks in the order of registration.
   void visit(StatVisitor& visitor) const;
@@ -100,8 +101,9 @@ class StatsRegistry {
     std::string key;
     StatId first = 0;
     uint32_t uses = 0;
-    StatLeaf own;  // a single number's leaf, whose name is ownName
-    std::string ownName;
+    std::string ownName;  // of a single number: what ownLeaf, and so `leaves`, points to
+    StatLeaf ownLeaf;
+    uint32_t size() const { return static_cast<uint32_t>(leaves.size()); }
   };
   struct Histogram {
     StatScope scope;
@@ -109,11 +111,17 @@ class StatsRegistry {
     std::string key;
     HistogramUnit unit = HistogramUnit::kNone;
     uint32_t uses = 0;
+    std::unique_ptr<HistogramData> baseline;  // what it was at resetCounters(); null: nothing
   };
+  using Sums = std::array<uint64_t, StatsShard::kCellsPerChunk>;
+
   static std::string keyOf(const StatScope& scope, std::string_view name);
   StatId single(std::string_view name, StatTags tags, StatKind kind);
+  Block& newBlock(std::string key, uint32_t cells);
   StatId allocateCells(uint32_t count);
-  void clear(const StatId first, uint32_t count);
+  void sum(const Block& block, Sums& sums) const;
+  void clearCells(StatId first, uint32_t count);
+  HistogramData total(HistogramId id) const;
   void checkThread() const;
 
   const std::thread::id thread_;
@@ -124,7 +132,8 @@ class StatsRegistry {
   uint64_t nextOrder_ = 0;
   StatId nextCell_ = 0;
   std::unordered_map<uint32_t, std::vector<StatId>> freeCells_;  // by length of the run
-  std::deque<Histogram> histograms_;                             // by index; uses 0: free
+  std::vector<uint64_t> baselines_;   // by cell, what counters were at resetCounters()
+  std::deque<Histogram> histograms_;  // by index; uses 0: free
   std::unordered_map<std::string, uint32_t> histogramByKey_;
   std::vector<uint32_t> freeHistograms_;
 };

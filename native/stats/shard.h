@@ -5,7 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
+#include <memory>
 
 #include "base/assert.h"
 #include "stats/histogram.h"
@@ -57,9 +57,9 @@ class StatBlock {
 };
 
 // One for each worker and one for the main thread, made by StatsRegistry::addShard(). Everything
-// public belongs to its one thread. Memory is allocated when a cell's chunk is first touched, so a
-// cluster that a worker never uses costs it nothing; an id must be registered before it reaches the
-// worker.
+// public belongs to its one thread (which may be another one before the worker starts). Memory is
+// allocated when a cell's chunk is first touched, so a cluster that a worker never uses costs it
+// nothing; an id must be registered before it reaches the worker.
 class StatsShard {
  public:
   static constexpr uint32_t kCellsPerChunk = 256;  // 2 KiB; the most that one block can hold
@@ -67,13 +67,12 @@ class StatsShard {
   static constexpr uint32_t kMaxHistograms = 256 * 256;
 
   StatsShard() = default;
-  ~StatsShard();
   StatsShard(const StatsShard&) = delete;
   StatsShard& operator=(const StatsShard&) = delete;
 
   // For paths that are not hot, and to get what a hot path then keeps.
-  StatCell& cell(StatId id);
-  HistogramCells& histogram(HistogramId id);
+  StatCell& cell(StatId id) { return chunks_.make(id / kCellsPerChunk).cells[id % kCellsPerChunk]; }
+  HistogramCells& histogram(HistogramId id) { return histograms_.make(id.index); }
   StatBlock block(BlockId id) { return StatBlock(&cell(id.first)); }
 
   void add(StatId id, uint64_t n = 1) { cell(id).add(n); }
@@ -88,24 +87,36 @@ class StatsShard {
   struct Chunk {
     StatCell cells[kCellsPerChunk];
   };
-  // 256 pointers, twice: what an index of 16 bits leads to. Pointers are stored once, by the
-  // shard's thread.
+  // 256 pointers, twice: what an index of 16 bits leads to. A pointer is stored once, by the
+  // shard's thread, and stays. Release and acquire: what it leads to is seen as it was made.
   template <typename T>
-  struct Directory {
+  class Directory {
+   public:
+    Directory() = default;
+    ~Directory();
+    Directory(const Directory&) = delete;
+    Directory& operator=(const Directory&) = delete;
+    // Any thread; null where the shard has not been yet.
+    T* find(uint32_t index) const {
+      Page* page = pages_[index >> 8].load(std::memory_order_acquire);
+      return page == nullptr ? nullptr : page->items[index & 255].load(std::memory_order_acquire);
+    }
+    // The shard's thread.
+    T& make(uint32_t index) {
+      T* item = find(index);
+      return __builtin_expect(item != nullptr, 1) ? *item : add(index);
+    }
+
+   private:
     struct Page {
       std::atomic<T*> items[256] = {};
     };
-    std::atomic<Page*> pages[256] = {};
-    ~Directory();
-    T* find(uint32_t index) const;  // any thread; null where the shard has not been yet
-    T& make(uint32_t index);        // the shard's thread
+    T& add(uint32_t index);
+    std::atomic<Page*> pages_[256] = {};
   };
-  const StatCell* findCell(StatId id) const;
-  void checkThread();
 
   Directory<Chunk> chunks_;
   Directory<HistogramCells> histograms_;
-  std::thread::id thread_;  // set by the first use
 };
 
 }  // namespace millrace
