@@ -1,0 +1,124 @@
+// Snapshots of clusters: identity of hosts, the order of round robin, panic.
+#include "upstream/cluster.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using namespace millrace;
+
+namespace {
+
+spec::Cluster cluster(std::vector<std::pair<uint16_t, uint32_t>> portsAndWeights) {
+  spec::Cluster c;
+  c.name = "web";
+  for (auto [port, weight] : portsAndWeights) {
+    c.hosts.push_back({.address = {.ip = "127.0.0.1", .port = port}, .weight = weight});
+  }
+  return c;
+}
+
+std::map<uint16_t, int> picks(const ClusterSnapshot& snapshot, uint64_t from, int n) {
+  std::map<uint16_t, int> counts;
+  for (int i = 0; i < n; i++) counts[snapshot.roundRobin(from + uint64_t(i))->address().port()]++;
+  return counts;
+}
+
+}  // namespace
+
+TEST_CASE("a weighted round gives each host its share, spread evenly") {
+  CHECK(weightedSchedule({1, 1, 1}) == std::vector<uint32_t>{0, 1, 2});
+  CHECK(weightedSchedule({5, 5}) == std::vector<uint32_t>{0, 1});  // common factors cost no places
+  CHECK(weightedSchedule({3, 1}) == std::vector<uint32_t>{0, 0, 1, 0});
+  CHECK(weightedSchedule({0, 2, 0}) == std::vector<uint32_t>{1});
+  CHECK(weightedSchedule({}).empty());
+  CHECK(weightedSchedule({0}).empty());
+
+  std::vector<uint32_t> weights{7, 13, 1, 40};
+  auto schedule = weightedSchedule(weights);
+  REQUIRE(schedule.size() == 61);
+  for (size_t host = 0; host < weights.size(); host++) {
+    // In every window the host stands as often as its weight says, give or take one.
+    for (size_t window = 1; window <= schedule.size(); window++) {
+      auto count = std::count(schedule.begin(), schedule.begin() + long(window), host);
+      double due = double(window) * weights[host] / 61;
+      CHECK(std::abs(double(count) - due) < 2);
+    }
+  }
+}
+
+TEST_CASE("huge weights are scaled, and no host loses its last place") {
+  auto schedule = weightedSchedule({4'000'000'007, 1, 4'000'000'007});
+  CHECK(schedule.size() <= kMaxScheduleLength + 3);
+  CHECK(std::count(schedule.begin(), schedule.end(), 1u) == 1);
+}
+
+TEST_CASE("hosts keep their identity while their address stays") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 2);
+  auto first = std::move(*registry.build(1, cluster({{80, 1}, {81, 1}})));
+  auto second = std::move(*registry.build(1, cluster({{81, 5}, {82, 1}})));
+  CHECK(first->hosts()[1].get() == second->hosts()[0].get());
+  CHECK(second->contains(first->hosts()[1].get()));
+  CHECK_FALSE(second->contains(first->hosts()[0].get()));
+  CHECK(&first->identity() == &second->identity());
+
+  // A host that left and came back is another one: its pools were closed.
+  auto third = std::move(*registry.build(1, cluster({{80, 1}, {81, 1}})));
+  CHECK(third->hosts()[0].get() != first->hosts()[0].get());
+
+  auto other = cluster({{80, 1}});
+  other.name = "other";
+  auto fourth = std::move(*registry.build(1, other));
+  CHECK(&fourth->identity() != &third->identity());
+  CHECK(fourth->hosts()[0].get() != third->hosts()[0].get());
+}
+
+TEST_CASE("an address that is named twice is one host") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 1);
+  auto snapshot = std::move(*registry.build(1, cluster({{80, 1}, {80, 9}})));
+  CHECK(snapshot->hosts().size() == 1);
+}
+
+TEST_CASE("a bad address changes nothing") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 1);
+  auto good = std::move(*registry.build(1, cluster({{80, 1}})));
+  auto bad = cluster({{80, 1}});
+  bad.hosts[0].address.ip = "example.com";
+  auto refused = registry.build(1, bad);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(std::string_view(refused.error().code) == "ERR_MILLRACE_ADDRESS");
+  auto again = std::move(*registry.build(1, cluster({{80, 1}})));
+  CHECK(again->hosts()[0].get() == good->hosts()[0].get());
+}
+
+TEST_CASE("unhealthy hosts get nothing, unless so many are that it is a panic") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 1);
+  auto spec = cluster({{80, 1}, {81, 1}, {82, 1}});
+  spec.hosts[0].healthy = false;
+  auto snapshot = std::move(*registry.build(1, spec));
+  CHECK(picks(*snapshot, 7, 10) == std::map<uint16_t, int>{{81, 5}, {82, 5}});
+  spec.hosts[1].healthy = false;  // one of three: below 50 %
+  snapshot = std::move(*registry.build(1, spec));
+  CHECK(picks(*snapshot, 0, 9) == std::map<uint16_t, int>{{80, 3}, {81, 3}, {82, 3}});
+}
+
+TEST_CASE("a cluster without hosts has none to give") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 1);
+  CHECK(registry.build(1, cluster({})).value()->roundRobin(3) == nullptr);
+}
+
+TEST_CASE("breakers count over all workers") {
+  Resource resource;
+  CHECK(resource.tryTake(2));
+  CHECK(resource.tryTake(2));
+  CHECK_FALSE(resource.tryTake(2));
+  resource.give();
+  CHECK(resource.tryTake(2));
+  resource.take();  // the first connection of a worker
+  CHECK(resource.taken() == 3);
+}
