@@ -68,7 +68,7 @@ Result<std::unique_ptr<FlushFile>> FlushFile::create(FlushOptions options) {
                  std::string("cannot start a flush thread: ") + std::strerror(failed), failed};
   }
   thread.release();  // flushThreadMain owns it
-  return std::make_unique<FlushFile>(std::move(impl));
+  return std::unique_ptr<FlushFile>(new FlushFile(std::move(impl)));
 }
 
 std::shared_ptr<FlushRing> FlushFile::attach() {

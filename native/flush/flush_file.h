@@ -6,20 +6,17 @@
 //   …                 ┘
 //
 // Promises
-//   - A writer never waits and makes no system call, but for one wake-up each time its ring passes
+// - A writer never waits and makes no system call, but for one wake-up each time its ring passes
 //   the fill mark.
-//   - Lines are written whole, in blocks, by one thread: never torn, never interleaved. (The one
-//   exception: a full disk
-//     cuts a line, and the process then ends before there is room again.)
-//   - Lines of one ring keep their order. Lines of different rings are merged by their stamps
-//   within one pass; across passes a
-//     line may follow a younger one of another ring only if it was committed after that pass had
-//     begun. So the disorder is bounded by the time between taking a stamp and committing: one turn
-//     of a loop.
-//   - A write that fails (ENOSPC, EIO, EPIPE, …) keeps its bytes and is repeated with back-off,
-//   counted and told. Meanwhile the
-//     rings fill and then drop what does not fit, counted.
-//   - accepted = written + buffered + lost, in lines and in bytes; offered = accepted + dropped.
+// - Lines are written whole, by one thread: never interleaved, and torn only where a full disk cut
+//   one and the process ended before there was room again.
+// - Lines of one ring keep their order. Lines of different rings are merged by their stamps within
+//   one pass; a line may follow a younger one of another ring only if it was committed after that
+//   pass had begun. The disorder is thus bounded by the time between taking a stamp and committing:
+//   one turn of a loop.
+// - A write that fails (ENOSPC, EIO, EPIPE, …) keeps its bytes and is repeated with back-off,
+//   counted and told. Meanwhile the rings fill, and then drop what does not fit, counted.
+// - accepted = written + buffered + lost, in lines and in bytes; offered = accepted + dropped.
 //
 // Thread rule: create, attach, reopen, flush, stop and the destructor belong to one thread (main).
 // stats() may be called by any.
@@ -44,10 +41,10 @@ struct FlushEvent {
 
 struct FlushOptions {
   static constexpr uint32_t kIntervalMs = 10'000;  // Envoy's --file-flush-interval-msec
-  static constexpr size_t kFillMarkBytes =
-      64 * 1024;  // Envoy's flush size: large writes, small delay
-  static constexpr size_t kRingBytes =
-      1024 * 1024;  // a second of 5,000 lines while the disk is busy
+  // Envoy's flush size: large writes, small delay.
+  static constexpr size_t kFillMarkBytes = 64 * 1024;
+  // A second of 5,000 lines while the disk is busy.
+  static constexpr size_t kRingBytes = 1024 * 1024;
 
   FlushSink::Target target = {};
   uint32_t intervalMs =
@@ -113,11 +110,7 @@ class FlushFile {
 
  private:
   struct Impl;
-
- public:
-  explicit FlushFile(std::unique_ptr<Impl> impl);  // for create() alone
-
- private:
+  explicit FlushFile(std::unique_ptr<Impl> impl);
   const std::unique_ptr<Impl> impl_;
 };
 

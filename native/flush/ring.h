@@ -4,8 +4,9 @@
 // The producer never waits: a record goes in whole, or is dropped and counted. When `maxBytes`
 // allows, a full ring grows by another segment, which is freed again once it was emptied.
 //
-//   producer ─▶ [segment] ─▶ [segment] ─▶ … ─▶ consumer     records lie end to end and may wrap
-//   inside a segment
+//   producer ─▶ [segment] ─▶ [segment] ─▶ … ─▶ consumer
+//
+// Records lie end to end and may wrap inside a segment, but are never in two segments.
 //
 // Thread rule: each method says whose it is. Counters may be read by any thread.
 #pragma once

@@ -21,13 +21,13 @@ constexpr auto kTwoDigits = [] {
   return table;
 }();
 
-uint64_t zeroBytes(uint64_t word) {
+[[gnu::always_inline]] inline uint64_t zeroBytes(uint64_t word) {
   return (word - kOnes) & ~word & kHigh;
 }
 
 // Not zero if any of the eight bytes is a control byte, `"`, `\` or DEL. May be wrong only about
 // bytes after a right one.
-uint64_t special8(uint64_t word) {
+[[gnu::always_inline]] inline uint64_t special8(uint64_t word) {
   return ((word - kOnes * 0x20) & ~word & kHigh) | zeroBytes(word ^ kOnes * '"') |
          zeroBytes(word ^ kOnes * '\\') | zeroBytes(word ^ kOnes * 0x7f);
 }

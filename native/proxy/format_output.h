@@ -26,6 +26,7 @@ class FormatOutput {
   FormatOutput(char* out, size_t cap) : begin_(out), p_(out), end_(out + cap) {}
 
   void append(std::string_view s) {
+    if (s.empty()) return;  // its data may be null
     if (s.size() > size_t(end_ - p_)) [[unlikely]] {
       s = s.substr(0, size_t(end_ - p_));
       overflow_ = true;

@@ -208,10 +208,15 @@ struct FormatProgram::Run {
   const FormatProgram& program;
   const StreamInfo& info;
   FormatOutput out;
-  size_t share;  // values are cut to so many bytes
+  size_t share = SIZE_MAX;  // values are cut to so many bytes
   FormatValue value;
-  Container open[kMaxDepth + 2];
+  Container open[kMaxDepth + 2];  // [0] is what the outermost value belongs to
   uint32_t depth = 0;
+
+  Run(const FormatProgram& p, const StreamInfo& i, const FormatOutput& o)
+      : program(p), info(i), out(o) {
+    open[0] = {0, 0};
+  }
 
   void evaluate(const Step& step) {
     const FormatOp& op = program.ops_[step.op];
@@ -323,8 +328,7 @@ void FormatProgram::execute(Run& run) const {
 }
 
 size_t FormatProgram::run(const StreamInfo& info, char* out, size_t cap) const {
-  Run run{*this, info, FormatOutput(out, cap), SIZE_MAX, {}, {}, 0};
-  run.open[0] = {0, 0};
+  Run run(*this, info, FormatOutput(out, cap));
   execute(run);
   if (!run.out.overflowed()) return run.out.size();
   // Again, with values so short that all of them fit: an escape makes six bytes of one at the most,

@@ -1,9 +1,9 @@
 // Formats of access logs and of header values, compiled to small programs that run without
 // allocation.
 //
-// A program is compiled on the main thread and immutable from then on; any worker may run it.
-// Parsing the text of a format
-// (`%REQ(X?Y):Z%`) is done in TypeScript; what arrives is a list of operators by Envoy's names.
+// A program is compiled on the main thread and immutable from then on; any worker may run it. The
+// text of a format (`%REQ(X?Y):Z%`) is parsed in TypeScript; what arrives is a list of operators by
+// Envoy's names.
 #pragma once
 
 #include <cstddef>
