@@ -3,10 +3,9 @@
 //
 // Regular files are written with plain blocking calls: only the flush thread waits for the disk.
 // Pipes, sockets and terminals can stall for ever, so they are never written to without room:
-//   - what we opened ourselves is non-blocking (the open file description is ours alone);
-//   - a descriptor we were given keeps its flags, because they are shared with other processes: it
-//   is polled first and then
-//     written to in pieces of kPieceBytes, for which POSIX promises room.
+// - what we opened ourselves is non-blocking (the open file description is ours alone);
+// - a descriptor we were given keeps its flags, because other processes share them: it is polled
+//   first and then written to in pieces of kPieceBytes, for which POSIX promises room.
 //
 // Thread rule: one thread at a time (the opener's, then the flush thread's).
 #pragma once
