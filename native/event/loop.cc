@@ -1,6 +1,7 @@
 #include "event/loop.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <climits>
 #include <utility>
@@ -321,6 +322,11 @@ void Loop::turn(int maxWaitMs) {
 }
 
 void Loop::run() {
+  // Not every write can be told to leave SIGPIPE out: splice(2) cannot.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   impl_->thread = pthread_self();
   impl_->running.store(true, std::memory_order_release);
   impl_->awakeNs = monotonicNs();

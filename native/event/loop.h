@@ -155,10 +155,11 @@ class Loop {
   // meanwhile are flushed.
   void setFlushHook(void (*hook)(void*), void* context);
 
-  void run();                   // until stop(); on the loop's thread
-  void runOnce(int timeoutMs);  // one turn that waits at most so long (-1: for ever); for tests and
-                                // for embedding
-  void stop();                  // any thread
+  // Until stop(); on the loop's thread, which gets no SIGPIPE from then on.
+  void run();
+  // One turn that waits at most so long (-1: for ever); for tests and for embedding.
+  void runOnce(int timeoutMs);
+  void stop();  // any thread
 
   // Time as of this turn's poll (refreshed once more after the I/O events when they took long).
   uint64_t nowNs() const { return nowNs_; }

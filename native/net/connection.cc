@@ -45,10 +45,12 @@ Connection* Connection::accepted(NetContext& ctx, int fd, const Address& peer,
 }
 
 Connection* Connection::connect(NetContext& ctx, const Address& to, uint32_t timeoutMs,
-                                ConnectionOwner* owner) {
+                                ConnectionOwner* owner, const ConnectOptions& options) {
   int fd = openSocket(to.family());
   if (fd < 0) return nullptr;
-  int failed = ::connect(fd, to.sockaddrPtr(), to.size()) == 0 ? 0 : errno;
+  setKeepalive(fd, options.keepalive);
+  int failed = options.bind != nullptr ? bindLocal(fd, *options.bind) : 0;
+  if (failed == 0) failed = ::connect(fd, to.sockaddrPtr(), to.size()) == 0 ? 0 : errno;
   Connection* c = accepted(ctx, fd, to, owner);
   if (c == nullptr) return nullptr;
   c->state_ = kConnecting;
@@ -88,8 +90,13 @@ Address Connection::local() const {
 void Connection::onReady(uint32_t events) {
   if (state_ == kConnecting) connectDone(events);
   if (state_ == kConnecting || state_ == kClosed) return;
-  if (pending_ > 0 && (events & kWritable) != 0) {
-    sendPending();
+  if ((events & kWritable) != 0) {
+    if (pending_ > 0) {
+      sendPending();
+    } else if ((flags_ & kAwaitWritable) != 0 && state_ == kOpen) {
+      flags_ &= uint8_t(~kAwaitWritable);
+      owner_->onRawReady(*this, kWritable);
+    }
     if (state_ == kClosed) return;
   }
   // Left undone by a lane that had to make room in the write batch.
@@ -98,7 +105,7 @@ void Connection::onReady(uint32_t events) {
   if (state_ != kOpen) return;
   if (!raw()) return readReady();
   if ((ready() & kError) != 0) failIfDrained();
-  if (state_ == kOpen) owner_->onRawReady(*this, events);
+  if (state_ == kOpen) owner_->onRawReady(*this, events & ~uint32_t(kWritable));
 }
 
 void Connection::connectDone(uint32_t events) {

@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "event/loop.h"
 #include "net/address.h"
+#include "net/socket.h"
 
 namespace millrace {
 
@@ -58,8 +59,8 @@ class ConnectionOwner {
   virtual void onDrained(Connection& c) {
     (void)c;
   }  // after a short write: all pending bytes are with the kernel
-  // Only after setRaw(true): the descriptor has readiness of these bits (Ready); the owner moves
-  // the bytes itself.
+  // Only after setRaw(true) or awaitWritable(): the descriptor has readiness of these bits (Ready);
+  // the owner moves the bytes itself.
   virtual void onRawReady(Connection& c, uint32_t bits) { (void)c, (void)bits; }
 
  protected:
@@ -76,6 +77,12 @@ class Transport {
 
  protected:
   ~Transport() = default;
+};
+
+// How an outgoing connection is made, beyond where to.
+struct ConnectOptions {
+  TcpKeepalive keepalive;
+  const Address* bind = nullptr;  // local address; null: the system's choice
 };
 
 class Connection final : public IoHandle, public Deferred, public ListNode<Connection> {
@@ -97,7 +104,7 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
   // follows, never from inside this call. timeoutMs 0: as long as the system tries. Returns null
   // with errno when no socket can be had. Bytes may be written before onConnected.
   static Connection* connect(NetContext& ctx, const Address& to, uint32_t timeoutMs,
-                             ConnectionOwner* owner);
+                             ConnectionOwner* owner, const ConnectOptions& options = {});
 
   // Use accepted() and connect(); public for the pool only.
   Connection(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner);
@@ -158,6 +165,8 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
   // does not read, and readiness goes to onRawReady(). The owner keeps to clearReady() and reports
   // what it found:
   void setRaw(bool on);
+  // onRawReady() with kWritable comes once, when the socket, found full by the owner, takes bytes.
+  void awaitWritable() { flags_ |= kAwaitWritable; }
   bool raw() const { return (flags_ & kRaw) != 0; }
   void countRead(size_t n) { bytesRead_ += n; }
   void countWritten(size_t n) { bytesWritten_ += n; }
@@ -179,6 +188,7 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
     kOfferAgain = 16,  // leftover bytes are to be offered without new ones
     kRaw = 32,
     kBroken = 64,  // an error is known: sysErrno_
+    kAwaitWritable = 128,
   };
   struct Block;     // bytes that the kernel did not take
   struct Deadline;  // connect timeout, delayed close, grace after an error

@@ -145,6 +145,13 @@ int openSocket(int family) {
   return fd;
 }
 
+int bindLocal(int fd, const Address& local) {
+#ifdef IP_BIND_ADDRESS_NO_PORT
+  if (local.isIp() && local.port() == 0) setOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+#endif
+  return bind(fd, local.sockaddrPtr(), local.size()) == 0 ? 0 : errno;
+}
+
 void setKeepalive(int fd, const TcpKeepalive& keepalive) {
   if (!keepalive.on) return;
   setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -71,6 +71,9 @@ bool reusePortSpreads(const Address& at);
 int acceptOn(int listener, Address& peer);
 // A non-blocking, close-on-exec stream socket, with TCP_NODELAY. -1 with errno.
 int openSocket(int family);
+// Binds an outgoing socket; a port of 0 is chosen only with the connect, so that ports are not used
+// up by the address alone. Returns errno, 0 on success.
+int bindLocal(int fd, const Address& local);
 void setKeepalive(int fd, const TcpKeepalive& keepalive);
 // close() will send a reset instead of an orderly end.
 void setResetOnClose(int fd);

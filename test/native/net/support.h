@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 namespace millrace::test {
 
 struct Net {
+  Net() { signal(SIGPIPE, SIG_IGN); }  // as Loop::run() does for its thread
   std::unique_ptr<Loop> loop = std::move(*Loop::create());
   std::unique_ptr<NetContext> ctx = std::make_unique<NetContext>(*loop);
   ~Net() { ctx.reset(); }

@@ -1,0 +1,246 @@
+#include "net/relay.h"
+
+#include <fcntl.h>
+
+#include <random>
+
+#include "net/support.h"
+
+using namespace millrace;
+using namespace millrace::test;
+
+namespace {
+
+// A relay between two connections, and a plain socket at either far end.
+struct Between final : RelayOwner {
+  explicit Between(Net& n, uint64_t idleMs = 0) : net(n), relay(pipes, *this) {
+    int a, b;
+    tcpPair(a, left);
+    tcpPair(b, right);
+    first = Connection::accepted(*net.ctx, a, peerAddress(a), &unused);
+    second = Connection::accepted(*net.ctx, b, peerAddress(b), &unused);
+    relay.start(*first, *second, idleMs);
+    net.turns(2);
+  }
+  ~Between() {
+    if (relay.active()) relay.close();
+    net.turns(1);
+  }
+  void onRelayOver(const RelayEnd& how) override {
+    overs++;
+    end = how;
+  }
+  // Pushes `text` through, from one side to the other, at once or reading in pieces.
+  std::string through(Plain& from, Plain& to, const std::string& text, size_t piece = 1 << 20) {
+    std::string heard;
+    size_t sent = 0;
+    net.until(
+        [&] {
+          sent += from.say(std::string_view(text).substr(sent));
+          heard += to.hear(piece);
+          return heard.size() >= text.size() || to.ended;
+        },
+        10'000);
+    return heard;
+  }
+
+  Net& net;
+  Owner unused;
+  SplicePipes pipes;
+  Plain left, right;
+  Relay relay;
+  Connection* first;
+  Connection* second;
+  int overs = 0;
+  RelayEnd end;
+};
+
+int openDescriptors() {
+  int count = 0;
+  for (int fd = 0; fd < 1024; fd++) count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("small exchanges and large transfers go through, both ways, unchanged") {
+  Net net;
+  Between b(net);
+  CHECK(b.through(b.left, b.right, "ping") == "ping");
+  CHECK(b.through(b.right, b.left, "pong") == "pong");
+  CHECK(!b.first->raw());
+  std::string large = pattern(9 << 20, 5);
+  CHECK(b.through(b.left, b.right, large) == large);
+  CHECK(b.through(b.right, b.left, large) == large);
+  CHECK(b.through(b.left, b.right, large, 200'000) == large);
+  for (int i = 0; i < 3; i++) CHECK(b.through(b.left, b.right, "again") == "again");
+  CHECK(!b.first->raw());  // back to copying
+  CHECK(b.relay.bytesFromFirst() == 2 * large.size() + 4 + 15);
+  CHECK(b.relay.bytesFromSecond() == large.size() + 4);
+  CHECK(b.first->bytesRead() == b.relay.bytesFromFirst());
+  CHECK(b.second->bytesWritten() == b.relay.bytesFromFirst());
+}
+
+TEST_CASE("both directions at the same time, in pieces of all sizes") {
+  Net net;
+  Between b(net);
+  std::mt19937 random(11);
+  std::string there = pattern(6 << 20, 1), back = pattern(5 << 20, 2);
+  std::string heardThere, heardBack;
+  size_t sentThere = 0, sentBack = 0;
+  CHECK(net.until(
+      [&] {
+        auto size = [&] { return size_t(1) << (random() % 20); };
+        sentThere += b.left.say(std::string_view(there).substr(sentThere, size()));
+        sentBack += b.right.say(std::string_view(back).substr(sentBack, size()));
+        if (random() % 2) heardThere += b.right.hear(size());
+        if (random() % 2) heardBack += b.left.hear(size());
+        return heardThere.size() == there.size() && heardBack.size() == back.size();
+      },
+      20'000));
+  CHECK(heardThere == there);
+  CHECK(heardBack == back);
+}
+
+TEST_CASE("a slow reader holds the writer back") {
+  Net net;
+  Between b(net);
+  std::string much = pattern(64 << 20);
+  size_t sent = 0;
+  net.until(
+      [&] {
+        sent += b.left.say(std::string_view(much).substr(sent));
+        return false;
+      },
+      300);
+  CHECK(sent < much.size());
+  CHECK(b.second->pendingBytes() < 2'000'000);
+  std::string heard;
+  CHECK(net.until(
+      [&] {
+        sent += b.left.say(std::string_view(much).substr(sent));
+        heard += b.right.hear();
+        return heard.size() == much.size();
+      },
+      10'000));
+  CHECK(heard == much);
+}
+
+TEST_CASE("each side's end is passed on, after all its bytes; when both have ended it is over") {
+  for (size_t size : {size_t(5), size_t(3 << 20)}) {
+    Net net;
+    Between b(net);
+    std::string text = pattern(size);
+    std::string heard;
+    size_t sent = 0;
+    CHECK(net.until([&] {
+      if (sent < text.size()) {
+        sent += b.left.say(std::string_view(text).substr(sent));
+        if (sent == text.size()) b.left.end();
+      }
+      heard += b.right.hear();
+      return b.right.ended;
+    }));
+    CHECK(heard == text);
+    CHECK(b.overs == 0);
+    // The other direction goes on.
+    CHECK(b.through(b.right, b.left, text) == text);
+    b.right.close();
+    CHECK(net.until([&] { return b.overs == 1; }));
+    CHECK(b.end.reason == CloseReason::kRemoteEnd);
+    b.left.hear();
+    CHECK(b.left.ended);
+    CHECK(!b.relay.active());
+  }
+}
+
+TEST_CASE("a reset is passed on as a reset") {
+  for (bool first : {true, false}) {
+    Net net;
+    Between b(net);
+    CHECK(b.through(b.left, b.right, "x") == "x");
+    (first ? b.left : b.right).reset();
+    CHECK(net.until([&] { return b.overs == 1; }));
+    CHECK(b.end.side == (first ? RelayEnd::Side::kFirst : RelayEnd::Side::kSecond));
+    CHECK(b.end.reason == CloseReason::kRemoteReset);
+    Plain& other = first ? b.right : b.left;
+    other.hear();
+    CHECK(other.error == ECONNRESET);
+  }
+}
+
+TEST_CASE("bytes that came before a reset reach the other side") {
+  for (size_t size : {size_t(100), size_t(2 << 20), size_t(5 << 20)}) {
+    Net net;
+    Between b(net);
+    std::string text = pattern(size);
+    size_t sent = 0;
+    // The reader waits until everything is in sockets, pipe and memory, as far as it goes.
+    net.until(
+        [&] {
+          sent += b.left.say(std::string_view(text).substr(sent));
+          return sent == text.size();
+        },
+        100);
+    usleep(2000);
+    b.left.reset();
+    net.turns(3);
+    std::string heard;
+    CHECK(net.until([&] {
+      heard += b.right.hear();
+      return b.right.ended || (b.right.error != 0 && b.right.error != EAGAIN);
+    }));
+    // A reset destroys what was still in the sender's own socket; what we had received must not be
+    // lost.
+    CHECK(heard.size() >= b.relay.bytesFromFirst());
+    CHECK(heard == text.substr(0, heard.size()));
+    if (size == 100) CHECK(heard == text);
+    b.right.close();
+    CHECK(net.until([&] { return b.overs == 1; }));
+  }
+}
+
+TEST_CASE("an idle relay is closed, a used one is not") {
+  Net net;
+  Between b(net, 60);
+  uint64_t start = monotonicNs();
+  for (int i = 0; i < 8; i++) {
+    CHECK(b.through(b.left, b.right, "x") == "x");
+    usleep(15'000);
+  }
+  CHECK(b.overs == 0);
+  CHECK(monotonicNs() - start > 100 * kNsPerMs);
+  CHECK(net.until([&] { return b.overs == 1; }));
+  CHECK(b.end.side == RelayEnd::Side::kIdle);
+  b.left.hear();
+  b.right.hear();
+  CHECK(b.left.ended);
+  CHECK(b.right.ended);
+}
+
+TEST_CASE("close() ends both sides, in the middle of a transfer too; no descriptor is lost") {
+  int before = openDescriptors();
+  {
+    Net net;
+    std::string much = pattern(8 << 20);
+    for (int i = 0; i < 20; i++) {
+      Between b(net);
+      size_t sent = 0;
+      net.until(
+          [&] {
+            sent += b.left.say(std::string_view(much).substr(sent));
+            b.right.hear(100'000);
+            return sent > size_t(i) * 400'000 || sent == much.size();
+          },
+          200);
+      if (i % 4 == 0) b.relay.close();
+      if (i % 4 == 1) b.left.reset();
+      if (i % 4 == 2) b.right.reset();
+      if (i % 4 == 3) b.right.close();
+      net.turns();
+      if (i % 2 == 0) CHECK(b.overs == 1);  // else bytes are still on their way to the other side
+    }
+    CHECK(net.ctx->openConnections() == 0);
+  }
+  CHECK(openDescriptors() == before);
+}
