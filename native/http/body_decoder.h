@@ -1,8 +1,8 @@
 // The end of a message's body: by Content-Length, by the chunked coding, or by the end of the
 // connection (RFC 9112 §6, §7). Gives slices of the bytes that it is fed, without copying them.
 //
-//   chunked:  size ─ext─▶ size-LF ─▶ data ─▶ data-CR ─▶ data-LF ─▶ size …
-//                            └ size 0 ─▶ trailer line … ─ empty line ─▶ done
+//   chunked:  size ─extensions─▶ size-LF ─▶ data ─▶ data-CR ─▶ data-LF ─▶ size …
+//                                   └─ size 0 ─▶ trailer lines ─ empty line ─▶ done
 //
 // Thread rule: one thread at a time.
 #pragma once

@@ -1,7 +1,10 @@
 // The seam between codecs and streams: version-neutral events both ways. HTTP/1 implements it
-// first. Thread rule: one loop. Views given to a callback are valid until it returns (see
-// RequestHead::own); views given to an encoder must stay valid until the next flush of the
-// connection (see Connection::write).
+// first.
+//
+// Views given to a callback are valid until it returns (see RequestHead::own); views given to an
+// encoder must stay valid until the next flush of the connection (see Connection::write).
+//
+// Thread rule: one loop.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +43,9 @@ class ResponseSink {
   virtual void onResponseData(std::string_view data, bool end) = 0;
   virtual void onResponseTrailers(HeaderList& trailers) = 0;
   virtual void onResponseReset(ResetReason reason) = 0;
-  virtual void onRequestWritable(
-      bool writable) = 0;  // back-pressure of what we send: false = stop, true = go on
+  // Back-pressure of what we send: false = stop, true = go on.
+  virtual void onRequestWritable(bool writable) = 0;
+
  protected:
   ~ResponseSink() = default;
 };
@@ -51,12 +55,12 @@ class ResponseSink {
 // flush.
 class ResponseEncoder {
  public:
-  virtual void encodeInformational(
-      const ResponseHead& head) = 0;  // 1xx other than 101; not sent to an HTTP/1.0 client
+  // 1xx other than 101; not sent to an HTTP/1.0 client.
+  virtual void encodeInformational(const ResponseHead& head) = 0;
   virtual void encodeHeaders(const ResponseHead& head, bool end) = 0;
   virtual void encodeData(std::string_view data, bool end) = 0;
-  virtual void encodeTrailers(
-      const HeaderList& trailers) = 0;  // always the end; not sent unless enabled
+  // Always the end; not sent unless enabled.
+  virtual void encodeTrailers(const HeaderList& trailers) = 0;
   // The response cannot be completed. HTTP/1 has no other word for it than closing the connection.
   virtual void resetStream(ResetReason reason) = 0;
   // This exchange is the last one on its connection. Before encodeHeaders it also tells the client

@@ -37,9 +37,11 @@ constexpr uint32_t bytes32(std::string_view s, size_t at) {
 struct NameTable {
   uint8_t at[256] = {};
   bool perfect = true;
+  bool comparable = true;  // letters and '-' only
   constexpr NameTable() {
     for (size_t i = 1; i < kNameCount; i++) {
       std::string_view n = kNames[i];
+      for (char c : n) comparable = comparable && ((c >= 'a' && c <= 'z') || c == '-');
       if (n.size() < 4) continue;
       uint32_t slot = slotOf(bytes32(n, n.size() - 4), bytes32(n, n.size() / 2 - 2), n.size());
       if (at[slot] != 0) perfect = false;
@@ -48,6 +50,7 @@ struct NameTable {
   }
 };
 constexpr NameTable kTable;
+static_assert(kTable.comparable, "see sameName()");
 static_assert(kTable.perfect, "two names share a slot: look for another multiplier");
 
 inline uint32_t load32(const char* p) {

@@ -126,13 +126,13 @@ struct RequestHead {
   BodyFraming framing = BodyFraming::kNone;
   uint8_t version = 11;   // 10 or 11 (20 later)
   bool keepAlive = true;  // what the client asked for: Connection and the version (RFC 9112 §9.3)
-  bool expectContinue =
-      false;  // Expect: 100-continue on an HTTP/1.1 request with a body (RFC 9110 §10.1.1)
+  // Expect: 100-continue on an HTTP/1.1 request with a body (RFC 9110 §10.1.1).
+  bool expectContinue = false;
   uint64_t contentLength = 0;  // bytes; with kLength
   std::string_view methodText;
   std::string_view path;  // origin form, or "*"; for CONNECT empty
-  std::string_view
-      authority;  // Host, or the authority of an absolute-form target (which wins: RFC 9112 §3.2.2)
+  // Host, or the authority of an absolute-form target (which wins: RFC 9112 §3.2.2).
+  std::string_view authority;
   std::string_view scheme;  // "http" or "https" of an absolute-form target; else empty
   // Without Host, and without fields of no well-known name that Connection nominated: those are
   // removed on receipt, so that a client cannot nominate what is added later. The other hop-by-hop

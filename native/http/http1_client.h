@@ -4,8 +4,9 @@
 //   idle ──start()──▶ waiting ──1xx──▶ waiting ──head──▶ body ──end──▶ idle (reusable) or spent
 //   any ──error, reset, end of the connection──▶ spent: no further exchange may be started
 //
-// The state of the exchange is inline: an upstream connection is seldom idle. Thread rule: the loop
-// of the connection.
+// The state of the exchange is inline: an upstream connection is seldom idle.
+//
+// Thread rule: the loop of the connection.
 #pragma once
 
 #include <cstdint>

@@ -55,6 +55,8 @@ size_t Http1ServerCodec::dispatch(std::span<char> span) {
     std::string_view rest = bytes.substr(used);
     used += exchange_->headDone ? readBody(rest, more) : readHead(rest, more);
     if (more) return used;
+    // A sink that paused has no place for more; the connection keeps the rest and offers it again.
+    if (!closing_ && exchange_ != nullptr && exchange_->pauses != 0) return used;
   }
   return closing_ ? bytes.size() : used;
 }

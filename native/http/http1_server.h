@@ -1,13 +1,14 @@
 // The server side of an HTTP/1 connection: requests in, responses out, one exchange at a time.
 //
-//   idle ──first byte──▶ head ──complete──▶ body ──end──▶ request complete ──response complete──▶
-//   idle
-//     ▲                                       │ │ └── requests behind the current one stay unread
-//     until its response is out (RFC 9112 §9.3.2) ◀─┘
-//   any ──error, reset, last exchange over──▶ closing: what still comes is thrown away
+//   idle ──first byte──▶ head ──complete──▶ body ──end──▶ request complete
+//    ▲                                                           │
+//    └──────────────────────── response complete ────────────────┘
+//   any state ──error, reset, last exchange over──▶ closing: what still comes is thrown away
 //
-// An idle connection costs this object alone; the state of an exchange lives in the arena of its
-// stream. Thread rule: the loop of the connection.
+// Requests behind the current one stay unread until its response is out (RFC 9112 §9.3.2). An idle
+// connection costs this object alone; the state of an exchange lives in the arena of its stream.
+//
+// Thread rule: the loop of the connection.
 #pragma once
 
 #include <cstdint>
