@@ -60,10 +60,11 @@ void Relay::idle() {
   close();
 }
 
-// Something moved: the idle time starts anew. A store.
+// Something moved: the idle time starts anew, which is a store.
 void Relay::used() {
   Connection* c = first_.connection != nullptr ? first_.connection : second_.connection;
   if (idleMs_ > 0 && c != nullptr) c->context().loop().arm(idleTimer_, idleMs_);
+  owner_.onRelayUsed();
 }
 
 void Relay::closed(Half& half, CloseReason reason, int sysErrno) {
@@ -73,6 +74,7 @@ void Relay::closed(Half& half, CloseReason reason, int sysErrno) {
     end_.reason = reason;
     end_.sysErrno = sysErrno;
   }
+  owner_.onRelayClosing(*half.connection, reason);
   half.connection = nullptr;
   half.other->releasePipe();
   Connection* left = half.other->connection;
@@ -95,7 +97,6 @@ void Relay::closed(Half& half, CloseReason reason, int sysErrno) {
 // ---- copying
 
 size_t Relay::Half::onData(Connection& c, std::span<char> bytes) {
-  received += bytes.size();
   relay.used();
   Connection* to = other->connection;
   if (to == nullptr) return bytes.size();
@@ -147,14 +148,14 @@ void Relay::Half::onRawReady(Connection& c, uint32_t bits) {
 
 // Moves what there is from this connection to the other one.
 void Relay::Half::pump() {
-  size_t before = received;
+  uint64_t before = connection->bytesRead();
   while (connection != nullptr && other->connection != nullptr) {
     if (!drainPipe()) return;
     if ((connection->ready() & kReadable) == 0 || connection->readEnded()) return leaveSplicing();
     // What was copied before has to be out first.
     other->connection->flushNow();
     if (other->connection->pendingBytes() > 0) return;
-    if (received - before >= kSpliceCapPerEvent) {
+    if (connection->bytesRead() - before >= kSpliceCapPerEvent) {
       connection->context().loop().again(connection, kReadable);
       return;
     }
@@ -191,7 +192,6 @@ bool Relay::Half::fillPipe() {
   ssize_t n = pipe->fill(connection->fd());
   if (n > 0) {
     connection->countRead(size_t(n));
-    received += uint64_t(n);
     burst = uint32_t(burst + size_t(n) < UINT32_MAX ? burst + size_t(n) : UINT32_MAX);
     return true;
   }

@@ -33,6 +33,10 @@ struct RelayEnd {
 
 class RelayOwner {
  public:
+  // Bytes moved, in either direction.
+  virtual void onRelayUsed() {}
+  // One of the connections is closed; its facts can be had now for the last time.
+  virtual void onRelayClosing(Connection& c, CloseReason reason) { (void)c, (void)reason; }
   // Called once, when both connections are closed; from the loop, or from inside close(). The relay
   // may be destroyed after the turn.
   virtual void onRelayOver(const RelayEnd& end) = 0;
@@ -60,10 +64,10 @@ class Relay {
   // Closes both connections.
   void close();
   bool active() const { return first_.connection != nullptr || second_.connection != nullptr; }
-  // What the owner of a connection says of it, once it is over too.
-  uint64_t bytesFromFirst() const { return first_.received; }
-  uint64_t bytesFromSecond() const { return second_.received; }
-  uint32_t pauses() const { return pauses_; }
+  // Null when it is closed.
+  Connection* first() const { return first_.connection; }
+  Connection* second() const { return second_.connection; }
+  uint32_t pauses() const { return pauses_; }  // of reading, because the other side took too little
 
  private:
   // One connection, and the direction from it to the other one.
@@ -88,7 +92,6 @@ class Relay {
     Half* other = nullptr;
     Connection* connection = nullptr;
     SplicePipe* pipe = nullptr;
-    uint64_t received = 0;
     uint32_t burst = 0;      // bytes spliced since the socket was last drained
     bool holdsBack = false;  // the other one is paused because of this one's pending bytes
   };
