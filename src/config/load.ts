@@ -8,9 +8,9 @@ import type { CompileResolver, ConfigSource, LoadedConfiguration } from './index
 import { Problems } from './problems.ts'
 import type { Bootstrap } from './schema/messages.generated.ts'
 import { messageSchema } from './schema/schema.ts'
-import { expandShortForm, kShortKeys } from './short/expand.ts'
 import { flagsText } from './short/flags.ts'
-import { parseSource } from './source/parse.ts'
+import { kShortKeys } from './short/keys.ts'
+import { parseJson } from './source/json.ts'
 import { readSource } from './source/read.ts'
 import { SourceText } from './source/text.ts'
 import { type SourceNode, toJson } from './source/tree.ts'
@@ -30,11 +30,11 @@ export async function loadConfiguration(source: ConfigSource): Promise<LoadedCon
   const text = sourceText(source)
   const problems = new Problems(text)
   const origins = new Origins(problems)
-  const written = parseSource(text, problems)
+  const written = parseJson(text.text) ?? (await parseYaml(text, problems))
   problems.throwIfAny()
   if (written === undefined) throw new TypeError('a text without problems has a tree')
   const short = isShortForm(written)
-  const tree = short ? expandShortForm(written, problems) : written
+  const tree = short ? await expand(written, problems) : written
   const bootstrap: Bootstrap = new Checker(problems, origins).check(tree, kBootstrap) ?? {}
   const runtimeLayers = compileLayers(origins, bootstrap)
   const internals = { origins, regexes: new Map() }
@@ -49,6 +49,18 @@ export async function loadConfiguration(source: ConfigSource): Promise<LoadedCon
   }
   rememberInternals(loaded, internals)
   return loaded
+}
+
+// What only some configurations need is loaded when it is needed: it is half of the time that loading takes.
+
+async function parseYaml(text: SourceText, problems: Problems): Promise<SourceNode | undefined> {
+  const { parseSource } = await import('./source/parse.ts')
+  return parseSource(text, problems)
+}
+
+async function expand(written: SourceNode, problems: Problems): Promise<SourceNode> {
+  const { expandShortForm } = await import('./short/expand.ts')
+  return expandShortForm(written, problems)
 }
 
 function sourceText(source: ConfigSource): SourceText {

@@ -24,11 +24,14 @@ export function editDistance(a: string, b: string, limit: number): number {
   return previous[b.length] ?? 0
 }
 
+/** More slips than this in one name, however long it is, make it another name. */
+const kSlipsMax = 4
+
 /** The nearest of the known names, if it is near enough to be a slip. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase()
   let best: string | undefined
-  let distance = Math.max(2, Math.floor(name.length / 4)) + 1
+  let distance = Math.min(kSlipsMax, Math.max(2, Math.floor(name.length / 4))) + 1
   for (const candidate of known) {
     const found = editDistance(wanted, candidate.toLowerCase(), distance - 1)
     // A name of two or three letters is near to everything; then only its own letters in another case count.
@@ -37,7 +40,8 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
       distance = found
     }
   }
-  return best
+  // Half of a longer name, as older versions of the API had it: host_rewrite for host_rewrite_literal.
+  return best ?? [...known].find((candidate) => candidate.toLowerCase().startsWith(`${wanted}_`))
 }
 
 /** The hint for an unknown name, or undefined. */

@@ -120,6 +120,12 @@ export class Origins {
     if (!this.isTouched(message)) this.add(message, undefined, 'missing', text, hint)
   }
 
+  /** Whether a field was written, and could not be taken. */
+  wasRefused(message: object, field: string): boolean {
+    const written = this.#origins.get(message)?.fields.has(field) === true
+    return written && (message as Readonly<Record<string, unknown>>)[field] === undefined
+  }
+
   /** Whether something in a message is wrong, so that what would follow from it need not be said. */
   isTouched(message: object): boolean {
     const node = this.#origins.get(message)?.node

@@ -76,10 +76,16 @@ function headerViolation(rules: FieldRules, value: string): Violation | undefine
     const at = [...value].findIndex((character) => '\0\r\n'.includes(character))
     return at < 0 ? undefined : { message: 'must not contain a line break or a NUL character' }
   }
-  const allowed = name ? /^:?[\w!#$%&'*+.^`|~-]+$/ : /^[^\0-\x08\x0a-\x1f\x7f]*$/
-  return allowed.test(value)
-    ? undefined
-    : { message: `is not a header's ${name ? 'name' : 'value'}` }
+  const allowed = name ? /^:?[\w!#$%&'*+.^`|~-]+$/.test(value) : !hasControl(value)
+  return allowed ? undefined : { message: `is not a header's ${name ? 'name' : 'value'}` }
+}
+
+function hasControl(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i)
+    if ((code < 0x20 && code !== 0x09) || code === 0x7f) return true
+  }
+  return false
 }
 
 function lengthViolation(rules: FieldRules, length: number, unit: string): Violation | undefined {

@@ -93,6 +93,8 @@ function checkOptions(
 }
 
 function compileHosts(context: Context, cluster: Cluster): NativeHost[] {
+  // Of a kind of discovery that was refused, the endpoints are names, as they should be.
+  if (context.origins.wasRefused(cluster, 'type')) return []
   const endpoints = cluster.load_assignment?.endpoints ?? []
   return endpoints
     .flatMap((locality) => locality.lb_endpoints ?? [])

@@ -51,7 +51,10 @@ function compileListener(
       'needs filter_chains: without one, no connection could be served',
     )
   }
-  checkMatches(context, listener.filter_chains ?? [])
+  // A matcher of its own tells the chains apart.
+  if (!context.origins.wasRefused(listener, 'filter_chain_matcher')) {
+    checkMatches(context, listener.filter_chains ?? [])
+  }
   return {
     name,
     addresses,
@@ -149,7 +152,7 @@ class Chains {
       origins.addMissing(chain, 'needs a filter that serves the connection', hint)
       return undefined
     }
-    if (second !== undefined) {
+    if (second !== undefined && !filters.some((filter) => origins.isTouched(filter))) {
       const text = 'a chain has one filter that serves the connection, and it comes last'
       origins.add(second, undefined, 'conflict', text)
     }

@@ -8,6 +8,9 @@ import { RegexError } from './syntax.ts'
 /** A table of this many states with, say, 30 classes is 240 KB; what needs more is not made for a request path. */
 const kStatesMax = 4096
 
+/** Instructions that may be looked at while a table is built: about a second. */
+const kWorkMax = 20_000_000
+
 export function buildDfa(program: Program): NativeDfa {
   return new DfaBuilder(program).build()
 }
@@ -17,8 +20,14 @@ class DfaBuilder {
   readonly #states = new Map<string, number>()
   readonly #members: (readonly number[])[] = []
 
+  /** Which round of the closure an instruction was last reached in. */
+  readonly #seen: Uint32Array
+  #round = 0
+  #work = 0
+
   constructor(program: Program) {
     this.#program = program
+    this.#seen = new Uint32Array(program.code.length / 3)
   }
 
   build(): NativeDfa {
@@ -42,10 +51,7 @@ class DfaBuilder {
     const key = mark + members.join()
     const known = this.#states.get(key)
     if (known !== undefined) return known
-    if (this.#members.length >= kStatesMax) {
-      const hint = 'split it into several routes, or use a prefix or exact match'
-      throw new RegexError(`needs more than ${kStatesMax} states`, 0, 1, hint)
-    }
+    if (this.#members.length >= kStatesMax) throw tooLarge(`more than ${kStatesMax} states`)
     this.#states.set(key, this.#members.length)
     return this.#members.push(members) - 1
   }
@@ -70,21 +76,28 @@ class DfaBuilder {
   /** What is reached without a byte, sorted: byte sets, the match, and ends that wait for the end of the text. */
   #closure(from: readonly number[], atBegin: boolean, atEnd: boolean): number[] {
     const { code } = this.#program
-    const seen = new Set<number>()
+    const seen = this.#seen
+    const round = ++this.#round
     const kept: number[] = []
     const open = [...from]
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
-      if (seen.has(at)) continue
-      seen.add(at)
-      const [op, x = 0, y = 0] = code.slice(at * 3, at * 3 + 3)
-      if (op === Op.split) open.push(x, y)
-      else if (op === Op.jump) open.push(x)
-      else if (op === Op.save || (op === Op.begin && atBegin) || (op === Op.end && atEnd))
+      if (seen[at] === round) continue
+      seen[at] = round
+      if (++this.#work > kWorkMax) throw tooLarge('too long to build')
+      const op = code[at * 3]
+      if (op === Op.split) open.push(code[at * 3 + 1] ?? 0, code[at * 3 + 2] ?? 0)
+      else if (op === Op.jump) open.push(code[at * 3 + 1] ?? 0)
+      else if (op === Op.save || (op === Op.begin && atBegin) || (op === Op.end && atEnd)) {
         open.push(at + 1)
-      else if (op !== Op.begin) kept.push(at)
+      } else if (op !== Op.begin) kept.push(at)
     }
     return kept.sort((a, b) => a - b)
   }
+}
+
+function tooLarge(what: string): RegexError {
+  const hint = 'split it into several routes, or use a prefix or exact match'
+  return new RegexError(`needs ${what}`, 0, 1, hint)
 }
 
 /** Bytes that no set tells apart are one class; a sample of each. */

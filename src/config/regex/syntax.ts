@@ -62,6 +62,8 @@ class RegexParser {
   readonly #names = new Set<string>()
   #at = 0
   #groups = 1
+  /** Where `\E` is, inside of `\Q…\E`; else -1. */
+  #quoteEnd = -1
   #depth = 0
   #flags: Flags = { ignoreCase: false, dotNewline: false, ungreedy: false }
 
@@ -106,11 +108,15 @@ class RegexParser {
 
   #concatenation(): RegexNode {
     const parts: RegexNode[] = []
-    while (this.#at < this.#pattern.length && !this.#peek('|') && !this.#peek(')')) {
+    while (
+      this.#at < this.#pattern.length &&
+      (this.#quoteEnd >= 0 || !/[|)]/.test(this.#pattern[this.#at] ?? ''))
+    ) {
       const from = this.#at
       const atom = this.#atom()
       // `(?i)` and the like stand for no text, and take no repetition.
-      if (atom !== undefined) parts.push(this.#repeated(atom, from))
+      if (atom !== undefined) parts.push(this.#quoteEnd >= 0 ? atom : this.#repeated(atom, from))
+      else if (this.#quoteEnd >= 0) continue
       else if (/^[*+?]/.test(this.#pattern.slice(this.#at)))
         this.#fail('nothing to repeat', this.#at)
     }
@@ -148,6 +154,10 @@ class RegexParser {
   #atom(): RegexNode | undefined {
     const from = this.#at
     const character = this.#next('the pattern', from)
+    if (this.#quoteEnd >= 0) {
+      this.#endQuote()
+      return this.#literal(character)
+    }
     switch (character) {
       case '(':
         return this.#group(from)
@@ -233,8 +243,8 @@ class RegexParser {
     return end === ':'
   }
 
-  #escape(from: number): RegexNode {
-    if (this.#take('Q')) return this.#quoted()
+  #escape(from: number): RegexNode | undefined {
+    if (this.#take('Q')) return this.#quote()
     const character = this.#next('an escape', from)
     const set = perlClass(character)
     if (set !== undefined) return { kind: 'set', set }
@@ -274,11 +284,17 @@ class RegexParser {
     return character
   }
 
-  #quoted(): RegexNode {
+  /** From `\Q` to `\E` every character is itself; a repetition behind takes the last one. */
+  #quote(): undefined {
     const end = this.#pattern.indexOf('\\E', this.#at)
-    const text = this.#pattern.slice(this.#at, end < 0 ? undefined : end)
-    this.#at += text.length + (end < 0 ? 0 : 2)
-    return { kind: 'concat', parts: [...text].map((character) => this.#literal(character)) }
+    this.#quoteEnd = end < 0 ? this.#pattern.length : end
+    this.#endQuote()
+  }
+
+  #endQuote(): void {
+    if (this.#at !== this.#quoteEnd) return
+    this.#quoteEnd = -1
+    this.#take('\\E')
   }
 
   #class(from: number): RegexNode {

@@ -97,20 +97,37 @@ function options(reflected, name) {
 const milliseconds = (duration) =>
   Number(duration.seconds ?? 0) * 1000 + Number(duration.nanos ?? 0) / 1e6
 
-/** `validate.rules` without the level that names the type, durations in ms. */
-function plainRules(rules) {
+const asList = (value) => (Array.isArray(value) ? value : [value])
+
+/** One argument of a rule: durations in ms, enum values by name, lists as lists. */
+function plainArgument(kind, name, argument, names) {
+  if (name === 'in' || name === 'not_in') {
+    return asList(argument).map((item) => plainArgument(kind, 'const', item, names))
+  }
+  if (kind === 'duration' && typeof argument === 'object') return milliseconds(argument)
+  return kind === 'enum' && name === 'const' ? (names[argument] ?? argument) : argument
+}
+
+/** `validate.rules` without the level that names the type; `names`: of an enum's values. */
+function plainRules(rules, names = {}) {
   const { message, any, ...typed } = rules
   const plain = { ...message, ...any }
   for (const [kind, value] of Object.entries(typed)) {
     for (const [name, argument] of Object.entries(value)) {
-      if (name === 'items' || name === 'keys' || name === 'values')
-        plain[name] = plainRules(argument)
-      else
-        plain[name] =
-          kind === 'duration' && typeof argument === 'object' ? milliseconds(argument) : argument
+      const nested = name === 'items' || name === 'keys' || name === 'values'
+      plain[name] = nested
+        ? plainRules(argument, names)
+        : plainArgument(kind, name, argument, names)
     }
   }
   return plain
+}
+
+/** Numbers to names of the field's enum; undefined for a field of another type. */
+function enumNames(field) {
+  return scalarTypes.has(field.type)
+    ? undefined
+    : field.parent.lookup(field.type, [protobuf.Enum])?.valuesById
 }
 
 /** The JSON form of a field's type: a scalar's name, a well-known type's, `enum:Name` or `message:Name`. */
@@ -137,7 +154,7 @@ function describeField(field, status, visit) {
   if (isWrapper(field) || field.partOf) described.presence = true
   if (options(field, 'deprecated')) described.deprecated = true
   if (rules !== undefined) {
-    const plain = plainRules(rules)
+    const plain = plainRules(rules, enumNames(field))
     if (Object.keys(plain).length > 0) described.rules = plain
   }
   if (status !== undefined) described.status = status === 'built' ? {} : status

@@ -20,7 +20,8 @@ export function listenAddress(
 ): SourceNode | undefined {
   const text = node.kind === 'scalar' && node.value !== null ? node.text.trim() : undefined
   const what = 'an address such as 8080, 127.0.0.1:8080, [::1]:8080 or unix:/run/millrace.sock'
-  if (text === undefined) return reader.refuse(spot, 'wrong-type', `is ${what}, not ${kindOf(node)}`)
+  if (text === undefined)
+    return reader.refuse(spot, 'wrong-type', `is ${what}, not ${kindOf(node)}`)
   const pipe = unixPath(text)
   if (pipe !== undefined) return nodeAt(spot, { pipe: { path: pipe } })
   const found = hostPort(/^\d+$/.test(text) ? `:${text}` : text)
@@ -30,7 +31,11 @@ export function listenAddress(
 }
 
 /** Where requests go: a URL, `host:port`, a port of this machine, or `unix:/path`; as Envoy's Address. */
-export function upstreamAddress(reader: Reader, node: SourceNode, spot: Spot): SourceNode | undefined {
+export function upstreamAddress(
+  reader: Reader,
+  node: SourceNode,
+  spot: Spot,
+): SourceNode | undefined {
   const what = 'a URL such as http://127.0.0.1:3000'
   if (node.kind !== 'scalar' || node.value === null) {
     return reader.refuse(spot, 'wrong-type', `is ${what}, not ${kindOf(node)}`)
@@ -41,7 +46,12 @@ export function upstreamAddress(reader: Reader, node: SourceNode, spot: Spot): S
   const [, scheme, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/i.exec(text) ?? []
   const kind = scheme?.toLowerCase()
   if (kind === 'https') {
-    return reader.refuse(spot, 'not-supported', 'https:// is not supported yet: TLS is not built yet', 'http://')
+    return reader.refuse(
+      spot,
+      'not-supported',
+      'https:// is not supported yet: TLS is not built yet',
+      'write http:// if the upstream also speaks plain HTTP',
+    )
   }
   if (kind !== undefined && kind !== 'http') {
     return reader.refuse(spot, 'bad-value', `is ${what}, not ${scheme}://`)
@@ -49,7 +59,12 @@ export function upstreamAddress(reader: Reader, node: SourceNode, spot: Spot): S
   const [authority = '', tail = ''] = splitAt(rest, /[/?#]/)
   if (tail !== '' && tail !== '/') {
     const hint = 'a route changes the path by strip_prefix or rewrite'
-    return reader.refuse(spot, 'bad-value', `has the path "${tail}", and an upstream has none`, hint)
+    return reader.refuse(
+      spot,
+      'bad-value',
+      `has the path "${tail}", and an upstream has none`,
+      hint,
+    )
   }
   const bare = /^\d+$/.test(authority) && kind === undefined
   const found = hostPort(bare ? `:${authority}` : authority, kind === 'http' ? 80 : undefined)
@@ -78,7 +93,11 @@ function hostPort(text: string, defaultPort?: number): HostPort | undefined {
   return { host: ipv6 ?? other ?? '', port }
 }
 
-function socketAddress(reader: Reader, spot: Spot, { host, port }: HostPort): SourceNode | undefined {
+function socketAddress(
+  reader: Reader,
+  spot: Spot,
+  { host, port }: HostPort,
+): SourceNode | undefined {
   const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
   if (isIP(address) === 0) {
     const text = `"${host}" is a name, and resolving names is not supported yet`

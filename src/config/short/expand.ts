@@ -7,20 +7,12 @@ import { kindOf } from '../check/scalars.ts'
 import type { Problems } from '../problems.ts'
 import type { SourceNode } from '../source/tree.ts'
 import { listenAddress } from './address.ts'
+import { kShortKeys } from './keys.ts'
 import { nodeAt, type Spot, type Value } from './nodes.ts'
 import { type Field, isNull, Reader, spotOf } from './reader.ts'
 import { Routes } from './routes.ts'
 import { Upstreams } from './upstreams.ts'
 
-export const kShortKeys: readonly string[] = [
-  'listen',
-  'routes',
-  'hosts',
-  'upstreams',
-  'timeouts',
-  'access_log',
-  'admin',
-]
 export const kTimeoutKeys: readonly string[] = [
   'connect',
   'response',
@@ -81,7 +73,10 @@ function expandResources(reader: Reader, fields: ReadonlyMap<string, Field>, top
       virtual_hosts: routes.virtualHosts(),
     },
     http_filters: [
-      { name: 'envoy.filters.http.router', typed_config: { '@type': type('filters.http.router.v3.Router') } },
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: { '@type': type('filters.http.router.v3.Router') },
+      },
     ],
   }
   const filter = { name: 'envoy.filters.network.http_connection_manager', typed_config: manager }
@@ -136,7 +131,8 @@ const isOff = (node: SourceNode): boolean =>
 function expandLogs(reader: Reader, field: Field): Value | undefined {
   if (isOff(field.node)) return undefined
   const { node, path } = field
-  if (node.kind !== 'list') return [expandLog(reader, node, path)].filter((log) => log !== undefined)
+  if (node.kind !== 'list')
+    return [expandLog(reader, node, path)].filter((log) => log !== undefined)
   return node.items.flatMap((item, i) => expandLog(reader, item, `${path}[${i}]`) ?? [])
 }
 

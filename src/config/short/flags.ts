@@ -1,12 +1,13 @@
-/** `--to URL --listen ADDRESS` as a text in the short form, so that errors point into the command line. */
+/** `--to URL --listen ADDRESS` as a text in the short form, so that errors point into what was asked for. */
 
 import { SourceText } from '../source/text.ts'
 
 const kDefaultListen = '8080'
 
-/** One line of YAML that reads like the command line; the addresses are checked as those of a file are. */
+/** One line of JSON; the addresses are checked as those of a file are. */
 export function flagsText(to: readonly string[], listen: string = kDefaultListen): SourceText {
   const text = (value: string): string => JSON.stringify(value)
   const urls = to.map(text).join(', ')
-  return new SourceText('command line', `{listen: ${text(listen)}, routes: {"/": [${urls}]}}`)
+  const line = `{"listen": ${text(listen)}, "routes": {"/": [${urls}]}}`
+  return new SourceText('command line', line)
 }

@@ -9,7 +9,13 @@ export interface Spot {
   readonly path: string
 }
 
-export type Value = SourceNode | string | number | boolean | readonly Value[] | { [key: string]: Value | undefined }
+export type Value =
+  | SourceNode
+  | string
+  | number
+  | boolean
+  | readonly Value[]
+  | { [key: string]: Value | undefined }
 
 const isNode = (value: Value): value is SourceNode =>
   typeof value === 'object' && 'kind' in value && 'start' in value

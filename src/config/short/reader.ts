@@ -46,7 +46,8 @@ export class Reader {
     for (const field of this.fields(node, path, what)) {
       const { key, keySpot } = field
       const reason = Object.hasOwn(later, key) ? later[key] : undefined
-      if (reason !== undefined) this.refuse(keySpot, 'not-supported', `not supported yet: ${reason}`)
+      if (reason !== undefined)
+        this.refuse(keySpot, 'not-supported', `not supported yet: ${reason}`)
       else if (keys.includes(key)) found.set(key, field)
       else this.refuse(keySpot, 'unknown-field', 'no such key here', didYouMean(key, keys))
     }
@@ -70,10 +71,16 @@ export class Reader {
     if (parts === null || text === '') {
       const hint = /^\d+(\.\d+)?$/.test(text) ? `write ${text}s or ${text}ms` : undefined
       const wrong = node.kind === 'scalar' && node.value !== null ? `"${text}"` : kindOf(node)
-      return this.refuse(spot, 'wrong-type', `is a duration such as 1.5s, 250ms or 2m, not ${wrong}`, hint)
+      return this.refuse(
+        spot,
+        'wrong-type',
+        `is a duration such as 1.5s, 250ms or 2m, not ${wrong}`,
+        hint,
+      )
     }
     const [, hours = 0, minutes = 0, seconds = 0, milliseconds = 0] = parts
-    const total = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds) + Number(milliseconds) / 1000
+    const total =
+      Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds) + Number(milliseconds) / 1000
     return `${Number(total.toFixed(9))}s`
   }
 }

@@ -66,7 +66,8 @@ export class Routes {
     for (const host of this.#reader.fields(field.node, field.path, 'a map of hosts by name')) {
       const name = this.#hostName(host.key, host.keySpot)
       if (name === undefined) continue
-      const isMap = host.node.kind === 'map' && host.node.entries.some((entry) => entry.key === 'routes')
+      const isMap =
+        host.node.kind === 'map' && host.node.entries.some((entry) => entry.key === 'routes')
       if (!isMap) {
         this.#add({ host: name, path: '/', exact: false }, host)
         continue
@@ -80,7 +81,9 @@ export class Routes {
     return [...this.#hosts].map(([host, { spot, routes }]) => {
       // Order does not matter to who writes them: the one that says most comes first.
       const sorted = [...routes].sort(
-        (a, b) => Number(b.match.exact) - Number(a.match.exact) || b.match.path.length - a.match.path.length,
+        (a, b) =>
+          Number(b.match.exact) - Number(a.match.exact) ||
+          b.match.path.length - a.match.path.length,
       )
       return nodeAt(spot, {
         name: host === '*' ? 'default' : host,
@@ -109,7 +112,8 @@ export class Routes {
   }
 
   #hostName(text: string, spot: Spot): string | undefined {
-    if (/^(\*|(\*\.)?[A-Za-z0-9_]([\w.-]*[\w])?|\[[0-9a-f:.]+\])$/i.test(text)) return text.toLowerCase()
+    if (/^(\*|(\*\.)?[A-Za-z0-9_]([\w.-]*[\w])?|\[[0-9a-f:.]+\])$/i.test(text))
+      return text.toLowerCase()
     const hint = 'a name such as example.com or *.example.com, without scheme and port'
     return this.#reader.refuse(spot, 'bad-value', `"${text}" is not a host`, hint)
   }
@@ -127,7 +131,8 @@ export class Routes {
   }
 
   #route(match: Match, route: Field): readonly SourceNode[] {
-    const isMap = route.node.kind === 'map' && !route.node.entries.some((entry) => entry.key === 'url')
+    const isMap =
+      route.node.kind === 'map' && !route.node.entries.some((entry) => entry.key === 'url')
     if (!isMap) {
       const action = this.#forward(match, route, undefined, {})
       return action === undefined ? [] : [this.#node(match, route, action, {})]
@@ -140,7 +145,11 @@ export class Routes {
       return []
     }
     if (second !== undefined) {
-      this.#reader.refuse(second.keySpot, 'conflict', `excludes ${action.key}, which is set here too`)
+      this.#reader.refuse(
+        second.keySpot,
+        'conflict',
+        `excludes ${action.key}, which is set here too`,
+      )
     }
     const headers = fields.get('headers')
     const common = headers === undefined ? {} : this.#headers(headers)
@@ -148,7 +157,11 @@ export class Routes {
       for (const key of ['timeout', 'strip_prefix', 'rewrite', 'host']) {
         const field = fields.get(key)
         if (field !== undefined) {
-          this.#reader.refuse(field.keySpot, 'conflict', `only goes with "to", not with ${action.key}`)
+          this.#reader.refuse(
+            field.keySpot,
+            'conflict',
+            `only goes with "to", not with ${action.key}`,
+          )
         }
       }
       const done = action.key === 'redirect' ? this.#redirect(action) : this.#respond(action)
@@ -172,7 +185,7 @@ export class Routes {
     if (prefix === undefined) return [this.#node(match, route, action, common)]
     const { path, exact } = match
     const rewritten = (text: string): Value => ({
-      route: { ...((action as { route: Fields }).route), prefix_rewrite: nodeAt(prefix.spot, text) },
+      route: { ...(action as { route: Fields }).route, prefix_rewrite: nodeAt(prefix.spot, text) },
     })
     const whole = prefix.text === '' ? '/' : prefix.text
     if (exact) return [this.#node(match, route, rewritten(whole), common)]
@@ -192,7 +205,11 @@ export class Routes {
     const strip = fields.get('strip_prefix')
     const rewrite = fields.get('rewrite')
     if (strip !== undefined && rewrite !== undefined) {
-      return this.#reader.refuse(rewrite.keySpot, 'conflict', 'excludes strip_prefix, which is set here too')
+      return this.#reader.refuse(
+        rewrite.keySpot,
+        'conflict',
+        'excludes strip_prefix, which is set here too',
+      )
     }
     if (rewrite !== undefined) {
       const text = this.#reader.text(rewrite, 'a path such as /v2')
@@ -204,7 +221,11 @@ export class Routes {
     }
     if (strip === undefined) return undefined
     if (strip.node.kind !== 'scalar' || typeof strip.node.value !== 'boolean') {
-      return this.#reader.refuse(strip.spot, 'wrong-type', `is true or false, not ${kindOf(strip.node)}`)
+      return this.#reader.refuse(
+        strip.spot,
+        'wrong-type',
+        `is true or false, not ${kindOf(strip.node)}`,
+      )
     }
     return strip.node.value && match.path !== '/' ? { text: '', spot: strip.spot } : undefined
   }
@@ -216,7 +237,12 @@ export class Routes {
     return text === undefined ? {} : { host_rewrite_literal: nodeAt(host.spot, text) }
   }
 
-  #forward(match: Match, to: Field, timeout: Field | undefined, options: Fields): Value | undefined {
+  #forward(
+    match: Match,
+    to: Field,
+    timeout: Field | undefined,
+    options: Fields,
+  ): Value | undefined {
     if (isNull(to.node)) {
       const hint = match.path === '/' ? 'http://127.0.0.1:3000' : undefined
       return this.#reader.refuse(to.keySpot, 'missing', 'needs a URL to forward to', hint)
@@ -280,7 +306,11 @@ export class Routes {
     }
     const name = field.node.kind === 'scalar' ? names[field.node.text] : undefined
     if (name !== undefined) return nodeAt(field.spot, name)
-    return this.#reader.refuse(field.spot, 'bad-value', `must be one of ${Object.keys(names).join(', ')}`)
+    return this.#reader.refuse(
+      field.spot,
+      'bad-value',
+      `must be one of ${Object.keys(names).join(', ')}`,
+    )
   }
 
   /** A status, a text, or both. */
@@ -306,7 +336,10 @@ export class Routes {
   }
 
   #headers(field: Field): Fields {
-    const sides = this.#reader.known(field.node, field.path, 'request and response', ['request', 'response'])
+    const sides = this.#reader.known(field.node, field.path, 'request and response', [
+      'request',
+      'response',
+    ])
     const fields: Fields = {}
     for (const [side, { node, path }] of sides) {
       const add: Value[] = []
@@ -316,9 +349,15 @@ export class Routes {
           remove.push(nodeAt(header.keySpot, header.key))
           continue
         }
-        const value = header.node.kind === 'scalar' ? header.node.text : this.#reader.text(header, 'a text')
+        const value =
+          header.node.kind === 'scalar' ? header.node.text : this.#reader.text(header, 'a text')
         if (value === undefined) continue
-        const quoted = { ...spotOf(header.node, header.path), kind: 'scalar', value, text: value } as const
+        const quoted = {
+          ...spotOf(header.node, header.path),
+          kind: 'scalar',
+          value,
+          text: value,
+        } as const
         const wasQuoted = header.node.kind === 'scalar' && header.node.quoted
         add.push(
           nodeAt(header.keySpot, {

@@ -43,7 +43,11 @@ export class Upstreams {
 
   /** The map `upstreams`. */
   define(field: Field): void {
-    for (const upstream of this.#reader.fields(field.node, field.path, 'a map of upstreams by name')) {
+    for (const upstream of this.#reader.fields(
+      field.node,
+      field.path,
+      'a map of upstreams by name',
+    )) {
       this.#named.add(upstream.key)
       const isMap = upstream.node.kind === 'map' && entryOf(upstream.node, 'url') === undefined
       if (!isMap) {
@@ -60,25 +64,18 @@ export class Upstreams {
 
   /** The name of the cluster that a target means; undefined when it means none, which was said. */
   target(node: SourceNode, path: string): string | undefined {
-    const named = this.#name(node, spotOf(node, path))
-    if (named !== undefined) return named
+    const spot = spotOf(node, path)
+    const word = upstreamName(node)
+    if (word !== undefined && this.#named.has(word)) return word
+    if (word !== undefined && isWord(word)) {
+      const hint = didYouMean(word, this.#named) ?? 'define it under upstreams, or write a URL'
+      return this.#reader.refuse(spot, 'bad-reference', `no upstream is called "${word}"`, hint)
+    }
     const hosts = this.#hosts(node, path)
     if (hosts.length === 0) return undefined
-    const name = hosts
-      .map((host) => addressName(host.address) + (host.weight?.kind === 'scalar' ? `*${host.weight.text}` : ''))
-      .join(',')
-    if (!this.#clusters.has(name)) this.#cluster(name, hosts, {}, spotOf(node, path))
+    const name = hosts.map(hostName).join(',')
+    if (!this.#clusters.has(name)) this.#cluster(name, hosts, {}, spot)
     return name
-  }
-
-  /** A word without a colon, a slash or a dot is the name of an upstream. */
-  #name(node: SourceNode, spot: Spot): string | undefined {
-    if (node.kind !== 'scalar' || typeof node.value !== 'string') return undefined
-    if (this.#named.has(node.value)) return node.value
-    if (!/^[A-Za-z_][\w-]*$/.test(node.value) || node.value === 'localhost') return undefined
-    const hint = didYouMean(node.value, this.#named) ?? 'define it under upstreams, or write a URL'
-    this.#reader.refuse(spot, 'bad-reference', `no upstream is called "${node.value}"`, hint)
-    return node.value
   }
 
   #hosts(node: SourceNode, path: string): Host[] {
@@ -121,7 +118,9 @@ export class Upstreams {
       circuit_breakers:
         limits.length === 0 ? undefined : { thresholds: [Object.fromEntries(limits)] },
       typed_extension_protocol_options:
-        idle && idleTimeout ? { [kOptionsType]: idleOptions(nodeAt(idle.spot, idleTimeout)) } : undefined,
+        idle && idleTimeout
+          ? { [kOptionsType]: idleOptions(nodeAt(idle.spot, idleTimeout)) }
+          : undefined,
     }
   }
 
@@ -132,7 +131,10 @@ export class Upstreams {
     spot: Spot,
   ): void {
     const endpoints = hosts.map((host) =>
-      nodeAt(host.spot, { endpoint: { address: host.address }, load_balancing_weight: host.weight }),
+      nodeAt(host.spot, {
+        endpoint: { address: host.address },
+        load_balancing_weight: host.weight,
+      }),
     )
     const cluster = nodeAt(spot, {
       name,
@@ -143,6 +145,17 @@ export class Upstreams {
     })
     this.#clusters.set(name, cluster)
   }
+}
+
+function upstreamName(node: SourceNode): string | undefined {
+  return node.kind === 'scalar' && typeof node.value === 'string' ? node.value : undefined
+}
+
+/** Without a colon, a slash or a dot, it is a name and no address. */
+const isWord = (text: string): boolean => /^[A-Za-z_][\w-]*$/.test(text) && text !== 'localhost'
+
+function hostName({ address, weight }: Host): string {
+  return addressName(address) + (weight?.kind === 'scalar' ? `*${weight.text}` : '')
 }
 
 function idleOptions(idle: SourceNode): Value {
