@@ -29,6 +29,8 @@ size_t Http1ClientCodec::dispatch(std::span<char> span) {
     used += headDone_ ? readBody(rest, more, over) : readHead(rest, more, over);
     if (more) return used;
     if (over) return bytes.size();
+    // A sink that paused has no place for more; the connection keeps the rest and offers it again.
+    if (sink_ != nullptr && paused_ != 0) return used;
   }
   if (used < bytes.size()) {
     spent_ = true;

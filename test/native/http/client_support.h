@@ -1,6 +1,7 @@
 // A client codec on a real connection, which writes down what comes back; for the tests of http/.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -34,6 +35,7 @@ class ClientSide : public ConnectionOwner, public ResponseSink {
   }
   void onResponseData(std::string_view data, bool end) override {
     log += std::string(data) + (end ? " end " : "");
+    if (onBody) onBody();
     if (end) over();
   }
   void onResponseTrailers(HeaderList& trailers) override {
@@ -96,6 +98,7 @@ class ClientSide : public ConnectionOwner, public ResponseSink {
   std::unique_ptr<RequestHead> request;
   std::unique_ptr<ResponseHead> response;
   std::string log;
+  std::function<void()> onBody;
   bool closed = false;
 };
 

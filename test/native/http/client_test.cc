@@ -232,6 +232,20 @@ TEST_CASE("the response is paused and resumed, and never left paused") {
   CHECK(!side.connection->paused());
 }
 
+TEST_CASE("a sink that pauses gets no further data of the same read") {
+  Net net;
+  ClientSide side(net);
+  side.onBody = [&] {
+    if (side.log == "200 ab") side.codec->pauseResponse();
+  };
+  side.get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n",
+           true);
+  CHECK(side.log == "200 ab");
+  side.codec->resumeResponse();
+  net.turns();
+  CHECK(side.log == "200 abcd end reusable");
+}
+
 TEST_CASE("back-pressure of the request reaches the sink until the request is complete") {
   Net net;
   ClientSide side(net);

@@ -23,6 +23,7 @@ class ServerSide : public ConnectionOwner, public Http1ServerCallbacks {
     }
     void onRequestData(std::string_view data, bool end) override {
       body += data;
+      if (side.onBody) side.onBody(*this);
       if (end) complete();
     }
     void onRequestTrailers(HeaderList& trailers) override {
@@ -115,7 +116,7 @@ class ServerSide : public ConnectionOwner, public Http1ServerCallbacks {
   std::unique_ptr<Http1ServerCodec> codec;
   std::vector<std::unique_ptr<Stream>> streams;
   std::function<void(Stream&, bool)> onHead;
-  std::function<void(Stream&)> onComplete;
+  std::function<void(Stream&)> onComplete, onBody;
   std::function<void(Stream&, uint16_t)> onError;
   std::string log;
   int completed = 0, errors = 0;

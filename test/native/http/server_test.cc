@@ -350,6 +350,34 @@ TEST_CASE("the body of a request is paused and resumed") {
   CHECK(side.plain.hear() == kOk);
 }
 
+TEST_CASE("a body that came with its head waits, too, until the sink resumes") {
+  Net net;
+  ServerSide side(net);
+  side.onHead = [](ServerSide::Stream& s, bool) { s.encoder.pauseRequest(); };
+  CHECK(side.exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd").empty());
+  CHECK(side.streams[0]->body.empty());
+  side.streams[0]->encoder.resumeRequest();
+  net.turns();
+  CHECK(side.streams[0]->body == "abcd");
+  CHECK(side.plain.hear() == kOk);
+}
+
+TEST_CASE("a sink that pauses gets no further data of the same read") {
+  Net net;
+  ServerSide side(net);
+  side.onBody = [](ServerSide::Stream& s) {
+    if (s.body == "ab") s.encoder.pauseRequest();
+  };
+  CHECK(side.exchange("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+                      "2\r\ncd\r\n0\r\n\r\n")
+            .empty());
+  CHECK(side.streams[0]->body == "ab");
+  side.streams[0]->encoder.resumeRequest();
+  net.turns();
+  CHECK(side.plain.hear() == kOk);
+  CHECK(side.takeLog() == "head PUT /\nbody 'abcd'\nover reusable\n");
+}
+
 TEST_CASE("a stream that ends paused leaves the connection reading") {
   Net net;
   ServerSide side(net);
