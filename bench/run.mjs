@@ -69,10 +69,10 @@ function options() {
 }
 
 /**
- * The origin, the relay, the yardstick and the spinner, and the slot benchmark with the layers it
- * needs.
+ * The origin, the relay, the yardstick and the spinner; for its scenario the slot benchmark, with the
+ * layers that it needs.
  */
-function buildPrograms() {
+function buildPrograms({ scenarios }) {
   mkdirSync(BUILD, { recursive: true })
   const compile = (name, ...more) => {
     const flags = ['-std=c++20', '-O2', '-DNDEBUG', '-pthread', '-fno-exceptions', '-fno-rtti']
@@ -80,6 +80,7 @@ function buildPrograms() {
     execFileSync('c++', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   }
   for (const name of ['origin', 'relay', 'yardstick', 'spinner']) compile(name)
+  if (!scenarios.includes('slots')) return
   const sources = execFileSync(process.execPath, ['native/sources.mjs', 'core'], { cwd: root })
   const layers = /^native\/(base|rcu|event)\//
   const core = sources
@@ -140,7 +141,7 @@ async function main() {
   if (settings.proxies.includes('millrace') && !built.every((path) => existsSync(path))) {
     throw new Error('Millrace is not built: npm run build')
   }
-  buildPrograms()
+  buildPrograms(settings)
   rmSync(join(BUILD, 'run'), { recursive: true, force: true })
   // This process reads /proc and opens connections: it must not disturb the proxy.
   execFileSync('taskset', ['-acp', String(LOAD_CPU), String(process.pid)])
