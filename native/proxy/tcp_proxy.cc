@@ -117,20 +117,13 @@ void TcpSession::connect() {
 void TcpSession::openUpstream(const ClusterSnapshot& cluster) {
   attempts_++;
   connectStartNs_ = worker_.loop.nowNs();
-  const UpstreamSocketOptions& socket = cluster.socket();
-  ConnectOptions options;
-  if (socket.keepalive) {
-    options.keepalive = {true, socket.keepalive->idle, socket.keepalive->interval,
-                         socket.keepalive->probes};
-  }
-  if (socket.bind) options.bind = &*socket.bind;
   ++clusterStats_[cluster_stat::kCxTotal];
   ++clusterStats_[cluster_stat::kCxActive];
   HostLocal& host = host_->local(worker_.index);
   bump(host.cxTotal);
   bump(host.cxActive);
-  upstream_ =
-      Connection::connect(worker_.net, host_->address(), socket.connectTimeoutMs, this, options);
+  upstream_ = Connection::connect(worker_.net, host_->address(), cluster.connectTimeoutMs(), this,
+                                  cluster.connectOptions());
   if (upstream_ == nullptr) {
     attempts_ = manager_.spec().maxConnectAttempts;  // no descriptor; another host would not help
     return attemptFailed(CloseReason::kConnectFailed);

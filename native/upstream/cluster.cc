@@ -97,7 +97,8 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
   if (cluster.bind) {
     auto bind = resolve(*cluster.bind);
     if (!bind) return bind.error();
-    snapshot->socket_.bind = *bind;
+    snapshot->bind_ = *bind;
+    snapshot->connectOptions_.bind = &*snapshot->bind_;
   }
 
   Entry& entry = entries_[slot];
@@ -132,8 +133,11 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
   snapshot->schedule_ = weightedSchedule(weights);
   entry.hosts = std::move(kept);
 
-  snapshot->socket_.connectTimeoutMs = uint32_t(cluster.connectTimeout);
-  snapshot->socket_.keepalive = cluster.keepalive;
+  snapshot->connectTimeoutMs_ = uint32_t(cluster.connectTimeout);
+  if (cluster.keepalive) {
+    snapshot->connectOptions_.keepalive = {true, cluster.keepalive->idle,
+                                           cluster.keepalive->interval, cluster.keepalive->probes};
+  }
   snapshot->http1_.limits = {cluster.maxResponseHeaderBytes, uint16_t(cluster.maxResponseHeaders)};
   snapshot->http1_.enableTrailers = cluster.enableTrailers;
   snapshot->breakers_ = cluster.breakers;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "http/http1_client.h"
+#include "net/connection.h"
 #include "rcu/slot_table.h"
 #include "stats/registry.h"
 #include "upstream/cluster_spec.h"
@@ -42,13 +43,6 @@ class ClusterIdentity {
   mutable Resources resources_[kPriorities];  // atomics, shared by all workers
 };
 
-// How new connections to the cluster's hosts are made.
-struct UpstreamSocketOptions {
-  uint32_t connectTimeoutMs = 5000;
-  std::optional<spec::Keepalive> keepalive;
-  std::optional<Address> bind;
-};
-
 // One state of a cluster. Immutable; read by every worker.
 class ClusterSnapshot final : public Snapshot {
  public:
@@ -65,7 +59,9 @@ class ClusterSnapshot final : public Snapshot {
     return schedule_.empty() ? nullptr : hosts_[schedule_[position % schedule_.size()]].get();
   }
 
-  const UpstreamSocketOptions& socket() const { return socket_; }
+  // How new connections to the hosts are made.
+  uint32_t connectTimeoutMs() const { return connectTimeoutMs_; }
+  const ConnectOptions& connectOptions() const { return connectOptions_; }
   const Http1ClientOptions& http1() const { return http1_; }
   const spec::Breaker& breaker(Priority p) const {
     return p == Priority::kHigh ? breakers_.high : breakers_.normal;
@@ -82,7 +78,9 @@ class ClusterSnapshot final : public Snapshot {
   std::vector<const Host*> byAddress_;  // sorted pointers, for contains()
   std::vector<spec::Host> specs_;       // parallel to hosts_
   std::vector<uint32_t> schedule_;
-  UpstreamSocketOptions socket_;
+  uint32_t connectTimeoutMs_ = 0;
+  ConnectOptions connectOptions_;
+  std::optional<Address> bind_;
   Http1ClientOptions http1_;
   spec::Breakers breakers_;
   uint64_t idleTimeoutMs_ = 0, maxConnectionDurationMs_ = 0;

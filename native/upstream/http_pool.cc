@@ -177,8 +177,9 @@ int HttpPool::open(Priority priority) {
     connections.take();
   }
   // The owner is set below: no callback comes from inside connect().
-  Connection* connection = Connection::connect(worker.net(), host_.address(),
-                                               snapshot.socket().connectTimeoutMs, nullptr);
+  Connection* connection =
+      Connection::connect(worker.net(), host_.address(), snapshot.connectTimeoutMs(), nullptr,
+                          snapshot.connectOptions());
   if (connection == nullptr) {
     int error = errno;
     connections.give();
