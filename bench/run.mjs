@@ -68,10 +68,7 @@ function options() {
   }
 }
 
-/**
- * The origin, the relay, the yardstick and the spinner; for its scenario the slot benchmark, with the
- * layers that it needs.
- */
+/** Our own programs; the slot benchmark, with the layers it needs, only for its scenario. */
 function buildPrograms({ scenarios }) {
   mkdirSync(BUILD, { recursive: true })
   const compile = (name, ...more) => {

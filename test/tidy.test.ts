@@ -217,10 +217,9 @@ describe('banned', () => {
     expect(find(cpp, /\bthrow\b|\btry\s*{|\bcatch\s*\(|\bdynamic_cast\b|\btypeid\b/)).toEqual([])
   })
 
-  it('the escapes of the type checker', () => {
+  it('the escapes of the type checker (Biome refuses `any`)', () => {
     const escapes = /@ts-(ignore|nocheck|expect-error)|biome-ignore-all/
     expect(typescript.filter((path) => escapes.test(read(path)))).toEqual([])
-    expect(find(typescript, /\bas any\b|:\s*any\b|<any>/)).toEqual([])
   })
 
   it('tests that are left out', () => {
