@@ -114,7 +114,7 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
     case ExchangeEnd::kReusable:
       if (drainNow_ || home_.draining) {
         close(true);
-      } else if (uint64_t idle = manager_.spec().idleTimeout; idle != 0) {
+      } else if (uint64_t idle = idleTimeoutMs(); idle != 0) {
         dueAt(idleSinceMs_ + idle);
       }
       return;
@@ -125,6 +125,13 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
       close(false);
       return;
   }
+}
+
+// A client that does not take its last response is given less time than one that has nothing to
+// ask.
+uint64_t HttpConnection::idleTimeoutMs() const {
+  const spec::HttpManager& spec = manager_.spec();
+  return connection_.pendingBytes() != 0 ? spec.streamFlushTimeout : spec.idleTimeout;
 }
 
 bool HttpConnection::lastExchange() {
@@ -194,11 +201,11 @@ void HttpConnection::onTimer() {
     }
     consider(due);
   }
-  if (stream_ == nullptr && spec.idleTimeout != 0) {
-    uint64_t due = idleSinceMs_ + spec.idleTimeout;
+  if (uint64_t idle = idleTimeoutMs(); stream_ == nullptr && idle != 0) {
+    uint64_t due = idleSinceMs_ + idle;
     if (due <= now) {
       ++stats_[kCxIdleTimeout];
-      close(true);
+      close(connection_.pendingBytes() == 0);
       return;
     }
     consider(due);

@@ -71,6 +71,7 @@ class HttpConnection final : public ConnectionOwner,
   void onTimer();
   void close(bool afterFlush);
   void countBytes();
+  uint64_t idleTimeoutMs() const;
 
   Connection& connection_;
   Http1ServerCodec codec_;

@@ -30,6 +30,8 @@ Stream::Stream(HttpConnection& connection, ResponseEncoder& encoder)
   info_.filterChainName = connection_.chainName();
   info_.logType = AccessLogType::kDownstreamEnd;
   info_.protocol = Protocol::kHttp11;
+  directRemote_ = connection_.connection().peer();
+  info_.downstreamDirectRemote = info_.downstreamRemote = &directRemote_;
   lastActivityMs_ = now;
   idleTimeoutMs_ = spec.streamIdleTimeout;
   if (spec.requestHeadersTimeout != 0) headersDeadlineMs_ = now + spec.requestHeadersTimeout;
@@ -73,6 +75,13 @@ void Stream::onRequestHeaders(RequestHead& head, bool end) {
 // What a connection manager does before anybody looks at the request. False: it was answered.
 bool Stream::acceptHead() {
   const spec::HttpManager& spec = manager().spec();
+  if (request_.authority.empty() && request_.version == 10) {
+    if (spec.defaultHostForHttp10.empty()) {
+      reply({.status = 400, .details = "missing_host_header"});
+      return false;
+    }
+    info_.authority = request_.authority = spec.defaultHostForHttp10;
+  }
   if (request_.method == Method::kConnect) {
     reply({.status = 403, .details = "connect_not_enabled"});
     return false;
@@ -89,13 +98,11 @@ bool Stream::acceptHead() {
   if (!sanitizePath()) return false;
 
   WorkerContext& w = worker();
-  directRemote_ = connection_.connection().peer();
   ForwardedInput input{directRemote_, connection_.localPort()};
   ForwardedResult result = applyForwarding(manager().forwarding(), input, request_, w.random);
   remote_ = result.remote;
   internal_ = result.internal;
   info_.scheme = result.scheme;
-  info_.downstreamDirectRemote = &directRemote_;
   info_.downstreamRemote = &remote_;
   if (manager().accessLogs().usesLocalAddress()) {
     local_ = connection_.connection().local();
@@ -365,6 +372,24 @@ void Stream::finalizeResponse(ResponseHead& head) {
     if (const Header* id = request_.headers.find(HeaderId::kXRequestId)) {
       headers.set(HeaderId::kXRequestId, id->value);
     }
+  }
+  if (spec.headerCase == spec::HttpManager::HeaderCase::kProperCase) toProperCase(headers);
+}
+
+// Http1ProtocolOptions.HeaderKeyFormat.proper_case_words: "content-type" becomes "Content-Type".
+void Stream::toProperCase(HeaderList& headers) {
+  for (Header& header : headers) {
+    std::string_view name = header.name;
+    char* out = arena_.array<char>(name.size());
+    bool first = true;
+    for (size_t i = 0; i < name.size(); i++) {
+      char c = name[i];
+      if (first && c >= 'a' && c <= 'z') c = char(c - 'a' + 'A');
+      if (!first && c >= 'A' && c <= 'Z') c = char(c - 'A' + 'a');
+      first = c == '-';
+      out[i] = c;
+    }
+    header.name = {out, name.size()};
   }
 }
 

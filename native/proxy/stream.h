@@ -99,6 +99,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void sendData(std::string_view data, bool end);
   void finalizeResponse(ResponseHead& head);
   void appendVia(HeaderList& headers);
+  void toProperCase(HeaderList& headers);
   std::string_view joined(std::string_view a, std::string_view between, std::string_view b);
   void countStatus(uint16_t status);
   void responseOver();
