@@ -12,7 +12,7 @@
 
 namespace millrace::spec {
 
-// Limits of one priority (SEMANTICS: circuit breakers), shared by all workers.
+// Limits of one priority, shared by all workers.
 struct Breaker {
   uint32_t maxConnections = 1024;
   uint32_t maxPendingRequests = 1024;

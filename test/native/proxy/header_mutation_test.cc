@@ -20,21 +20,28 @@ spec::FormatOp req(std::string name) {
   return spec::FormatOperator{"REQ", std::move(name), {}, {}, {}};
 }
 
-// All fields in order, "name: value".
-std::vector<std::string> applied(spec::HeaderMutations spec, Request& request) {
-  Result<HeaderMutations> mutations = HeaderMutations::compile(std::move(spec), "m");
-  if (!mutations.ok()) FAIL(mutations.error().message);
-  StreamInfo info;
-  info.method = request.head.methodText;
-  info.path = request.head.path;
-  info.requestHeaders = &request.head.headers;
-  mutations->apply(request.head.headers, info);
-  std::vector<std::string> out;
-  for (const Header& h : request.head.headers) {
-    out.push_back(std::string(h.name) + ": " + std::string(h.value));
+// A request, and the mutations it went through: they own the literals that are its headers now.
+struct Mutated : Request {
+  using Request::Request;
+
+  // Returns all fields in order, "name: value".
+  std::vector<std::string> apply(spec::HeaderMutations spec) {
+    Result<HeaderMutations> mutations = HeaderMutations::compile(std::move(spec), "m");
+    if (!mutations.ok()) FAIL(mutations.error().message);
+    kept.push_back(std::move(*mutations));
+    StreamInfo info;
+    info.method = head.methodText;
+    info.path = head.path;
+    info.requestHeaders = &head.headers;
+    kept.back().apply(head.headers, info);
+    std::vector<std::string> out;
+    for (const Header& h : head.headers) {
+      out.push_back(std::string(h.name) + ": " + std::string(h.value));
+    }
+    return out;
   }
-  return out;
-}
+  std::vector<HeaderMutations> kept;
+};
 
 std::string error(spec::HeaderMutations spec) {
   Result<HeaderMutations> mutations = HeaderMutations::compile(std::move(spec), "m");
@@ -46,14 +53,13 @@ using Lines = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("append, add if absent, overwrite, overwrite if there") {
-  Request request("/", {{"A", "1"}, {"b", "1"}, {"c", "1"}, {"c", "2"}, {"d", "1"}});
-  Lines lines = applied(
+  Mutated request("/", {{"A", "1"}, {"b", "1"}, {"c", "1"}, {"c", "2"}, {"d", "1"}});
+  Lines lines = request.apply(
       {{value("a", {"2"}, Action::kAppend), value("b", {"2"}, Action::kAddIfAbsent),
         value("c", {"3"}, Action::kOverwrite), value("d", {"2"}, Action::kOverwriteIfExists),
         value("e", {"1"}, Action::kAddIfAbsent), value("f", {"1"}, Action::kOverwrite),
         value("g", {"1"}, Action::kOverwriteIfExists)},
-       {}},
-      request);
+       {}});
   CHECK(request.header("a") == "1,2");
   CHECK(request.header("b") == "1");
   CHECK(request.header("c") == "3");
@@ -65,26 +71,25 @@ TEST_CASE("append, add if absent, overwrite, overwrite if there") {
 }
 
 TEST_CASE("removing comes first, adding last") {
-  Request request("/", {{"x", "old"}, {"User-Agent", "u"}});
-  CHECK(applied({{value("x", {"new"}, Action::kAddIfAbsent)}, {"X", "user-agent", "none"}},
-                request) == Lines{"x: new"});
+  Mutated request("/", {{"x", "old"}, {"User-Agent", "u"}});
+  CHECK(request.apply({{value("x", {"new"}, Action::kAddIfAbsent)}, {"X", "user-agent", "none"}}) ==
+        Lines{"x: new"});
 }
 
 TEST_CASE("values are made from the message as it came") {
-  Request request("/", {{"a", "1"}});
-  applied({{value("a", {"2"}, Action::kOverwrite), value("b", {"was-", req("a")})}, {}}, request);
+  Mutated request("/", {{"a", "1"}});
+  request.apply({{value("a", {"2"}, Action::kOverwrite), value("b", {"was-", req("a")})}, {}});
   CHECK(request.header("a") == "2");
   CHECK(request.header("b") == "was-1");
 }
 
 TEST_CASE("empty values are left out unless they are kept") {
-  Request request("/", {{"a", "1"}});
-  applied(
+  Mutated request("/", {{"a", "1"}});
+  request.apply(
       {{value("b", {""}), value("c", {req("none")}),
         value("d", {req("none")}, Action::kAppend, true), value("e", {}, Action::kOverwrite, true),
         value("a", {req("none")}, Action::kOverwrite)},
-       {}},
-      request);
+       {}});
   CHECK(request.header("b") == "(absent)");
   CHECK(request.header("c") == "(absent)");
   CHECK(request.header("d") == "");
@@ -93,9 +98,9 @@ TEST_CASE("empty values are left out unless they are kept") {
 }
 
 TEST_CASE("a value that would break the message is not written") {
-  Request request("/?q=a%0d%0aevil:%201");
+  Mutated request("/?q=a%0d%0aevil:%201");
   spec::FormatOp parameter = spec::FormatOperator{"QUERY_PARAM", "q", {}, {}, {}};
-  applied({{value("x-q", {parameter}), value("x-ok", {"fine"})}, {}}, request);
+  request.apply({{value("x-q", {parameter}), value("x-ok", {"fine"})}, {}});
   CHECK(request.header("x-q") == "(absent)");
   CHECK(request.header("x-ok") == "fine");
 }
