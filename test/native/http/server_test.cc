@@ -259,6 +259,16 @@ TEST_CASE("an answer before the request is complete is the last one") {
   CHECK(side.exchange("defghij" + std::string(kGet)).empty());
 }
 
+TEST_CASE("an answer with a body that is out before the request is complete is the last one") {
+  Net net;
+  ServerSide side(net);
+  side.onHead = [](ServerSide::Stream& s, bool) { s.answer(413, "too big"); };
+  CHECK(side.exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc") ==
+        "HTTP/1.1 413 Content Too Large\r\ncontent-length: 7\r\n\r\ntoo big");
+  CHECK(side.takeLog() == "head PUT /\nover close\n");
+  CHECK(side.exchange("defghij" + std::string(kGet)).empty());
+}
+
 TEST_CASE("closeAfter() says so in the head") {
   Net net;
   ServerSide side(net);
