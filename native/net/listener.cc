@@ -33,19 +33,6 @@ bool lostConnection(int error) {
   }
 }
 
-class HandOver final : public Task {
- public:
-  HandOver(AcceptSink& sink, int fd, const Address& peer, const Address& local)
-      : sink_(sink), fd_(fd), peer_(peer), local_(local) {}
-  void run() override { sink_.onAccept(fd_.release(), peer_, local_); }
-
- private:
-  AcceptSink& sink_;
-  Fd fd_;
-  Address peer_;
-  Address local_;
-};
-
 }  // namespace
 
 Listener::Listener(Loop& loop, Fd fd, const Address& local, AcceptSink& sink)
@@ -87,16 +74,18 @@ bool Listener::acceptBatch() {
       sink_.onAccept(fd, peer, local_);
     } else if (lostConnection(errno)) {
       count(failures_);
+      sink_.onAcceptFailed();
     } else {
-      if (errno != EAGAIN && errno != EWOULDBLOCK) pause();
+      if (errno != EAGAIN && errno != EWOULDBLOCK) pause(errno);
       return false;
     }
   }
   return !stopped_;
 }
 
-void Listener::pause() {
+void Listener::pause(int sysErrno) {
   count(pauses_);
+  sink_.onAcceptPaused(sysErrno);
   if (!registered()) return;
   loop_.setListening(this, false);
   loop_.arm(retry_, kPauseMs);
@@ -104,10 +93,6 @@ void Listener::pause() {
 
 void Listener::tryAgain() {
   loop_.setListening(this, true);
-}
-
-void handOver(Loop& target, AcceptSink& sink, int fd, const Address& peer, const Address& local) {
-  target.post(std::make_unique<HandOver>(sink, fd, peer, local));
 }
 
 }  // namespace millrace

@@ -23,6 +23,10 @@ namespace millrace {
 class AcceptSink {
  public:
   virtual void onAccept(int fd, const Address& peer, const Address& local) = 0;
+  // At the descriptor limit: accepting pauses for Listener::kPauseMs.
+  virtual void onAcceptPaused(int sysErrno) { (void)sysErrno; }
+  // One connection was gone before it could be accepted.
+  virtual void onAcceptFailed() {}
 
  protected:
   ~AcceptSink() = default;
@@ -57,7 +61,7 @@ class Listener final : public IoHandle {
 
  private:
   bool acceptBatch();
-  void pause();
+  void pause(int sysErrno);
   void tryAgain();
 
   Loop& loop_;
@@ -70,9 +74,5 @@ class Listener final : public IoHandle {
   std::atomic<uint64_t> pauses_{0};
   std::atomic<uint64_t> failures_{0};
 };
-
-// Passes an accepted connection to `sink` on another loop, which it must not outlive. Any thread.
-// If `target` is destroyed first, the connection is closed.
-void handOver(Loop& target, AcceptSink& sink, int fd, const Address& peer, const Address& local);
 
 }  // namespace millrace

@@ -53,6 +53,19 @@ void WorkerListener::closeAll() {
   while (Session* s = local_.sessions.front()) s->closeNow();
 }
 
+void WorkerListener::onAcceptPaused(int sysErrno) {
+  ++local_.stats[kAcceptPaused];
+  uint64_t now = worker_.context().loop.nowMs();
+  if (pauseToldMs_ != 0 && now - pauseToldMs_ < Worker::kPauseToldMs) return;
+  pauseToldMs_ = now;
+  const auto& tell = worker_.options().onAcceptPaused;
+  if (tell) tell(shared_.name, sysErrno);
+}
+
+void WorkerListener::onAcceptFailed() {
+  ++local_.stats[kAcceptFailed];
+}
+
 bool WorkerListener::overLimit(const ListenerConfig& config) const {
   double limit = runtimeNumber(worker_.context().runtime(), config.spec().connectionLimitFlag, -1);
   return limit >= 0 && shared_.connections.load(std::memory_order_relaxed) >= limit;

@@ -51,6 +51,8 @@ class WorkerListener final : public AcceptSink {
   SharedListener& shared() { return shared_; }
 
   void onAccept(int fd, const Address& peer, const Address& local) override;
+  void onAcceptPaused(int sysErrno) override;
+  void onAcceptFailed() override;
   // Serves the connection here: accepted here, or handed over by another worker.
   void serve(int fd, const Address& peer, const Address& local);
 
@@ -60,6 +62,7 @@ class WorkerListener final : public AcceptSink {
   SharedListener& shared_;
   ListenerLocal local_;
   std::vector<std::unique_ptr<Listener>> sockets_;
+  uint64_t pauseToldMs_ = 0;  // when the main thread was last told that accepting paused
 };
 
 class Worker {
@@ -72,12 +75,16 @@ class Worker {
   static constexpr uint32_t kDrainTickMs =
       20;                                   // how finely the closing of idle connections is spread
   static constexpr uint32_t kSweepMs = 20;  // how often a removed listener is looked at
+  // Accepting pauses ten times a second at the descriptor limit; people are told once in a while.
+  static constexpr uint32_t kPauseToldMs = 10'000;
 
   struct Options {
     uint32_t index = 0;
     uint32_t count = 1;  // of workers in the group
     CommonSlots slots;
     const std::vector<std::unique_ptr<Worker>>* peers = nullptr;  // complete before start()
+    // On the worker's thread: a listener's accepting paused, at most once in kPauseToldMs.
+    std::function<void(const std::string& listener, int sysErrno)> onAcceptPaused;
   };
 
   // Main thread.
@@ -108,6 +115,7 @@ class Worker {
   void drainAll(uint32_t spreadMs);
   WorkerContext& context() { return *context_; }
   AccessLogWriter& logs() { return *logs_; }
+  const Options& options() const { return options_; }
   // The worker of the group that should serve a connection accepted here: this one, or one far less
   // loaded.
   Worker& chooseForAccepted();

@@ -48,8 +48,19 @@ Status WorkerGroup::makeWorkers() {
   }
   for (uint32_t i = 0; i < options_.concurrency; i++) {
     auto worker = Worker::create(
-        {.index = i, .count = options_.concurrency, .slots = common_, .peers = &workers_}, table_,
-        stats_);
+        {.index = i,
+         .count = options_.concurrency,
+         .slots = common_,
+         .peers = &workers_,
+         .onAcceptPaused =
+             [this](const std::string& listener, int sysErrno) {
+               toMain([this, listener, sysErrno] {
+                 tellAcceptPaused(listener,
+                                  std::string("accepting pauses, and goes on by itself: ") +
+                                      std::strerror(sysErrno));
+               });
+             }},
+        table_, stats_);
     if (!worker) return worker.error();
     workers_.push_back(std::move(*worker));
   }
@@ -257,9 +268,7 @@ Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listene
         Status status = worker->addListener(shared, std::move(*fd), local);
         if (!status.ok()) {
           toMain([this, name = shared.name, message = status.error().message] {
-            if (options_.onEvent) {
-              options_.onEvent({Options::Event::Kind::kAcceptPaused, name, message});
-            }
+            tellAcceptPaused(name, message);
           });
         }
       });
@@ -321,6 +330,17 @@ void WorkerGroup::takeDown(Listening* listening, uint32_t graceMs) {
         });
       });
     });
+  }
+}
+
+void WorkerGroup::tellAcceptPaused(const std::string& listener, const std::string& message) {
+  if (!options_.onEvent) return;
+  options_.onEvent({Options::Event::Kind::kAcceptPaused, listener, message});
+}
+
+void WorkerGroup::setHealthFailed(bool failed) {
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get(), failed] { w->context().healthFailed = failed; });
   }
 }
 

@@ -131,6 +131,7 @@ class WorkerGroup {
   Status checkSlot(SlotId slot) const;
   Status unknownListener(const std::string& name) const;
   void takeDown(Listening* listening, uint32_t graceMs);
+  void tellAcceptPaused(const std::string& listener, const std::string& message);
 
   const Options options_;
   StatsRegistry stats_;  // outlives every snapshot

@@ -17,6 +17,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { Lingering } from './lingering.ts'
 import type { LogFiles } from './log_files.ts'
 import { noUses, Resources, type Uses } from './resources.ts'
+import { named } from './system_error.ts'
 
 export interface ListenerState {
   readonly name: string
@@ -105,7 +106,7 @@ export class Deployment {
       return this.#commit(loaded, plan, bound, now)
     } catch (error) {
       this.#undo(uses, bound)
-      throw error
+      throw named(error)
     }
   }
 
@@ -296,6 +297,9 @@ function sameSockets(a: NativeListener, b: NativeListener): boolean {
     l.ipv4Compat,
     l.freebind,
     l.transparent,
+    // Not of the sockets, but what every worker keeps for as long as it has them.
+    l.statPrefix,
+    l.drainType,
   ]
   return isDeepStrictEqual(sockets(a), sockets(b))
 }

@@ -57,16 +57,16 @@ describe('an access log', () => {
     const port = await sayingService('x')
     const path = write(folder, 'config.json', simple([port], { manager }))
     const millrace = await Millrace.start(['-c', path])
-    await fetch(millrace.url('/a?b=c'), { headers: { 'user-agent': 'me "quoted"' } })
+    await fetch(millrace.url('/a?b=c'), { headers: { 'user-agent': 'me' } })
     await millrace.stop()
     expect(linesOf(text)).toHaveLength(1)
     expect(linesOf(text)[0]).toMatch(
-      /^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "GET \/a\?b=c HTTP\/1\.1" 200 - 0 1 \d+ \d+ "-" "me "quoted""/,
+      /^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "GET \/a\?b=c HTTP\/1\.1" 200 - 0 1 \d+ \d+ "-" "me"/,
     )
     expect(JSON.parse(linesOf(json)[0] ?? '')).toEqual({
       path: '/a?b=c',
       status: 200,
-      agent: 'me "quoted"',
+      agent: 'me',
     })
   })
 

@@ -29,7 +29,11 @@ describe('a slow client', () => {
   })
 
   it('that does not finish its body in time gets 408', async () => {
-    const millrace = await started(await sayingService('x'), { request_timeout: '0.3s' })
+    const patient = await httpService((request, response) => {
+      request.resume()
+      request.on('end', () => response.end('x'))
+    })
+    const millrace = await started(patient, { request_timeout: '0.3s' })
     const client = await RawClient.connect(millrace.port())
     client.send('POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nabc')
     expect(await client.all()).toMatch(/^HTTP\/1\.1 408 /)
@@ -89,7 +93,8 @@ describe('a client that is gone', () => {
     const client = await RawClient.connect(millrace.port())
     client.send(get('/'))
     await expect.poll(() => arrived).toBe(1)
-    client.socket.destroy()
+    // Not only the end of its stream: after that it could still read an answer.
+    client.socket.resetAndDestroy()
     await expect.poll(() => closed).toBe(1)
   })
 

@@ -67,7 +67,10 @@ describe('a request', () => {
         response.on('data', (chunk) => {
           text += chunk
         })
-        response.on('end', () => resolve(JSON.parse(text) as Echo))
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve(JSON.parse(text) as Echo)
+          else reject(new Error(`status ${response.statusCode}: ${text}`))
+        })
       })
       outgoing.on('error', reject)
       for (let at = 0; at < size; at += 100_000) outgoing.write(body.subarray(at, at + 100_000))
@@ -156,7 +159,8 @@ describe('a response', () => {
     let sent = 0
     const port = await httpService((_incoming, response) => {
       const more = (): void => {
-        while (response.write(Buffer.alloc(65_536))) sent += 65_536
+        do sent += 65_536
+        while (response.write(Buffer.alloc(65_536)))
       }
       response.on('drain', more)
       more()
