@@ -30,9 +30,10 @@ const kSlipsMax = 4
 /** The nearest of the known names, if it is near enough to be a slip. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase()
+  const candidates = [...known]
   let best: string | undefined
   let distance = Math.min(kSlipsMax, Math.max(2, Math.floor(name.length / 4))) + 1
-  for (const candidate of known) {
+  for (const candidate of candidates) {
     const found = editDistance(wanted, candidate.toLowerCase(), distance - 1)
     // A name of two or three letters is near to everything; then only its own letters in another case count.
     if (found < distance && found < Math.max(1, name.length - 1)) {
@@ -41,7 +42,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
     }
   }
   // Half of a longer name, as older versions of the API had it: host_rewrite for host_rewrite_literal.
-  return best ?? [...known].find((candidate) => candidate.toLowerCase().startsWith(`${wanted}_`))
+  return best ?? candidates.find((candidate) => candidate.toLowerCase().startsWith(`${wanted}_`))
 }
 
 /** The hint for an unknown name, or undefined. */

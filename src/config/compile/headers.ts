@@ -54,7 +54,7 @@ function headerValue(context: Context, option: HeaderValueOption): NativeHeaderV
   const { header, append, append_action, keep_empty_value } = option
   if (header?.key === undefined) return undefined
   if (!mayChange(header.key)) {
-    const hint = 'use host_rewrite_literal or prefix_rewrite of the route'
+    const hint = 'a route changes host and path by fields of its own'
     context.origins.add(header, ['key'], 'bad-value', 'host and names with ":" cannot be set', hint)
   }
   if (append !== undefined && append_action !== undefined) {

@@ -4,10 +4,12 @@ import { hostname } from 'node:os'
 import type { NativeFormatOp } from '../../native.ts'
 import { didYouMean } from '../suggest.ts'
 import {
+  kAliases,
   kLaterOperators,
   kOperators,
   kPathQuery,
   kPathSource,
+  kTimeConversions,
   kTimePoints,
   kTimeUnits,
   type Operator,
@@ -34,6 +36,11 @@ export const kDefaultFormat: string =
   '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ' +
   '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" ' +
   '"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
+
+/** Limits of the native core's programs (native/proxy/formatter.h and format_time.h). */
+const kTimeTextMax = 512
+const kLiteralBytesMax = 16 * 1024
+const kPartsMax = 512
 
 interface Spot {
   readonly from: number
@@ -64,6 +71,11 @@ export function parseFormat(format: string): NativeFormatOp[] {
     }
   }
   if (literal !== '') ops.push(literal)
+  const literals = ops.map((op) => (typeof op === 'string' ? Buffer.byteLength(op) : 0))
+  if (ops.length > kPartsMax || literals.reduce((sum, size) => sum + size, 0) > kLiteralBytesMax) {
+    const limits = `${kPartsMax} parts and ${kLiteralBytesMax} bytes of text`
+    throw new FormatError(`a format has at most ${limits}`, 0, format.length)
+  }
   return ops
 }
 
@@ -73,7 +85,8 @@ function parseOperator(format: string, from: number): { op: NativeFormatOp; end:
   kOperatorSyntax.lastIndex = from
   const found = kOperatorSyntax.exec(format)
   if (found === null) throw unreadable(format, from)
-  const [all, name = '', parameters, length] = found
+  const [all, written = '', parameters, length] = found
+  const name = kAliases.get(written) ?? written
   const spot = { from, to: from + all.length }
   const operator = kOperators.get(name)
   if (operator === undefined) throw unknown(name, spot)
@@ -136,6 +149,13 @@ function build(
       return { op: name, ...headerNames(parameters ?? '', spot), ...max }
     case 'COMMON_DURATION':
       return { op: name, ...duration(parameters ?? '', spot) }
+    case 'START_TIME':
+    case 'EMIT_TIME':
+      checkTime(parameters ?? '', spot)
+      return { op: name, ...(parameters ? { a: parameters } : {}) }
+    case 'RESPONSE_CODE_DETAILS':
+      if (parameters) choose(parameters, ['ALLOW_WHITESPACES'], 'option', spot)
+      return { op: name, ...(parameters ? { a: parameters } : {}) }
     case 'PATH':
       return { op: name, ...pathOptions(parameters, spot), ...max }
     default:
@@ -162,6 +182,26 @@ function duration(parameters: string, spot: Spot): { a: string; b: string; c: st
   for (const point of [a, b]) choose(point, kTimePoints, 'point in time', spot)
   choose(c, kTimeUnits, 'unit', spot)
   return { a, b, c }
+}
+
+/** A format of a time: text and strftime's conversions, and fractions of a second. */
+function checkTime(format: string, spot: Spot): void {
+  // `%c` is the longest conversion, and stands for seven others.
+  const longest =
+    format.length +
+    20 * (format.match(/%./g) ?? []).length +
+    50 * (format.match(/%c/g) ?? []).length
+  if (longest > kTimeTextMax || /[\r\n]/.test(format)) {
+    const text = `a time is one line, and as text it has at most ${kTimeTextMax} characters`
+    throw new FormatError(text, spot.from, spot.to)
+  }
+  for (const [conversion, digits, letter = ''] of format.matchAll(/%([1-9]?)(.?)/g)) {
+    const fraction = letter === 'f'
+    if (!fraction && (digits !== '' || letter === '' || !kTimeConversions.includes(letter))) {
+      const hint = "strftime's letters, %s for seconds since 1970, %3f for milliseconds"
+      throw new FormatError(`a time has no conversion ${conversion}`, spot.from, spot.to, hint)
+    }
+  }
 }
 
 /** `%PATH(WQ|NQ:ORIG|PATH|ORIG_OR_PATH)%`: with or without the query, and which path. */

@@ -2,7 +2,10 @@
 
 import type { NativeJsonNode } from '../../native.ts'
 import type { JsonObject, JsonValue } from '../schema/messages.generated.ts'
-import { parseFormat } from './format.ts'
+import { FormatError, parseFormat } from './format.ts'
+
+/** Of the native core's programs (native/proxy/formatter.h). */
+const kDepthMax = 16
 
 export interface JsonFormatOptions {
   /** Every value is a text (the oldest of Envoy's JSON formats); else one operator alone keeps its type. */
@@ -28,6 +31,10 @@ function parseNode(
   path: JsonPath,
   where: (path: JsonPath) => void,
 ): NativeJsonNode {
+  if (path.length > kDepthMax) {
+    where(path)
+    throw new FormatError(`a JSON format is at most ${kDepthMax} levels deep`, 0, 1)
+  }
   if (typeof value === 'string') {
     where(path)
     const ops = parseFormat(value)

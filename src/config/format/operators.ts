@@ -8,7 +8,7 @@ export interface Operator {
 
 const plain: Operator = { parameters: 'none', length: false }
 const header: Operator = { parameters: 'required', length: true }
-const time: Operator = { parameters: 'optional', length: false }
+const option: Operator = { parameters: 'optional', length: false }
 
 const addresses = [
   'DOWNSTREAM_LOCAL_ADDRESS',
@@ -38,7 +38,6 @@ const plainNames = [
   'REQUEST_DURATION',
   'REQUEST_TX_DURATION',
   'RESPONSE_CODE',
-  'RESPONSE_CODE_DETAILS',
   'RESPONSE_DURATION',
   'RESPONSE_FLAGS',
   'RESPONSE_FLAGS_LONG',
@@ -67,10 +66,18 @@ export const kOperators: ReadonlyMap<string, Operator> = new Map([
   ['TRAILER', header],
   ['QUERY_PARAM', header],
   ['ENVIRONMENT', header],
+  ['RESPONSE_CODE_DETAILS', option],
   ['PATH', { parameters: 'optional', length: true }],
-  ['START_TIME', time],
-  ['EMIT_TIME', time],
+  ['START_TIME', option],
+  ['EMIT_TIME', option],
   ['COMMON_DURATION', { parameters: 'required', length: false }],
+])
+
+/** Newer names for older operators. */
+export const kAliases: ReadonlyMap<string, string> = new Map([
+  ['REQUEST_HEADER', 'REQ'],
+  ['RESPONSE_HEADER', 'RESP'],
+  ['RESPONSE_TRAILER', 'TRAILER'],
 ])
 
 /** Operators of Envoy whose value nothing here can give yet: refused by name, not as unknown. */
@@ -109,6 +116,8 @@ export const kLaterOperators: ReadonlyMap<string, string> = new Map([
 
 /** Points in time of `COMMON_DURATION(from:to:unit)`. */
 export const kTimePoints: readonly string[] = [
+  'DS_CX_BEG',
+  'DS_CX_END',
   'DS_RX_BEG',
   'DS_RX_END',
   'US_CX_BEG',
@@ -123,3 +132,6 @@ export const kTimePoints: readonly string[] = [
 export const kTimeUnits: readonly string[] = ['ms', 'us', 'ns']
 export const kPathQuery: readonly string[] = ['WQ', 'NQ']
 export const kPathSource: readonly string[] = ['ORIG', 'PATH', 'ORIG_OR_PATH']
+
+/** What may follow a `%` in the format of a time (strftime's letters in the C locale); `f`, `3f` are fractions. */
+export const kTimeConversions: string = 'aAbBCcdDeFhHIjmMprRsSTuwxXyYzZ%'
