@@ -78,10 +78,7 @@ void Relay::closed(Half& half, CloseReason reason, int sysErrno) {
   half.connection = nullptr;
   half.other->releasePipe();
   Connection* left = half.other->connection;
-  if (left == nullptr) {
-    if (first_.connection == nullptr && second_.connection == nullptr) owner_.onRelayOver(end_);
-    return;
-  }
+  if (left == nullptr) return owner_.onRelayOver(end_);
   // After an orderly end of both directions the other one ends by itself, once its last bytes are
   // out.
   if (reason == CloseReason::kRemoteEnd && left->writeEnded()) return;

@@ -5,8 +5,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <thread>
-
 #include "net/support.h"
 
 using namespace millrace;
@@ -182,49 +180,4 @@ TEST_CASE("at the descriptor limit accepting pauses, does not spin, and recovers
   CHECK(net.loop->turns() - turns < 80);  // of 5 ms each
   setrlimit(RLIMIT_NOFILE, &old);
   CHECK(net.until([&] { return sink.fds.size() == 3; }));
-}
-
-TEST_CASE("accepted connections are handed over to another loop") {
-  Net net;
-  auto other = std::move(*Loop::create());
-  Sink here;
-  std::atomic<int> there{0};
-  struct OtherSink final : AcceptSink {
-    void onAccept(int fd, const Address&, const Address&) override {
-      CHECK(loop->onLoopThread());
-      CHECK(send(fd, "hi", 2, MSG_NOSIGNAL) == 2);
-      close(fd);
-      (*count)++;
-    }
-    Loop* loop;
-    std::atomic<int>* count;
-  } sink;
-  sink.loop = other.get();
-  sink.count = &there;
-  struct Forward final : AcceptSink {
-    void onAccept(int fd, const Address& peer, const Address& local) override {
-      handOver(*target, *sink, fd, peer, local);
-    }
-    Loop* target;
-    AcceptSink* sink;
-  } forward;
-  forward.target = other.get();
-  forward.sink = &sink;
-  std::thread thread([&] { other->run(); });
-  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
-  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, forward);
-  CHECK(listener.start().ok());
-  std::vector<Fd> clients;
-  for (int i = 0; i < 20; i++) clients.push_back(clientTo(sockets.local));
-  CHECK(net.until([&] { return there == 20; }));
-  other->stop();
-  thread.join();
-  // Not run any more: the connection is closed with the loop.
-  Plain waiting;
-  int ours;
-  tcpPair(ours, waiting);
-  handOver(*other, sink, ours, loopback(), loopback());
-  other.reset();
-  CHECK(waiting.hear().empty());
-  CHECK(waiting.ended);
 }
