@@ -154,14 +154,15 @@ void Connection::takeSent(size_t size) {
   lastBlock_ = nullptr;
 }
 
-// Everything is with the kernel: our end of stream, if it was asked for.
+// Everything is with the kernel: our end of stream, if it was asked for. Closing sends it too.
 void Connection::shutNow() {
   if ((flags_ & kShutAsked) == 0 || pendingBytes() > 0) return;
-  bool lingers = state_ == kLingering;
-  if (lingers && (deadline_->ms == 0 || readEnded())) return finish(CloseReason::kLocal, 0);
+  if (state_ == kLingering && (deadline_->ms == 0 || readEnded())) {
+    return finish(CloseReason::kLocal, 0);
+  }
+  if (readEnded()) return finish(CloseReason::kRemoteEnd, 0);
   flags_ = uint8_t((flags_ & ~kShutAsked) | kWriteShut);
   transport_->shutdownWrite(fd_);
-  if (readEnded()) finish(lingers ? CloseReason::kLocal : CloseReason::kRemoteEnd, 0);
 }
 
 // Nothing can be written any more. The owner is told from the loop.

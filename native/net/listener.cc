@@ -52,7 +52,7 @@ Status Listener::start() {
 
 void Listener::stop() {
   if (stopped_) return;
-  while (acceptBatch()) {
+  while (acceptBatch(kAcceptsPerEvent)) {
   }
   stopped_ = true;
   loop_.cancel(retry_);
@@ -61,12 +61,22 @@ void Listener::stop() {
 }
 
 void Listener::onReady(uint32_t) {
-  acceptBatch();
+  adjustBatch();
+  acceptBatch(batch_);
 }
 
-// True when a whole batch was accepted, and there may be more.
-bool Listener::acceptBatch() {
-  for (int i = 0; i < kAcceptsPerEvent && !stopped_; i++) {
+void Listener::adjustBatch() {
+  uint64_t turn = loop_.turns();
+  turnsInARow_ = turn == lastTurn_ + 1 ? turnsInARow_ + 1 : 0;
+  lastTurn_ = turn;
+  if (turnsInARow_ < kTurnsToGrow) return;
+  turnsInARow_ = 0;
+  batch_ = batch_ * 2 < kAcceptsPerEvent ? batch_ * 2 : kAcceptsPerEvent;
+}
+
+// True when `most` were accepted, and there may be more.
+bool Listener::acceptBatch(int most) {
+  for (int i = 0; i < most && !stopped_; i++) {
     Address peer;
     int fd = acceptOn(socket_.get(), peer);
     if (fd >= 0) {

@@ -35,7 +35,11 @@ class AcceptSink {
 class Listener final : public IoHandle {
  public:
   static constexpr int kAcceptsPerEvent = 64;  // then other descriptors get their turn
-  static constexpr uint32_t kPauseMs = 100;    // at the descriptor limit
+  // A batch grows when clients have waited for so many turns in a row. It is one client at first:
+  // the call that finds nobody waiting is not free, and a listener is reported again as long as
+  // somebody is.
+  static constexpr int kTurnsToGrow = 4;
+  static constexpr uint32_t kPauseMs = 100;  // at the descriptor limit
 
   // Call start() to begin. The descriptor is closed by the destructor.
   Listener(Loop& loop, Fd fd, const Address& local, AcceptSink& sink);
@@ -60,7 +64,8 @@ class Listener final : public IoHandle {
   void onReady(uint32_t events) override;
 
  private:
-  bool acceptBatch();
+  bool acceptBatch(int most);
+  void adjustBatch();
   void pause(int sysErrno);
   void tryAgain();
 
@@ -70,6 +75,9 @@ class Listener final : public IoHandle {
   AcceptSink& sink_;
   Timer retry_;
   bool stopped_ = false;
+  int batch_ = 1;        // clients to accept at one event
+  int turnsInARow_ = 0;  // that had as many waiting
+  uint64_t lastTurn_ = 0;
   std::atomic<uint64_t> accepted_{0};
   std::atomic<uint64_t> pauses_{0};
   std::atomic<uint64_t> failures_{0};
