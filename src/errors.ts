@@ -1,4 +1,7 @@
-/** The one family of errors that Millrace throws: each carries a code, where it applies, and what to do about it. */
+/**
+ * The one family of errors that Millrace throws: each carries a code, where it applies, and what to
+ * do about it.
+ */
 
 export interface MillraceErrorOptions {
   /** Where in the configuration or in the arguments, e.g. `static_resources.clusters[0].name`. */

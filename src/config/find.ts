@@ -17,7 +17,10 @@ export function searchPath(environment: NodeJS.ProcessEnv = process.env): readon
   return named === undefined || named === '' ? kFiles : [named, ...kFiles]
 }
 
-/** The file that is taken, or undefined. One that MILLRACE_CONFIG names is taken even if it is not there. */
+/**
+ * The file that is taken, or undefined. One that MILLRACE_CONFIG names is taken even if it is not
+ * there.
+ */
 export function findConfiguration(
   environment: NodeJS.ProcessEnv = process.env,
   folder: string = process.cwd(),

@@ -1,9 +1,9 @@
 /**
  * The door of the configuration: from what the user wrote to what the native core takes.
  *
- * `findConfiguration` → `loadConfiguration` (parse, expand the short form, check everything, all problems at once) →
- * `compile` (names to slots, expressions to tables). A configuration that was loaded compiles; whatever could be
- * wrong with it was said by `loadConfiguration`.
+ * `findConfiguration` → `loadConfiguration` (parse, expand the short form, check everything, all
+ * problems at once) → `compile` (names to slots, expressions to tables). A configuration that was
+ * loaded compiles; whatever could be wrong with it was said by `loadConfiguration`.
  */
 
 import type {
@@ -32,7 +32,10 @@ export interface LoadedConfiguration {
   /** The file's path as it was given, or the name of the text, or `command line`. */
   readonly name: string
   readonly form: 'envoy' | 'short'
-  /** Envoy's messages as plain objects: fields as in the `.proto` files, durations in ms, wrappers unwrapped. */
+  /**
+   * Envoy's messages as plain objects: fields as in the `.proto` files, durations in ms, wrappers
+   * unwrapped.
+   */
   readonly bootstrap: Bootstrap
   /** Static layers, first to last; a later one overrides. */
   readonly runtimeLayers: readonly RuntimeLayer[]
@@ -40,11 +43,17 @@ export interface LoadedConfiguration {
   effective(): unknown
 }
 
-/** Gives the native core's names for things. The same question must have the same answer within a life of the process. */
+/**
+ * Gives the native core's names for things. The same question must have the same answer within a
+ * life of the process.
+ */
 export interface CompileResolver {
   /** The slot of a static cluster. */
   cluster(name: string): SlotId
-  /** The slot of a route table; `key` tells the tables of all listeners apart and is stable across reloads. */
+  /**
+   * The slot of a route table; `key` tells the tables of all listeners apart and is stable across
+   * reloads.
+   */
   routes(key: string): SlotId
   /** The log id of a file's path, or of stdout (1) or stderr (2). */
   log(target: string | 1 | 2): number

@@ -51,7 +51,8 @@ export async function loadConfiguration(source: ConfigSource): Promise<LoadedCon
   return loaded
 }
 
-// What only some configurations need is loaded when it is needed: it is half of the time that loading takes.
+// What only some configurations need is loaded when it is needed: it is half of the time that
+// loading takes.
 
 async function parseYaml(text: SourceText, problems: Problems): Promise<SourceNode | undefined> {
   const { parseSource } = await import('./source/parse.ts')

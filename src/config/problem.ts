@@ -22,7 +22,10 @@ export type ProblemCode =
   /** Known to Envoy's API, and not built in this version of Millrace. */
   | 'not-supported'
 
-/** One thing that is wrong. Lines and columns count from 1; columns count UTF-16 units, as editors do. */
+/**
+ * One thing that is wrong. Lines and columns count from 1; columns count UTF-16 units, as editors
+ * do.
+ */
 export interface Problem {
   readonly file: string
   readonly line: number
@@ -32,11 +35,16 @@ export interface Problem {
   readonly code: ProblemCode
   readonly message: string
   readonly hint?: string
-  /** The line that the position is in, and how many characters of it are meant; absent without a file. */
+  /**
+   * The line that the position is in, and how many characters of it are meant; absent without a
+   * file.
+   */
   readonly source?: { readonly text: string; readonly length: number }
 }
 
-/** Every problem that was found, in the order of the file. The exit code for it is 78 (EX_CONFIG). */
+/**
+ * Every problem that was found, in the order of the file. The exit code for it is 78 (EX_CONFIG).
+ */
 export class ConfigError extends MillraceError {
   readonly problems: readonly Problem[]
 

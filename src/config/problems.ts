@@ -28,7 +28,10 @@ export class Problems {
     return this.#found.size
   }
 
-  /** The same words at the same place are said once (an anchor that is used twice, a name checked twice). */
+  /**
+   * The same words at the same place are said once (an anchor that is used twice, a name checked
+   * twice).
+   */
   add(details: ProblemDetails): void {
     const key = `${details.start} ${details.message}`
     if (this.#found.size >= kProblemsMax || this.#found.has(key)) return

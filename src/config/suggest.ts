@@ -1,6 +1,9 @@
 /** "Did you mean": the known name that is nearest to an unknown one. */
 
-/** Damerau-Levenshtein distance with adjacent swaps, or `limit + 1` when it is larger than the limit. */
+/**
+ * Damerau-Levenshtein distance with adjacent swaps, or `limit + 1` when it is larger than the
+ * limit.
+ */
 export function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1
   let before: number[] = []
@@ -35,13 +38,15 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   let distance = Math.min(kSlipsMax, Math.max(2, Math.floor(name.length / 4))) + 1
   for (const candidate of candidates) {
     const found = editDistance(wanted, candidate.toLowerCase(), distance - 1)
-    // A name of two or three letters is near to everything; then only its own letters in another case count.
+    // A name of two or three letters is near to everything; then only its own letters in another
+    // case count.
     if (found < distance && found < Math.max(1, name.length - 1)) {
       best = candidate
       distance = found
     }
   }
-  // Half of a longer name, as older versions of the API had it: host_rewrite for host_rewrite_literal.
+  // Half of a longer name, as older versions of the API had it: host_rewrite for
+  // host_rewrite_literal.
   return best ?? candidates.find((candidate) => candidate.toLowerCase().startsWith(`${wanted}_`))
 }
 

@@ -1,7 +1,8 @@
 /**
- * Runtime flags: layers of keys, where a later layer overrides an earlier one, and the indexes by which workers read
- * them. A key gets its index when a configuration that names it is compiled and keeps it for the life of the process,
- * so that what was compiled before a reload goes on reading the right flag.
+ * Runtime flags: layers of keys, where a later layer overrides an earlier one, and the indexes by
+ * which workers read them. A key gets its index when a configuration that names it is compiled and
+ * keeps it for the life of the process, so that what was compiled before a reload goes on reading
+ * the right flag.
  */
 
 import type { NativeRuntimeValue, RuntimeIndex } from '../native.ts'

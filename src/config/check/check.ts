@@ -1,7 +1,8 @@
 /**
- * Checks a source tree against the schema of Envoy's messages and makes plain objects of it: fields by their names in
- * the `.proto` files, durations in ms, wrappers unwrapped, enums by name, extensions with their `@type`. What cannot be
- * read is left out and said; the rest goes on, so that everything is said at once.
+ * Checks a source tree against the schema of Envoy's messages and makes plain objects of it: fields
+ * by their names in the `.proto` files, durations in ms, wrappers unwrapped, enums by name,
+ * extensions with their `@type`. What cannot be read is left out and said; the rest goes on, so
+ * that everything is said at once.
  */
 
 import type { ProblemCode } from '../problem.ts'
@@ -27,7 +28,10 @@ import { kindOf, readScalar, zeroValue } from './scalars.ts'
 
 type Message = Record<string, unknown>
 
-/** Where the walk is. `built`: fields that Millrace does not implement are to be refused (not again inside of one). */
+/**
+ * Where the walk is. `built`: fields that Millrace does not implement are to be refused (not again
+ * inside of one).
+ */
 interface At {
   readonly path: string
   readonly built: boolean
@@ -288,7 +292,8 @@ export class Checker {
     const path = named.value.path ?? childPath(at.path, '@type')
     const known = messageSchema(name) !== undefined || name.startsWith('google.protobuf.')
     const hint = known ? undefined : didYouMean(name, messageNames())
-    // The schema has the extensions of Envoy's own API package; what is added elsewhere is known by its package only.
+    // The schema has the extensions of Envoy's own API package; what is added elsewhere is known by
+    // its package only.
     if (known || (hint === undefined && name.startsWith('envoy.'))) {
       const why = field.status?.why === undefined ? '' : `: ${field.status.why}`
       this.#refuse('not-supported', named.value, path, `${name} is not supported yet${why}`)
@@ -320,7 +325,10 @@ function firstOf(node: MapNode): { start: number; end: number } {
     : { start: node.start, end: Math.max(first.keyEnd, node.start + 1) }
 }
 
-/** Whether a value says nothing: an empty list or map, or the zero value of a field without presence. */
+/**
+ * Whether a value says nothing: an empty list or map, or the zero value of a field without
+ * presence.
+ */
 function isDefault(value: unknown, field: FieldSchema): boolean {
   if (Array.isArray(value)) return value.length === 0
   if (field.list === 'map') return Object.keys(value as object).length === 0

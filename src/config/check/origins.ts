@@ -1,4 +1,6 @@
-/** Where each message of a checked configuration was written, so that the compiler can point at it. */
+/**
+ * Where each message of a checked configuration was written, so that the compiler can point at it.
+ */
 
 import type { ProblemCode } from '../problem.ts'
 import type { Problems } from '../problems.ts'
@@ -104,7 +106,8 @@ export class Origins {
   ): void {
     const quote = node?.kind === 'scalar' && node.quoted ? 1 : 0
     const length = node?.kind === 'scalar' ? node.text.length + 2 * quote : -1
-    // Only where the text stands as it is (one line, no escapes) does an offset in it say where it is.
+    // Only where the text stands as it is (one line, no escapes) does an offset in it say where it
+    // is.
     if (spot.end - spot.start !== length) {
       const message = `${text} (at character ${range[0] + 1})`
       this.#problems.add({ code: 'bad-value', message, hint, ...spot })
@@ -115,7 +118,9 @@ export class Origins {
     this.#problems.add({ code: 'bad-value', message: text, hint, path: spot.path, start, end })
   }
 
-  /** Says that something is missing in a message, unless something in the message is wrong already. */
+  /**
+   * Says that something is missing in a message, unless something in the message is wrong already.
+   */
   addMissing(message: object, text: string, hint?: string): void {
     if (!this.isTouched(message)) this.add(message, undefined, 'missing', text, hint)
   }
@@ -126,7 +131,9 @@ export class Origins {
     return written && (message as Readonly<Record<string, unknown>>)[field] === undefined
   }
 
-  /** Whether something in a message is wrong, so that what would follow from it need not be said. */
+  /**
+   * Whether something in a message is wrong, so that what would follow from it need not be said.
+   */
   isTouched(message: object): boolean {
     const node = this.#origins.get(message)?.node
     return node !== undefined && this.#problems.touches(node.start, node.end)

@@ -8,7 +8,10 @@ export interface Violation {
   readonly hint?: string | undefined
 }
 
-/** What is wrong with a value, or undefined. Strings, numbers (durations in ms), booleans, bytes and enum names. */
+/**
+ * What is wrong with a value, or undefined. Strings, numbers (durations in ms), booleans, bytes and
+ * enum names.
+ */
 export function violation(
   rules: FieldRules,
   value: unknown,
@@ -18,7 +21,7 @@ export function violation(
   const chosen = choiceViolation(rules, value)
   if (chosen !== undefined) return chosen
   if (typeof value === 'string') return textViolation(rules, value)
-  if (typeof value === 'number') return rangeViolation(rules, value, isDuration ? 'ms' : '')
+  if (typeof value === 'number') return rangeViolation(rules, value, isDuration)
   if (value instanceof Uint8Array) return lengthViolation(rules, value.length, 'byte')
   return undefined
 }
@@ -67,7 +70,10 @@ function textViolation(rules: FieldRules, value: string): Violation | undefined 
   return headerViolation(rules, value)
 }
 
-/** RFC 9110 §5.1 for names; for values all but the control characters. Not strict: all but CR, LF and NUL. */
+/**
+ * RFC 9110 §5.1 for names; for values all but the control characters. Not strict: all but CR, LF
+ * and NUL.
+ */
 function headerViolation(rules: FieldRules, value: string): Violation | undefined {
   const kind = rules.well_known_regex
   if (kind === undefined || value === '') return undefined
@@ -100,13 +106,18 @@ function lengthViolation(rules: FieldRules, length: number, unit: string): Viola
   return undefined
 }
 
-function rangeViolation(rules: FieldRules, value: number, unit: string): Violation | undefined {
+function rangeViolation(
+  rules: FieldRules,
+  value: number,
+  isDuration: boolean,
+): Violation | undefined {
   const { gt, gte, lt, lte } = rules
+  const written = (bound: number): string => (isDuration ? `${bound / 1000}s` : `${bound}`)
   const bounds = [
-    gt !== undefined && !(value > gt) && `more than ${gt}${unit}`,
-    gte !== undefined && !(value >= gte) && `at least ${gte}${unit}`,
-    lt !== undefined && !(value < lt) && `less than ${lt}${unit}`,
-    lte !== undefined && !(value <= lte) && `at most ${lte}${unit}`,
+    gt !== undefined && !(value > gt) && `more than ${written(gt)}`,
+    gte !== undefined && !(value >= gte) && `at least ${written(gte)}`,
+    lt !== undefined && !(value < lt) && `less than ${written(lt)}`,
+    lte !== undefined && !(value <= lte) && `at most ${written(lte)}`,
   ].filter((bound) => bound !== false)
   return bounds.length === 0 ? undefined : { message: `must be ${bounds.join(' and ')}` }
 }

@@ -1,4 +1,6 @@
-/** Scalars and the well-known types that JSON writes as scalars: from what was written to a value. */
+/**
+ * Scalars and the well-known types that JSON writes as scalars: from what was written to a value.
+ */
 
 import { enumSchema } from '../schema/schema.ts'
 import type { ScalarNode, SourceNode } from '../source/tree.ts'
@@ -133,7 +135,10 @@ function numberOf(node: ScalarNode): number | undefined {
   return Number(node.value)
 }
 
-/** Names in any case, as Envoy reads them, or numbers. The value is the name as the `.proto` file has it. */
+/**
+ * Names in any case, as Envoy reads them, or numbers. The value is the name as the `.proto` file
+ * has it.
+ */
 function readEnum(name: string, node: ScalarNode): Read {
   const values = enumSchema(name)
   if (typeof node.value === 'number') {

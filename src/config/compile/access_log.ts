@@ -37,7 +37,8 @@ function compileSink(
 ): { target: string | 1 | 2; format: NativeFormat } | undefined {
   const file = unpack(config, 'envoy.extensions.access_loggers.file.v3.FileAccessLog')
   if (file !== undefined) {
-    // Opened by name, the two are files of their own, which a pipe or a socket behind them may refuse.
+    // Opened by name, the two are files of their own, which a pipe or a socket behind them may
+    // refuse.
     const standard = { '/dev/stdout': 1, '/dev/stderr': 2 } as const
     const path = file.path ?? ''
     const target = path === '/dev/stdout' || path === '/dev/stderr' ? standard[path] : path

@@ -123,7 +123,8 @@ function checkTotal(context: Context, weighted: WeightedCluster, sum: number): v
       `is ${asked}, but the weights sum up to ${sum}`,
     )
   }
-  const known = (weighted.clusters ?? []).every((entry) => entry.weight !== undefined)
+  const entries = weighted.clusters ?? []
+  const known = entries.length > 0 && entries.every((entry) => entry.weight !== undefined)
   if (known && sum === 0) {
     origins.add(
       weighted,

@@ -34,7 +34,7 @@ export function compileCluster(context: Context, cluster: Cluster): NativeCluste
     name,
     statName: statName === '' ? name : statName,
     hosts: compileHosts(context, cluster),
-    connectTimeout: positive(context, cluster, 'connect_timeout', cluster.connect_timeout ?? 5000),
+    connectTimeout: cluster.connect_timeout ?? 5000,
     idleTimeout: common?.idle_timeout ?? kHour,
     maxConnectionDuration: common?.max_connection_duration ?? 0,
     maxRequestsPerConnection:
@@ -109,14 +109,10 @@ function compileHost(context: Context, lbEndpoint: LbEndpoint): NativeHost | und
   }
   const address = compileAddress(context, endpoint.address, endpoint, 'an endpoint')
   if (address === undefined) return undefined
-  if ('ip' in address && address.port === 0) {
+  const socket = endpoint.address?.socket_address
+  if (socket?.port_value === 0) {
     const text = 'the port of an endpoint must not be 0'
-    context.origins.add(
-      endpoint.address?.socket_address ?? endpoint,
-      ['port_value'],
-      'bad-value',
-      text,
-    )
+    context.origins.add(socket, ['port_value'], 'bad-value', text)
   }
   const healthy = health === undefined || health === 'UNKNOWN' || health === 'HEALTHY'
   return { address, hostname: endpoint.hostname ?? '', weight, healthy }
@@ -152,9 +148,4 @@ function compileKeepalive(keepalive: TcpKeepalive): NonNullable<NativeCluster['k
     interval: keepalive.keepalive_interval ?? 75,
     probes: keepalive.keepalive_probes ?? 9,
   }
-}
-
-function positive(context: Context, message: object, field: string, value: number): number {
-  if (value <= 0) context.origins.add(message, [field], 'bad-value', 'must be more than 0s')
-  return value
 }

@@ -1,4 +1,7 @@
-/** Checked messages to what the native core takes: defaults filled in, names resolved, expressions compiled. */
+/**
+ * Checked messages to what the native core takes: defaults filled in, names resolved, expressions
+ * compiled.
+ */
 
 import type { Origins } from '../check/origins.ts'
 import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../index.ts'
@@ -27,8 +30,8 @@ export function rememberInternals(loaded: LoadedConfiguration, kept: Internals):
 }
 
 /**
- * Compiles a configuration that `loadConfiguration` gave. Whatever could be wrong with it was said there; what this
- * throws is what `resolver` throws.
+ * Compiles a configuration that `loadConfiguration` gave. Whatever could be wrong with it was said
+ * there; what this throws is what `resolver` throws.
  */
 export function compile(
   loaded: LoadedConfiguration,

@@ -12,7 +12,10 @@ import type {
 } from '../schema/messages.generated.ts'
 import { didYouMean } from '../suggest.ts'
 
-/** Tables that were built once: a configuration is compiled when it is loaded, to check it, and again when it is applied. */
+/**
+ * Tables that were built once: a configuration is compiled when it is loaded, to check it, and
+ * again when it is applied.
+ */
 export type RegexCache = Map<string, NativeDfa>
 
 export interface Context {

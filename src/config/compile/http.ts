@@ -150,7 +150,8 @@ function timeouts(
   return {
     idleTimeout: common.idle_timeout ?? kHour,
     streamIdleTimeout,
-    // `stream_flush_timeout` is younger than the API that the schema is made from; its default is this.
+    // `stream_flush_timeout` is younger than the API that the schema is made from; its default is
+    // this.
     streamFlushTimeout: streamIdleTimeout,
     requestTimeout: manager.request_timeout ?? 0,
     requestHeadersTimeout: manager.request_headers_timeout ?? 0,

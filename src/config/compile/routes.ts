@@ -32,7 +32,8 @@ export function compileRouteTable(context: Context, table: RouteConfiguration): 
   const hosts = table.virtual_hosts ?? []
   checkUnique(context, hosts)
   const options: TableOptions = {
-    // Envoy's default for a table that is written into the configuration, and so cannot wait for its clusters.
+    // Envoy's default for a table that is written into the configuration, and so cannot wait for
+    // its clusters.
     validateClusters: table.validate_clusters ?? true,
     bodyMax: table.max_direct_response_body_size_bytes ?? kDirectResponseMax,
   }

@@ -8,7 +8,10 @@ import { FormatError, parseFormat } from './format.ts'
 const kDepthMax = 16
 
 export interface JsonFormatOptions {
-  /** Every value is a text (the oldest of Envoy's JSON formats); else one operator alone keeps its type. */
+  /**
+   * Every value is a text (the oldest of Envoy's JSON formats); else one operator alone keeps its
+   * type.
+   */
   readonly textsOnly?: boolean
   readonly sortKeys?: boolean
 }
@@ -16,7 +19,10 @@ export interface JsonFormatOptions {
 /** Keys and indexes that lead to a value. */
 export type JsonPath = readonly (string | number)[]
 
-/** Throws a FormatError; its offsets count within the text that is wrong, whose path `where` is told before. */
+/**
+ * Throws a FormatError; its offsets count within the text that is wrong, whose path `where` is told
+ * before.
+ */
 export function parseJsonFormat(
   format: JsonObject,
   options: JsonFormatOptions,

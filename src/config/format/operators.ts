@@ -133,5 +133,8 @@ export const kTimeUnits: readonly string[] = ['ms', 'us', 'ns']
 export const kPathQuery: readonly string[] = ['WQ', 'NQ']
 export const kPathSource: readonly string[] = ['ORIG', 'PATH', 'ORIG_OR_PATH']
 
-/** What may follow a `%` in the format of a time (strftime's letters in the C locale); `f`, `3f` are fractions. */
+/**
+ * What may follow a `%` in the format of a time (strftime's letters in the C locale); `f`, `3f` are
+ * fractions.
+ */
 export const kTimeConversions: string = 'aAbBCcdDeFhHIjmMprRsSTuwxXyYzZ%'

@@ -102,8 +102,9 @@ export function perlClass(letter: string): ByteSet | undefined {
 type ByteRange = readonly [low: number, high: number]
 
 /**
- * The characters from `low` to `high` (none of them ASCII) as sequences of byte ranges in UTF-8: the range is cut until
- * in each piece all bytes behind the first that varies go through their whole range.
+ * The characters from `low` to `high` (none of them ASCII) as sequences of byte ranges in UTF-8:
+ * the range is cut until in each piece all bytes behind the first that varies go through their
+ * whole range.
  */
 export function utf8Sequences(low: number, high: number): readonly (readonly ByteRange[])[] {
   for (const last of [0x7ff, 0xffff]) {

@@ -1,11 +1,17 @@
-/** The program of an expression to a table that decides, one byte a step, whether all of a text matches. */
+/**
+ * The program of an expression to a table that decides, one byte a step, whether all of a text
+ * matches.
+ */
 
 import type { NativeDfa } from '../../native.ts'
 import type { ByteSet } from './bytes.ts'
 import { Op, type Program } from './program.ts'
 import { RegexError } from './syntax.ts'
 
-/** A table of this many states with, say, 30 classes is 240 KB; what needs more is not made for a request path. */
+/**
+ * A table of this many states with, say, 30 classes is 240 KB; what needs more is not made for a
+ * request path.
+ */
 const kStatesMax = 4096
 
 /** Instructions that may be looked at while a table is built: about a second. */
@@ -73,7 +79,10 @@ class DfaBuilder {
     )
   }
 
-  /** What is reached without a byte, sorted: byte sets, the match, and ends that wait for the end of the text. */
+  /**
+   * What is reached without a byte, sorted: byte sets, the match, and ends that wait for the end of
+   * the text.
+   */
   #closure(from: readonly number[], atBegin: boolean, atEnd: boolean): number[] {
     const { code } = this.#program
     const seen = this.#seen

@@ -1,4 +1,7 @@
-/** Expressions in RE2's syntax for the native core: a table to match with, or a program to substitute with. */
+/**
+ * Expressions in RE2's syntax for the native core: a table to match with, or a program to
+ * substitute with.
+ */
 
 import type { NativeDfa, NativeRegexRewrite } from '../../native.ts'
 import { buildDfa } from './dfa.ts'
@@ -12,7 +15,9 @@ export function compileMatch(pattern: string): NativeDfa {
   return buildDfa(buildProgram(parseRegex(pattern), false))
 }
 
-/** A program that finds the pattern anywhere, and what to write in its place. Throws a RegexError. */
+/**
+ * A program that finds the pattern anywhere, and what to write in its place. Throws a RegexError.
+ */
 export function compileRewrite(pattern: string, substitution: string): NativeRegexRewrite {
   const parsed = parseRegex(pattern)
   return {
@@ -21,7 +26,9 @@ export function compileRewrite(pattern: string, substitution: string): NativeReg
   }
 }
 
-/** What is wrong with a substitution; the offsets count its characters, not those of the pattern. */
+/**
+ * What is wrong with a substitution; the offsets count its characters, not those of the pattern.
+ */
 export class SubstitutionError extends RegexError {}
 
 /** RE2's rewrite text: `\0` is the whole match, `\1` to `\9` are groups, `\\` is a backslash. */

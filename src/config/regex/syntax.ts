@@ -1,10 +1,10 @@
 /**
  * RE2's syntax to a tree over bytes.
  *
- * Matching is on the bytes of a header or a path, so the tree's letters are sets of bytes: a character beyond ASCII in
- * a pattern is the sequence of its UTF-8 bytes, and `.` is any byte but the line feed. What RE2 does not have
- * (look-around, backreferences) and what this version does not have (Unicode classes, word boundaries, multi-line
- * anchors) is refused by name.
+ * Matching is on the bytes of a header or a path, so the tree's letters are sets of bytes: a
+ * character beyond ASCII in a pattern is the sequence of its UTF-8 bytes, and `.` is any byte but
+ * the line feed. What RE2 does not have (look-around, backreferences) and what this version does
+ * not have (Unicode classes, word boundaries, multi-line anchors) is refused by name.
  */
 
 import { ByteSet, kPosixClasses, perlClass, utf8Sequences } from './bytes.ts'
@@ -222,7 +222,10 @@ class RegexParser {
     return index === undefined ? part : { kind: 'group', part, index }
   }
 
-  /** `(?flags)` sets flags for the rest of the group and is no group itself (false); `(?flags:` is one. */
+  /**
+   * `(?flags)` sets flags for the rest of the group and is no group itself (false); `(?flags:` is
+   * one.
+   */
   #groupFlags(from: number): boolean {
     const rest = this.#pattern.slice(this.#at)
     if (/^<?[=!]/.test(rest)) this.#fail('look-around, which RE2 does not have', from)

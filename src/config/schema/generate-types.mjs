@@ -1,5 +1,5 @@
-// The TypeScript types of the messages that the compiler reads: only fields that are built, so that reading one that is
-// not is a type error.
+// The TypeScript types of the messages that the compiler reads: only fields that are built, so that
+// reading one that is not is a type error.
 
 const scalars = {
   bool: 'boolean',
@@ -46,7 +46,9 @@ function fieldLine(field, names, enums) {
   return `  readonly ${field.name}?: ${whole}\n`
 }
 
-/** Names of the messages that implemented.yaml lists, told apart where two packages use the same. */
+/**
+ * Names of the messages that implemented.yaml lists, told apart where two packages use the same.
+ */
 function chooseNames(implemented) {
   const names = new Map()
   for (const name of Object.keys(implemented)) {
@@ -68,7 +70,8 @@ export function messageTypes({ messages, enums, implemented }) {
     "// Made by generate.mjs from Envoy's .proto files and implemented.yaml; not to be edited.\n" +
     '// biome-ignore-all format: as generated\n\n' +
     '/** Values as they are in JSON. */\n' +
-    'export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject\n' +
+    'export type JsonScalar = null | boolean | number | string\n' +
+    'export type JsonValue = JsonScalar | readonly JsonValue[] | JsonObject\n' +
     'export type JsonObject = { readonly [key: string]: JsonValue }\n\n' +
     '/** An extension: the fields of the message that `@type` names. Narrowed by `unpack`. */\n' +
     "export interface AnyMessage {\n  readonly '@type': string\n}\n"
@@ -81,5 +84,6 @@ export function messageTypes({ messages, enums, implemented }) {
       body === '' ? `export type ${short} = object\n` : `export interface ${short} {\n${body}}\n`
   }
   const known = [...extensions].sort().map((name) => `  '${name}': ${names.get(name)}\n`)
-  return `${text}\n/** The extensions that are built. */\nexport interface ExtensionTypes {\n${known.join('')}}\n`
+  text += '\n/** The extensions that are built. */\n'
+  return `${text}export interface ExtensionTypes {\n${known.join('')}}\n`
 }

@@ -1,7 +1,7 @@
-// Makes the schema and the TypeScript types of the configuration from Envoy's .proto files (which come with
-// @grpc/grpc-js-xds) and from implemented.yaml.
+// Makes the schema and the TypeScript types of the configuration from Envoy's .proto files (which
+// come with @grpc/grpc-js-xds) and from implemented.yaml.
 //
-//   node src/config/schema/generate.mjs           writes the generated files and the table in docs/configuration.md
+//   node src/config/schema/generate.mjs           writes the generated files and the field table
 //   node src/config/schema/generate.mjs --check   fails when one of them is not what it would write
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -16,15 +16,18 @@ import { messageTypes } from './generate-types.mjs'
 const here = dirname(fileURLToPath(import.meta.url))
 const docsFile = join(here, '../../../docs/configuration.md')
 
-/** Where the closure begins: what a configuration file starts with, and the extensions that occur in one. */
+/**
+ * Where the closure begins: what a configuration file starts with, and the extensions that occur in
+ * one.
+ */
 const rootMessages = ['envoy.config.bootstrap.v3.Bootstrap']
 const extensionFolders = ['envoy/extensions', 'envoy/config/trace/v3', 'envoy/type/matcher/v3']
 
-const scalarTypes = new Set(
-  'double float int32 uint32 sint32 fixed32 sfixed32 int64 uint64 sint64 fixed64 sfixed64 bool string bytes'.split(
-    ' ',
-  ),
-)
+const scalarTypes = new Set([
+  ...['bool', 'string', 'bytes', 'double', 'float'],
+  ...['int32', 'uint32', 'sint32', 'fixed32', 'sfixed32'],
+  ...['int64', 'uint64', 'sint64', 'fixed64', 'sfixed64'],
+])
 /** Messages whose JSON form is not an object of their fields. */
 const wellKnown = {
   'google.protobuf.Any': 'any',
@@ -130,13 +133,17 @@ function enumNames(field) {
     : field.parent.lookup(field.type, [protobuf.Enum])?.valuesById
 }
 
-/** The JSON form of a field's type: a scalar's name, a well-known type's, `enum:Name` or `message:Name`. */
+/**
+ * The JSON form of a field's type: a scalar's name, a well-known type's, `enum:Name` or
+ * `message:Name`.
+ */
 function fieldType(field, visit) {
   if (scalarTypes.has(field.type)) return field.type
   const known = wellKnown[field.type.replace(/^\./, '')]
   if (known !== undefined) return known
   const resolved = field.parent.lookup(field.type, [protobuf.Type, protobuf.Enum])
-  // A few fields are of types whose .proto files are not part of the package; none of them is built.
+  // A few fields are of types whose .proto files are not part of the package; none of them is
+  // built.
   if (resolved === null) return 'opaque'
   visit(resolved)
   return `${resolved instanceof protobuf.Enum ? 'enum' : 'message'}:${plainName(resolved)}`
@@ -207,7 +214,10 @@ const lines = (record) =>
     .map((name) => `  ${quoted(name)}: ${quoted(JSON.stringify(record[name]))},\n`)
     .join('')
 
-/** One line of JSON for each message, parsed only when a configuration needs it: that is what keeps the start fast. */
+/**
+ * One line of JSON for each message, parsed only when a configuration needs it: that is what keeps
+ * the start fast.
+ */
 function schemaModule({ messages, enums }) {
   return (
     "// Made by generate.mjs from Envoy's .proto files and implemented.yaml; not to be edited.\n" +

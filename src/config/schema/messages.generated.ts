@@ -2,7 +2,8 @@
 // biome-ignore-all format: as generated
 
 /** Values as they are in JSON. */
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
+export type JsonScalar = null | boolean | number | string
+export type JsonValue = JsonScalar | readonly JsonValue[] | JsonObject
 export type JsonObject = { readonly [key: string]: JsonValue }
 
 /** An extension: the fields of the message that `@type` names. Narrowed by `unpack`. */

@@ -1,4 +1,7 @@
-/** The schema of Envoy's messages at run time: each message is parsed from its line when it is first needed. */
+/**
+ * The schema of Envoy's messages at run time: each message is parsed from its line when it is first
+ * needed.
+ */
 
 import { enumTexts, messageTexts } from './schema.generated.ts'
 

@@ -30,7 +30,10 @@ export function listenAddress(
   return socketAddress(reader, spot, { host, port: found.port })
 }
 
-/** Where requests go: a URL, `host:port`, a port of this machine, or `unix:/path`; as Envoy's Address. */
+/**
+ * Where requests go: a URL, `host:port`, a port of this machine, or `unix:/path`; as Envoy's
+ * Address.
+ */
 export function upstreamAddress(
   reader: Reader,
   node: SourceNode,

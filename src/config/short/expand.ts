@@ -1,6 +1,7 @@
 /**
- * The short form to Envoy's: listen, routes, hosts, upstreams, timeouts, access_log, admin. Every node that is made
- * points at what it was made from, so that whatever is found wrong later is said in the user's own words.
+ * The short form to Envoy's: listen, routes, hosts, upstreams, timeouts, access_log, admin. Every
+ * node that is made points at what it was made from, so that whatever is found wrong later is said
+ * in the user's own words.
  */
 
 import { kindOf } from '../check/scalars.ts'
@@ -59,7 +60,8 @@ function expandResources(reader: Reader, fields: ReadonlyMap<string, Field>, top
   const manager = {
     '@type': kManager,
     stat_prefix: 'http',
-    // What stands at the edge trusts nobody's X-Forwarded-For, and compares paths as servers will read them.
+    // What stands at the edge trusts nobody's X-Forwarded-For, and compares paths as servers will
+    // read them.
     use_remote_address: true,
     normalize_path: true,
     request_headers_timeout: timeouts.headers ?? '10s',
@@ -174,7 +176,9 @@ function logTo(
   })
 }
 
-/** A text (a line each, so its line feed is added), a map for JSON, or `json` for the usual fields. */
+/**
+ * A text (a line each, so its line feed is added), a map for JSON, or `json` for the usual fields.
+ */
 function logFormat(reader: Reader, field: Field): Value | undefined {
   const { node, spot } = field
   if (node.kind === 'map') return nodeAt(spot, { json_format: { ...node, path: field.path } })

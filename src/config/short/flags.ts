@@ -1,4 +1,7 @@
-/** `--to URL --listen ADDRESS` as a text in the short form, so that errors point into what was asked for. */
+/**
+ * `--to URL --listen ADDRESS` as a text in the short form, so that errors point into what was asked
+ * for.
+ */
 
 import { SourceText } from '../source/text.ts'
 

@@ -34,7 +34,10 @@ export class Reader {
     return []
   }
 
-  /** The entries of a map whose keys are known; others are refused. `later`: known, and not built yet. */
+  /**
+   * The entries of a map whose keys are known; others are refused. `later`: known, and not built
+   * yet.
+   */
   known(
     node: SourceNode,
     path: string,

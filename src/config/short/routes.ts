@@ -22,7 +22,10 @@ type Fields = { [key: string]: Value | undefined }
 /** What a key of `routes` says. */
 interface Match {
   readonly host: string
-  /** `/api` also matches `/api/…`; one with a slash at its end matches what begins with it; `exact` only itself. */
+  /**
+   * `/api` also matches `/api/…`; one with a slash at its end matches what begins with it; an
+   * `exact` one only itself.
+   */
   readonly path: string
   readonly exact: boolean
 }
@@ -248,8 +251,8 @@ export class Routes {
       return this.#reader.refuse(to.keySpot, 'missing', 'needs a URL to forward to', hint)
     }
     const cluster = this.#upstreams.target(to.node, to.path)
-    if (cluster === undefined) return undefined
     const own = this.#reader.duration(timeout)
+    if (cluster === undefined) return undefined
     return {
       route: {
         cluster: nodeAt(to.spot, cluster),

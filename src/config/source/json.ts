@@ -1,6 +1,7 @@
 /**
- * JSON to a source tree. YAML's parser takes JSON too, but a hundred times slower, and loading it is a good part of the
- * start; so what is JSON as it should be is read here, and everything else is YAML's.
+ * JSON to a source tree. YAML's parser takes JSON too, but a hundred times slower, and loading it
+ * is a good part of the start; so what is JSON as it should be is read here, and everything else is
+ * YAML's.
  */
 
 import type { MapEntry, SourceNode } from './tree.ts'
@@ -8,7 +9,10 @@ import type { MapEntry, SourceNode } from './tree.ts'
 /** As deep as YAML may be; what is deeper is left to YAML's parser, which says so. */
 const kDepthMax = 100
 
-/** The tree, or undefined when the text is not plain JSON: its errors, and repeated keys, are YAML's to say. */
+/**
+ * The tree, or undefined when the text is not plain JSON: its errors, and repeated keys, are YAML's
+ * to say.
+ */
 export function parseJson(text: string): SourceNode | undefined {
   if (!/^\s*[{[]/.test(text)) return undefined
   return new JsonReader(text).read()

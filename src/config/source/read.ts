@@ -4,7 +4,10 @@ import { readFileSync, statSync } from 'node:fs'
 import type { Problem } from '../problem.ts'
 import { ConfigError } from '../problem.ts'
 
-/** Larger than any configuration that a person or a generator writes; parsing YAML takes about a second for each 2 MiB. */
+/**
+ * Larger than any configuration that a person or a generator writes; parsing YAML takes about a
+ * second for each 2 MiB.
+ */
 const kFileBytesMax = 8 * 1024 * 1024
 
 /** Throws a ConfigError when there is no text to be had. */

@@ -13,7 +13,10 @@ export class SourceText {
     this.text = text
   }
 
-  /** Line, column and the line's text, as a problem carries them; `end` is behind the last character that is meant. */
+  /**
+   * Line, column and the line's text, as a problem carries them; `end` is behind the last character
+   * that is meant.
+   */
   locate(start: number, end: number): Pick<Problem, 'file' | 'line' | 'column' | 'source'> {
     const starts = this.#starts()
     let low = 0

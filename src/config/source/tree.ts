@@ -1,13 +1,17 @@
 /**
- * What the user wrote, as a tree that remembers where it was written. YAML, JSON and the command line become such a
- * tree; the short form is expanded from one such tree into another, whose nodes still point at what the user wrote.
+ * What the user wrote, as a tree that remembers where it was written. YAML, JSON and the command
+ * line become such a tree; the short form is expanded from one such tree into another, whose nodes
+ * still point at what the user wrote.
  */
 
 interface Written {
   /** Offsets into the text; `end` is behind the last character. */
   readonly start: number
   readonly end: number
-  /** The path in the user's words, where it is not the path in the tree (what the short form was expanded to). */
+  /**
+   * The path in the user's words, where it is not the path in the tree (what the short form was
+   * expanded to).
+   */
   readonly path?: string
 }
 

@@ -50,7 +50,10 @@ export async function said(text: string): Promise<string[]> {
 const kManager =
   'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
 
-/** A bootstrap of one listener with an HTTP connection manager and one cluster, `web`, all of it in flow style. */
+/**
+ * A bootstrap of one listener with an HTTP connection manager and one cluster, `web`, all of it in
+ * flow style.
+ */
 export function bootstrap(
   parts: {
     manager?: string
@@ -59,16 +62,19 @@ export function bootstrap(
     cluster?: string
     listener?: string
     top?: string
+    hosts?: string
+    more?: string
   } = {},
 ): string {
   const routes = parts.routes ?? '{match: {prefix: /}, route: {cluster: web}}'
-  const table = `{virtual_hosts: [{name: all, domains: ["*"], routes: [${routes}]}]${parts.table ?? ''}}`
+  const hosts = parts.hosts ?? `[{name: all, domains: ["*"], routes: [${routes}]}]`
+  const table = `{virtual_hosts: ${hosts}${parts.table ?? ''}}`
   const router = '{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}'
   return `{static_resources: {listeners: [{name: main,
   address: {socket_address: {address: 127.0.0.1, port_value: 8080}}, ${parts.listener ?? ''}
   filter_chains: [{filters: [{name: http, typed_config: {"@type": ${kManager}, stat_prefix: http,
   http_filters: [{name: router, typed_config: ${router}}], ${parts.manager ?? ''}
-  route_config: ${table}}}]}]}],
+  route_config: ${table}}}]}]}${parts.more ?? ''}],
   clusters: [{name: web, ${parts.cluster ?? ''}
   load_assignment: {cluster_name: web, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 3000}}}}]}]}}]},
   ${parts.top ?? ''}}`

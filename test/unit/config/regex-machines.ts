@@ -1,4 +1,7 @@
-/** What the native core does with the tables and programs, in a few lines: the reference that tests run them on. */
+/**
+ * What the native core does with the tables and programs, in a few lines: the reference that tests
+ * run them on.
+ */
 
 import type { NativeDfa, NativeRegexProgram, NativeRegexRewrite } from '../../../src/native.ts'
 
@@ -15,7 +18,9 @@ interface Thread {
   readonly saved: readonly number[]
 }
 
-/** The leftmost match from `from`, by preference: the positions that its groups begin and end at. */
+/**
+ * The leftmost match from `from`, by preference: the positions that its groups begin and end at.
+ */
 function search(
   program: NativeRegexProgram,
   input: Uint8Array,

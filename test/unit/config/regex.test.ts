@@ -96,8 +96,9 @@ describe('what is refused, and where', () => {
   })
 })
 
-// Patterns of what JavaScript and RE2 mean alike, over a small alphabet so that texts do match. Groups are not counted:
-// the tables of `(…){2}` within `(…){2}` grow fast, and that they are refused is a case of its own above.
+// Patterns of what JavaScript and RE2 mean alike, over a small alphabet so that texts do match.
+// Groups are not counted: the tables of `(…){2}` within `(…){2}` grow fast, and that they are
+// refused is a case of its own above.
 const atom = fc.constantFrom(
   ...['a', 'b', 'c', '.', '/', '\\d', '\\w', '[ab]', '[^a]', '[a-c]', '\\.', '[^/]', 'é', '1'],
 )
@@ -110,7 +111,8 @@ const group = fc
   .tuple(fc.constantFrom('(', '(?:'), concat, concat, loop)
   .map(([open, one, other, suffix]) => `${open}${one}|${other})${suffix}`)
 const pattern = fc.array(fc.oneof(concat, group), { maxLength: 3 }).map((parts) => parts.join(''))
-// Where an empty iteration of a loop is a choice, the two differ; here nothing that repeats can be empty.
+// Where an empty iteration of a loop is a choice, the two differ; here nothing that repeats can be
+// empty.
 const simplePattern = fc
   .array(
     fc

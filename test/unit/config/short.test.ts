@@ -1,6 +1,6 @@
 // The short form: what it expands to, what it refuses, and that its published JSON Schema agrees.
 import { readFileSync } from 'node:fs'
-import Ajv from 'ajv'
+import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { effectiveYaml, loadConfiguration } from '../../../src/config/index.ts'

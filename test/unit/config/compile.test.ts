@@ -1,0 +1,417 @@
+// From messages to what the native core takes: defaults, and every field that is built.
+import { describe, expect, it } from 'vitest'
+import type { NativeHttpManager, NativeTcpProxy } from '../../../src/native.ts'
+import { bootstrap, compiled, said } from './helpers.ts'
+
+async function manager(parts: Parameters<typeof bootstrap>[0] = {}): Promise<NativeHttpManager> {
+  const filter = (await compiled(bootstrap(parts))).listeners[0]?.filterChains[0]?.filter
+  if (filter?.kind !== 'http') throw new Error('no connection manager')
+  return filter
+}
+
+/** Problems without their positions. */
+const wrong = async (parts: Parameters<typeof bootstrap>[0]): Promise<string[]> =>
+  (await said(bootstrap(parts))).map((line) =>
+    line.replace(/^\d+:\d+ /, '').replace(/static_resources\S*\.typed_config/, '…'),
+  )
+
+describe('the connection manager', () => {
+  it('has the defaults of Envoy', async () => {
+    expect(await manager()).toEqual({
+      kind: 'http',
+      statPrefix: 'http',
+      codec: 'auto',
+      routes: expect.any(Number),
+      serverName: 'envoy',
+      serverHeader: 'overwrite',
+      useRemoteAddress: false,
+      xffTrustedHops: 0,
+      skipXffAppend: false,
+      appendXForwardedPort: false,
+      internalAddresses: [],
+      generateRequestId: true,
+      preserveExternalRequestId: false,
+      alwaysSetRequestIdInResponse: false,
+      normalizePath: false,
+      mergeSlashes: false,
+      escapedSlashes: 'keep',
+      underscores: 'allow',
+      proxy100Continue: false,
+      streamErrorOnInvalid: false,
+      stripPort: 'none',
+      stripTrailingDot: false,
+      schemeOverwrite: '',
+      via: '',
+      addUserAgent: false,
+      suppressEnvoyHeaders: false,
+      idleTimeout: 3_600_000,
+      streamIdleTimeout: 300_000,
+      streamFlushTimeout: 300_000,
+      requestTimeout: 0,
+      requestHeadersTimeout: 0,
+      drainTimeout: 5000,
+      delayedCloseTimeout: 1000,
+      maxConnectionDuration: 0,
+      maxStreamDuration: 0,
+      maxRequestsPerConnection: 0,
+      maxRequestHeaderBytes: 61_440,
+      maxHeaders: 100,
+      acceptHttp10: false,
+      defaultHostForHttp10: '',
+      enableTrailers: false,
+      allowAbsoluteUrl: true,
+      headerCase: 'keep',
+      accessLogs: [],
+    })
+  })
+
+  it('takes what is written', async () => {
+    const text = `codec_type: HTTP1, server_name: mill, server_header_transformation: PASS_THROUGH,
+      use_remote_address: true, xff_num_trusted_hops: 2, skip_xff_append: true, append_x_forwarded_port: true,
+      internal_address_config: {cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]},
+      generate_request_id: false, preserve_external_request_id: true, always_set_request_id_in_response: true,
+      normalize_path: true, merge_slashes: true, path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT,
+      proxy_100_continue: true, stream_error_on_invalid_http_message: true, strip_any_host_port: true,
+      strip_trailing_host_dot: true, scheme_header_transformation: {scheme_to_overwrite: https}, via: v,
+      add_user_agent: true, stream_idle_timeout: 1s, request_timeout: 2s, request_headers_timeout: 3s,
+      drain_timeout: 4s, delayed_close_timeout: 0s, max_request_headers_kb: 8,
+      common_http_protocol_options: {idle_timeout: 5s, max_connection_duration: 6s, max_stream_duration: 7s,
+        max_headers_count: 8, max_requests_per_connection: 9, headers_with_underscores_action: DROP_HEADER},
+      http_protocol_options: {accept_http_10: true, default_host_for_http_10: h, enable_trailers: true,
+        allow_absolute_url: false, header_key_format: {proper_case_words: {}}},`
+    expect(await manager({ manager: text })).toMatchObject({
+      codec: 'http1',
+      serverName: 'mill',
+      serverHeader: 'pass-through',
+      useRemoteAddress: true,
+      xffTrustedHops: 2,
+      skipXffAppend: true,
+      appendXForwardedPort: true,
+      internalAddresses: [{ ip: '10.0.0.0', bits: 8 }],
+      generateRequestId: false,
+      preserveExternalRequestId: true,
+      alwaysSetRequestIdInResponse: true,
+      normalizePath: true,
+      mergeSlashes: true,
+      escapedSlashes: 'redirect',
+      proxy100Continue: true,
+      streamErrorOnInvalid: true,
+      stripPort: 'any',
+      stripTrailingDot: true,
+      schemeOverwrite: 'https',
+      via: 'v',
+      addUserAgent: true,
+      streamIdleTimeout: 1000,
+      streamFlushTimeout: 1000,
+      requestTimeout: 2000,
+      requestHeadersTimeout: 3000,
+      drainTimeout: 4000,
+      delayedCloseTimeout: 0,
+      maxRequestHeaderBytes: 8192,
+      idleTimeout: 5000,
+      maxConnectionDuration: 6000,
+      maxStreamDuration: 7000,
+      maxHeaders: 8,
+      maxRequestsPerConnection: 9,
+      underscores: 'drop',
+      acceptHttp10: true,
+      defaultHostForHttp10: 'h',
+      enableTrailers: true,
+      allowAbsoluteUrl: false,
+      headerCase: 'proper-case',
+    })
+  })
+
+  it('needs the router, once and last', async () => {
+    const filters = (list: string) =>
+      bootstrap().replace(/http_filters: \[[^\]]*\]/, `http_filters: [${list}]`)
+    const router =
+      '{name: r, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}'
+    expect((await said(filters(''))).join()).toMatch(
+      /missing .*needs http_filters, of which the last is the router/,
+    )
+    expect((await said(filters('{name: envoy.filters.http.router}'))).join()).toMatch(
+      /missing .*http_filters\[0\]: needs typed_config/,
+    )
+    expect((await said(filters(`${router}, ${router}`))).join()).toMatch(
+      /conflict .*http_filters\[0\]: the router ends the chain/,
+    )
+  })
+})
+
+describe('access logs', () => {
+  const log = (config: string, filter = '') =>
+    `access_log: [{${filter} typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.${config}}}],`
+
+  it('go to files and to the standard streams', async () => {
+    const text = `access_log: [
+      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /a, format: "%DURATION%\\n"}},
+      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/stdout, json_format: {a: "%DURATION%"}}},
+      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog}},
+      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog, log_format: {text_format_source: {inline_string: x}, omit_empty_values: true}}}],`
+    const { accessLogs } = await manager({ manager: text })
+    expect(accessLogs[0]?.format).toEqual({ mode: 'text', ops: [{ op: 'DURATION' }, '\n'] })
+    expect(accessLogs[1]?.format).toEqual({
+      mode: 'json',
+      omitEmpty: false,
+      root: { kind: 'object', entries: [['a', { kind: 'value', ops: [{ op: 'DURATION' }, ''] }]] },
+    })
+    expect(accessLogs[1]?.log).toBe(accessLogs[2]?.log)
+    expect(accessLogs[2]?.format).toMatchObject({
+      mode: 'text',
+      ops: expect.arrayContaining([{ op: 'UPSTREAM_HOST' }, '"\n']),
+    })
+    expect(accessLogs[3]?.format).toEqual({ mode: 'text', ops: ['x'], omitEmpty: true })
+  })
+
+  it('are filtered', async () => {
+    const filter = `filter: {and_filter: {filters: [
+      {status_code_filter: {comparison: {op: GE, value: {default_value: 500, runtime_key: k}}}},
+      {duration_filter: {comparison: {op: LE, value: {default_value: 5, runtime_key: l}}}},
+      {or_filter: {filters: [{header_filter: {header: {name: X-A, present_match: false}}}, {response_flag_filter: {flags: [UH, NR]}}]}}]}},`
+    const { accessLogs } = await manager({ manager: log('stream.v3.StdoutAccessLog', filter) })
+    expect(accessLogs[0]?.filter).toEqual({
+      kind: 'and',
+      filters: [
+        { kind: 'status', op: 'ge', value: 500, flag: expect.any(Number) },
+        { kind: 'duration', op: 'le', value: 5, flag: expect.any(Number) },
+        {
+          kind: 'or',
+          filters: [
+            { kind: 'header', header: { name: 'x-a', kind: 'present', present: false } },
+            { kind: 'flag', flags: ['UH', 'NR'] },
+          ],
+        },
+      ],
+    })
+  })
+
+  it('with a wrong format are refused at its character', async () => {
+    const json = log(
+      'stream.v3.StdoutAccessLog, log_format: {json_format: {a: {b: ["%DURATIN%"]}}}',
+    )
+    const [found] = await said(bootstrap({ manager: json }))
+    expect(found).toMatch(
+      /bad-value .*log_format\.json_format\.a\.b\[0\]: no operator is called DURATIN \(did you mean "DURATION"\?\)/,
+    )
+    expect(
+      await wrong({
+        manager: log('stream.v3.StdoutAccessLog', 'filter: {runtime_filter: {runtime_key: a}},'),
+      }),
+    ).toEqual([
+      'not-supported static_resources.listeners[0].filter_chains[0].filters[0].typed_config.access_log[0].filter.runtime_filter: not supported yet'.replace(
+        /static_resources\S*?\.typed_config/,
+        '…',
+      ),
+    ])
+  })
+})
+
+describe('listeners', () => {
+  it('have the defaults of Envoy', async () => {
+    const { listeners } = await compiled(bootstrap())
+    expect(listeners[0]).toMatchObject({
+      name: 'main',
+      addresses: [{ ip: '127.0.0.1', port: 8080 }],
+      statPrefix: '127.0.0.1_8080',
+      reusePort: true,
+      backlog: 0,
+      ipv4Compat: false,
+      freebind: false,
+      transparent: false,
+      bufferLimit: 1_048_576,
+      connectionLimitFlag: expect.any(Number),
+      drainType: 'default',
+      accessLogs: [],
+    })
+  })
+
+  it('have several addresses, chains by port, and TCP proxies', async () => {
+    const tcp = (cluster: string) =>
+      `{filters: [{name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, ${cluster}}}]`
+    const text = bootstrap({
+      listener: `additional_addresses: [{address: {pipe: {path: /run/x, mode: 384}}}], enable_reuse_port: false, tcp_backlog_size: 7,
+        default_filter_chain: ${tcp('cluster: web, idle_timeout: 0s')}}, `,
+    }).replace(
+      'filter_chains: [',
+      `filter_chains: [${tcp('weighted_clusters: {clusters: [{name: web, weight: 2}]}, max_connect_attempts: 3')}, filter_chain_match: {destination_port: 81}},`,
+    )
+    const listener = (await compiled(text)).listeners[0]
+    expect(listener).toMatchObject({
+      addresses: [
+        { ip: '127.0.0.1', port: 8080 },
+        { path: '/run/x', mode: 384 },
+      ],
+      reusePort: false,
+      backlog: 7,
+      filterChains: [{ destinationPort: 81 }, { destinationPort: 0 }],
+    })
+    const proxies = [
+      listener?.filterChains[0]?.filter,
+      listener?.defaultFilterChain?.filter,
+    ] as NativeTcpProxy[]
+    expect(proxies).toEqual([
+      {
+        kind: 'tcp',
+        statPrefix: 't',
+        cluster: {
+          kind: 'weighted',
+          totalWeight: 2,
+          clusters: [{ name: 'web', slot: expect.any(Number), weight: 2 }],
+        },
+        idleTimeout: 3_600_000,
+        maxConnectAttempts: 3,
+        maxDownstreamDuration: 0,
+        accessLogs: [],
+      },
+      {
+        kind: 'tcp',
+        statPrefix: 't',
+        cluster: { kind: 'cluster', name: 'web', slot: expect.any(Number) },
+        idleTimeout: 0,
+        maxConnectAttempts: 1,
+        maxDownstreamDuration: 0,
+        accessLogs: [],
+      },
+    ])
+  })
+
+  it('without what they need are refused', async () => {
+    const chains = (text: string) =>
+      `{static_resources: {listeners: [{name: a, address: {socket_address: {address: "::", port_value: 1}}, ${text}}]}}`
+    expect((await said(chains(''))).join()).toMatch(/missing .*listeners\[0\]: needs filter_chains/)
+    expect((await said(chains('filter_chains: [{}]'))).join()).toMatch(
+      /missing .*needs a filter that serves the connection/,
+    )
+    expect((await said('{static_resources: {listeners: [{name: a}]}}')).join()).toMatch(
+      /missing .*a listener needs an address/,
+    )
+    expect(
+      (
+        await said(
+          bootstrap().replace(
+            'address: 127.0.0.1, port_value: 8080',
+            'address: localhost, port_value: 8080',
+          ),
+        )
+      ).join(),
+    ).toMatch(/not-supported .*"localhost" is not an IP address.*\(write 127\.0\.0\.1\)/)
+  })
+
+  it('have names and addresses of their own', async () => {
+    const chain =
+      '{"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: web}'
+    const more = `, {name: main, address: {socket_address: {address: 127.0.0.1, port_value: 8080}}, filter_chains: [{filters: [{name: t, typed_config: ${chain}}]}]}`
+    const text = bootstrap({ more })
+    const found = (await said(text)).join('\n')
+    expect(found).toMatch(/duplicate .*listeners\[1\]\.name: two listeners are called "main"/)
+    expect(found).toMatch(
+      /duplicate .*listeners\[1\]\.address: 127\.0\.0\.1:8080 is an address of the listener "main" already/,
+    )
+  })
+})
+
+describe('clusters', () => {
+  it('have the defaults of Envoy', async () => {
+    const { clusters } = await compiled(bootstrap())
+    const breaker = {
+      maxConnections: 1024,
+      maxPendingRequests: 1024,
+      maxRequests: 1024,
+      maxRetries: 3,
+    }
+    expect(clusters[0]?.cluster).toEqual({
+      name: 'web',
+      statName: 'web',
+      hosts: [{ address: { ip: '127.0.0.1', port: 3000 }, hostname: '', weight: 1, healthy: true }],
+      connectTimeout: 5000,
+      idleTimeout: 3_600_000,
+      maxConnectionDuration: 0,
+      maxRequestsPerConnection: 0,
+      bufferLimit: 1_048_576,
+      maxResponseHeaderBytes: 81_920,
+      maxResponseHeaders: 100,
+      enableTrailers: false,
+      breakers: { default: breaker, high: breaker },
+    })
+  })
+
+  it('take what is written', async () => {
+    const cluster = `alt_stat_name: s, connect_timeout: 1s, per_connection_buffer_limit_bytes: 5,
+      circuit_breakers: {thresholds: [{max_requests: 1}, {priority: HIGH, max_connections: 2}]},
+      upstream_connection_options: {tcp_keepalive: {keepalive_time: 10}}, upstream_bind_config: {source_address: {address: 127.0.0.2, port_value: 0}},
+      typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions,
+        common_http_protocol_options: {idle_timeout: 2s, max_requests_per_connection: 3, max_headers_count: 4}, explicit_http_config: {http_protocol_options: {enable_trailers: true}}}},`
+    expect((await compiled(bootstrap({ cluster }))).clusters[0]?.cluster).toMatchObject({
+      statName: 's',
+      connectTimeout: 1000,
+      idleTimeout: 2000,
+      maxRequestsPerConnection: 3,
+      maxResponseHeaders: 4,
+      enableTrailers: true,
+      bufferLimit: 5,
+      breakers: { default: { maxRequests: 1, maxConnections: 1024 }, high: { maxConnections: 2 } },
+      keepalive: { idle: 10, interval: 75, probes: 9 },
+      bind: { ip: '127.0.0.2', port: 0 },
+    })
+  })
+
+  const refused: [cluster: string, expected: RegExp][] = [
+    [
+      'type: STRICT_DNS,',
+      /not-supported .*type: STRICT_DNS is not supported yet: endpoints are IP addresses/,
+    ],
+    [
+      'lb_policy: RING_HASH,',
+      /not-supported .*lb_policy: RING_HASH is not supported yet: other balancers/,
+    ],
+    ['connect_timeout: 0s,', /bad-value .*connect_timeout: must be more than 0s/],
+    [
+      'health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}],',
+      /not-supported .*health_checks: not supported yet: active health checks/,
+    ],
+    [
+      'transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}},',
+      /not-supported .*UpstreamTlsContext is not supported yet: connections are plain/,
+    ],
+    [
+      'typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}},',
+      /not-supported .*http2_protocol_options: not supported yet: HTTP\/2 is not built yet/,
+    ],
+    [
+      'circuit_breakers: {thresholds: [{}, {}]},',
+      /duplicate .*thresholds of priority DEFAULT are there twice/,
+    ],
+  ]
+  it.each(refused)('refuse %s', async (cluster, expected) => {
+    const found = await said(bootstrap({ cluster }))
+    expect(found).toHaveLength(1)
+    expect(found[0]).toMatch(expected)
+  })
+
+  it('have names of their own, and addresses that are such', async () => {
+    const cluster = (name: string, address: string) =>
+      `{name: ${name}, load_assignment: {cluster_name: a, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {${address}}}}}]}]}}`
+    const text = `{static_resources: {clusters: [${cluster('a', 'address: x.com, port_value: 1')}, ${cluster('a', 'address: 127.0.0.1, port_value: 0')}]}}`
+    expect(
+      (await said(text)).map((line) => line.replace(/^\S+ /, '').replace(/static_resources\./, '')),
+    ).toEqual([
+      'not-supported clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: "x.com" is not an IP address, and resolving names is not supported yet',
+      'duplicate clusters[1].name: two clusters are called "a"',
+      'bad-value clusters[1].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: the port of an endpoint must not be 0',
+    ])
+  })
+})
+
+describe('the rest', () => {
+  it('is compiled too', async () => {
+    const top =
+      'admin: {address: {pipe: {path: /run/admin}}}, node: {id: n, cluster: c, metadata: {a: 1}}, stats_flush_interval: 2s'
+    expect(await compiled(bootstrap({ top }))).toMatchObject({
+      admin: { address: { path: '/run/admin' } },
+      node: { id: 'n', cluster: 'c' },
+      statsFlushInterval: 2000,
+      histogramBounds: expect.arrayContaining([0.5, 3_600_000]),
+    })
+  })
+})
