@@ -1,6 +1,7 @@
 #!/bin/sh
-# Checks slot_table.pml with SPIN: the protocol must hold in every interleaving, and each deliberate mutation of it
-# must be refused. About half a minute and 600 MB. Needs spin and a C compiler (CC, else gcc).
+# Checks slot_table.pml with SPIN: the protocol must hold in every interleaving, and each deliberate
+# mutation of it must be refused. About half a minute and 600 MB. Needs spin and a C compiler (CC,
+# else gcc).
 #   native/rcu/check_model.sh
 set -u
 
@@ -25,7 +26,8 @@ cd "$dir" || exit 1
 # verify OPTIMISATION MUTATION READERS VERSIONS TURNS: leaves the verifier's words in ./out
 verify() {
   rm -f pan* out
-  spin -a -DMUTATION="$2" -DREADERS="$3" -DVERSIONS="$4" -DTURNS="$5" "$model" > out 2>&1 || return 1
+  spin -a -DMUTATION="$2" -DREADERS="$3" -DVERSIONS="$4" -DTURNS="$5" "$model" > out 2>&1 ||
+    return 1
   "$cc" "$1" -w -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c >> out 2>&1 || return 1
   ./pan -m"$depth" > out 2>&1
 }

@@ -1,15 +1,17 @@
 /*
- * The protocol of slot_table.h as a model for SPIN: one slot, two workers, a few versions. Names are those of the
- * code; each line that touches what two threads share is one step. check_model.sh runs it.
+ * The protocol of slot_table.h as a model for SPIN: one slot, two workers, a few versions. Names
+ * are those of the code; each line that touches what two threads share is one step. check_model.sh
+ * runs it.
  *
  * What is checked, over every interleaving:
- *   - nobody looks at a version that was destroyed: not in the view, not through a pin, not while walking `prev`,
- *     not in the observer, not when attaching;
+ *   - nobody looks at a version that was destroyed: not in the view, not through a pin, not while
+ *     walking `prev`, not in the observer, not when attaching;
  *   - a view at generation g holds exactly the version that was current at g;
- *   - everything replaced is destroyed in the end: all that happens here is bounded, so a lost wake-up or a
- *     lost reclaim leaves the main thread waiting for ever, which SPIN reports as an invalid end state.
- * What is not: the orderings on the atomics (SPIN knows only sequential consistency; ThreadSanitizer sees to those)
- * and the log, which only saves looking at slots that did not change.
+ *   - everything replaced is destroyed in the end: all that happens here is bounded, so a lost
+ *     wake-up or a lost reclaim leaves the main thread waiting for ever, which SPIN reports as an
+ *     invalid end state.
+ * What is not: the orderings on the atomics (SPIN knows only sequential consistency;
+ * ThreadSanitizer sees to those) and the log, which only saves looking at what did not change.
  *
  * MUTATION breaks the protocol in one place. SPIN must refuse each:
  *   1  reclaim() does not wait for the quiet period
@@ -415,7 +417,8 @@ active proctype Main() {
   :: position != generation -> commit()
   :: scheduled -> reclaim()
   :: stopped[0] -> detach(0)
-  /* Workers come and go while there are changes to come: it must not take a worker's end to reclaim the last. */
+  /* Workers come and go while there are changes to come: reclaiming the last of them must not
+     need the end of a worker. */
   :: CHANGING && !began[0] -> attach(0)
   :: CHANGING && attached[0] && !stopping[0] -> stopping[0] = true
 #if READERS > 1
