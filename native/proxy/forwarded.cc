@@ -176,6 +176,10 @@ class Forwarding {
       : rules_(rules), input_(input), head_(head), headers_(head.headers), result_(result) {}
 
   void run(Random& random) {
+    if (head_.scheme == "https" && !input_.tls) {
+      result_.refused = true;
+      return;
+    }
     remove(kNeverTrusted);
     sanitizeReferer(headers_);
     findClient();
@@ -253,6 +257,7 @@ class Forwarding {
       head_.scheme = https ? "https" : "http";
     }
     result_.scheme = head_.scheme;
+    result_.https = equalsLower(headers_.find(HeaderId::kXForwardedProto)->value, "https");
   }
 
   void removeClaims() {

@@ -59,9 +59,13 @@ struct ForwardedInput {
 struct ForwardedResult {
   Address remote;  // the trusted client address
   std::string_view
-      scheme;  // "http" or "https"; valid as long as the head, the rules, and static text
+      scheme;          // "http" or "https"; valid as long as the head, the rules, and static text
+  bool https = false;  // what x-forwarded-proto says now: what requireTls asks
   bool internal = false;
   bool edge = false;
+  // The target was an https URL, but the connection has no TLS: answer 400, the head is unchanged.
+  // Else a client could claim for itself what requireTls is there to ensure.
+  bool refused = false;
 };
 
 // Brings the fields of `head` into the state in which filters, routes and upstreams may believe

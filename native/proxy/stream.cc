@@ -100,8 +100,13 @@ bool Stream::acceptHead() {
   WorkerContext& w = worker();
   ForwardedInput input{directRemote_, connection_.localPort()};
   ForwardedResult result = applyForwarding(manager().forwarding(), input, request_, w.random);
+  if (result.refused) {
+    reply({.status = 400, .details = "http1.invalid_scheme"});
+    return false;
+  }
   remote_ = result.remote;
   internal_ = result.internal;
+  https_ = result.https;
   info_.scheme = result.scheme;
   info_.downstreamRemote = &remote_;
   if (manager().accessLogs().usesLocalAddress()) {
@@ -182,7 +187,7 @@ void Stream::chooseRoute() {
   request.headers = &request_.headers;
   request.random = random_;
   request.runtime = w.runtime();
-  request.https = info_.scheme == "https";
+  request.https = https_;
   request.internal = internal_;
   if (!internal_) removeInternalOnly(table->internalOnlyHeaders(), request_.headers);
   route_ = table->match(request);

@@ -127,6 +127,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   bool mutateReply_ = false;
   bool finished_ = false;
   bool internal_ = false;
+  bool https_ = false;  // the client's side of the proxies before us
 };
 
 }  // namespace millrace

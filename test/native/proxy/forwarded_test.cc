@@ -183,6 +183,24 @@ TEST_CASE("x-forwarded-proto and the scheme") {
   CHECK(overwritten.head.scheme == "https");
 }
 
+TEST_CASE("an https URL as the target needs TLS, whatever else is claimed") {
+  ForwardingRules rules = rulesOf({});
+  Address peer = ip("192.0.2.5");
+  Random random(1);
+  for (bool tls : {false, true}) {
+    Request request("/", {{"x-forwarded-proto", "https"}});
+    request.head.scheme = "https";
+    ForwardedResult result = applyForwarding(rules, {peer, 8080, tls}, request.head, random);
+    CHECK(result.refused == !tls);
+    CHECK(result.https == tls);
+  }
+  Request plain("/", {{"x-forwarded-proto", "https"}});  // an http URL, and a proxy that had TLS
+  ForwardedResult result = applyForwarding(rules, {peer, 8080}, plain.head, random);
+  CHECK_FALSE(result.refused);
+  CHECK(result.https);
+  CHECK(result.scheme == "http");
+}
+
 TEST_CASE("x-forwarded-port") {
   spec::HttpManager spec = edge();
   CHECK(Forwarded(spec, "192.0.2.5", {}).header("x-forwarded-port") == kAbsent);
