@@ -1,14 +1,24 @@
 // The programs that are compared. Each stays in the foreground; all its threads and children are
 // counted.
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { root } from '../scripts/lib.mjs'
 
 export const BUILD = join(root, 'build-cmake/bench')
 
-/** Neighbouring ports of the loopback interface, from `base` on. */
-export function portsFrom(base) {
-  return { origin: base, http: base + 1, log: base + 2, tcp: base + 3 }
+/** Four ports of the loopback interface that nothing listens on now. */
+export async function freePorts() {
+  const servers = ['origin', 'http', 'log', 'tcp'].map((name) => ({ name, server: createServer() }))
+  const ports = {}
+  for (const { name, server } of servers) {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    ports[name] = server.address().port
+  }
+  for (const { server } of servers) server.close()
+  return ports
 }
 
 /**

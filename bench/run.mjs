@@ -5,7 +5,6 @@
 //   --rounds 3                   each of them measures everything
 //   --secs 5                     of load for each measurement
 //   --idle 9500                  idle connections
-//   --port 19400                 the first of four
 //   --out bench/results/NAME     writes NAME.json and NAME.md
 //   --quiet 0.1 --wait 10        waits, so many seconds at most, until others use less of a CPU
 //   --no-spinner                 lets idle CPUs halt
@@ -17,7 +16,7 @@ import { has, root } from '../scripts/lib.mjs'
 import { describe, quiet } from './machine.mjs'
 import { LOAD_CPU, measure, PROXY_CPU, serves } from './measure.mjs'
 import { killAll, output, start } from './processes.mjs'
-import { BUILD, PROXIES, portsFrom } from './proxies.mjs'
+import { BUILD, freePorts, PROXIES } from './proxies.mjs'
 import { markdown } from './report.mjs'
 import { SCENARIOS } from './scenarios.mjs'
 
@@ -41,7 +40,6 @@ function options() {
       rounds: text(3),
       secs: text(5),
       idle: text(9500),
-      port: text(19400),
       quiet: text(0.1),
       wait: text(10),
       out: text(join('bench/results', new Date().toISOString().slice(0, 10))),
@@ -60,7 +58,6 @@ function options() {
     rounds: Number(values.rounds),
     seconds: Math.max(1, Math.round(Number(values.secs))),
     idleConnections: Number(values.idle),
-    port: Number(values.port),
     quiet: Number(values.quiet),
     wait: Number(values.wait),
     out: values.out,
@@ -143,7 +140,7 @@ async function main() {
   // This process reads /proc and opens connections: it must not disturb the proxy.
   execFileSync('taskset', ['-acp', String(LOAD_CPU), String(process.pid)])
 
-  const ports = portsFrom(settings.port)
+  const ports = await freePorts()
   const origin = start([`${BUILD}/origin`, String(ports.origin)], { cpu: LOAD_CPU })
   if (settings.spinner)
     for (const cpu of [PROXY_CPU, LOAD_CPU]) start([`${BUILD}/spinner`], { cpu })
