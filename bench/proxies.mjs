@@ -1,6 +1,5 @@
 // The programs that are compared. Each stays in the foreground; all its threads and children are
 // counted.
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -8,17 +7,26 @@ import { root } from '../scripts/lib.mjs'
 
 export const BUILD = join(root, 'build-cmake/bench')
 
-/** Four ports of the loopback interface that nothing listens on now. */
+// Below the range from which the kernel takes the ports of outgoing connections.
+const PORT_MIN = 12_000
+const PORT_MAX = 32_000
+
+/** Four neighbouring ports of the loopback interface that nothing listens on now. */
 export async function freePorts() {
-  const servers = ['origin', 'http', 'log', 'tcp'].map((name) => ({ name, server: createServer() }))
-  const ports = {}
-  for (const { name, server } of servers) {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    ports[name] = server.address().port
+  for (;;) {
+    const base = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN))
+    const ports = { origin: base, http: base + 1, log: base + 2, tcp: base + 3 }
+    const free = await Promise.all(Object.values(ports).map(isFree))
+    if (free.every(Boolean)) return ports
   }
-  for (const { server } of servers) server.close()
-  return ports
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.on('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 /**
