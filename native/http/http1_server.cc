@@ -19,6 +19,7 @@ struct Http1ServerCodec::Exchange {
   bool isHead = false;  // the response to HEAD has no body, whatever it says
   bool http10 = false;
   bool close = false;  // the last exchange of the connection
+  bool last = false;   // the peer said so
   bool chunkedOut = false;
   bool bodiless = false;  // of the response: data is thrown away
   uint8_t pauses = 0;     // pauseRequest calls not undone yet
@@ -85,6 +86,7 @@ size_t Http1ServerCodec::readHead(std::string_view bytes, bool& more) {
   e.isHead = head.method == Method::kHead;
   e.http10 = head.version < 11;
   e.close = e.close || !head.keepAlive;
+  e.last = !head.keepAlive;
   e.body.start(head.framing, head.contentLength);
   e.requestComplete = e.body.done();
   e.sink->onRequestHeaders(head, e.requestComplete);
@@ -222,6 +224,7 @@ void Http1ServerCodec::responseDone() {
   // What is left of a request that was answered early cannot be told from the next one without
   // reading it all.
   bool reusable = exchange_->requestComplete && !exchange_->close;
+  peerIsDone_ = exchange_->requestComplete && exchange_->last;
   finish(reusable ? ExchangeEnd::kReusable : ExchangeEnd::kClose);
 }
 

@@ -80,6 +80,9 @@ class Http1ServerCodec final : public ResponseEncoder {
   bool responseStarted() const;  // a head other than 1xx was sent; false when idle
   bool headComplete() const;     // onRequestHeaders was called; false when idle
   bool closing() const { return closing_; }
+  // The peer said that its request is its last one, and all of it has come: nothing it sends could
+  // turn a close at once into a reset that destroys the response.
+  bool peerIsDone() const { return peerIsDone_; }
 
   // ResponseEncoder
   void encodeInformational(const ResponseHead& head) override;
@@ -106,6 +109,7 @@ class Http1ServerCodec final : public ResponseEncoder {
   const Http1ServerOptions* options_;
   Exchange* exchange_ = nullptr;  // in the arena of the stream
   bool closing_ = false;
+  bool peerIsDone_ = false;
   bool holding_ = false;  // paused because of a request behind the current one
 };
 

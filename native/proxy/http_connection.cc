@@ -159,9 +159,10 @@ void HttpConnection::closeNow() {
 
 void HttpConnection::close(bool afterFlush) {
   closing_ = true;
-  uint32_t delay = uint32_t(manager_.spec().delayedCloseTimeout);
+  // There is nothing to wait for when the client has said its last word, and we have read it.
+  bool wait = !codec_.peerIsDone() || (connection_.ready() & kReadable) != 0;
   if (afterFlush) {
-    connection_.closeAfterFlush(delay);
+    connection_.closeAfterFlush(wait ? uint32_t(manager_.spec().delayedCloseTimeout) : 0);
   } else {
     connection_.close();
   }
