@@ -1,5 +1,5 @@
-// Prints the source files of the native core, one per line, relative to the working directory. Both builds
-// (CMakeLists.txt and binding.gyp) take their list from here, so that they cannot drift.
+// Prints the source files of the native core, one per line, relative to the working directory. Both
+// builds (CMakeLists.txt and binding.gyp) take their list from here, so that they cannot drift.
 //   node native/sources.mjs core|binding [poller]      poller: epoll (Linux) or kqueue
 import { readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'

@@ -417,7 +417,9 @@ export interface NativeCoreOptions {
   readonly onEvent?: (event: NativeEvent) => void
 }
 
-/** Something that a person may want to know. `subject`: the log's target, or the listener's name. */
+/**
+ * Something that a person may want to know. `subject`: the log's target, or the listener's name.
+ */
 export interface NativeEvent {
   readonly kind: 'log-failing' | 'log-recovered' | 'log-reopen-failed' | 'accept-paused'
   readonly subject: string

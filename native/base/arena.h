@@ -1,5 +1,6 @@
-// A bump allocator for what lives as long as one stream. Chunks come from, and go back to, a ChunkPool of the worker, so
-// that in the steady state a request costs no heap allocation. One thread.
+// A bump allocator for what lives as long as one stream. Chunks come from, and go back to, a
+// ChunkPool of the worker, so that in the steady state a request costs no heap allocation. One
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +15,9 @@ namespace millrace {
 // Keeps released chunks of one size for reuse. Owns them; must outlive every Arena on it.
 class ChunkPool {
  public:
-  static constexpr size_t kChunkBytes = 4096;   // one page: a browser's header block and all that a stream adds to it
-  static constexpr size_t kKeptChunks = 4096;   // 16 MiB a worker at the most stays cached
+  static constexpr size_t kChunkBytes =
+      4096;  // one page: a browser's header block and all that a stream adds to it
+  static constexpr size_t kKeptChunks = 4096;  // 16 MiB a worker at the most stays cached
   struct Chunk {
     Chunk* next;
     size_t size;  // usable bytes behind this header
@@ -25,7 +27,8 @@ class ChunkPool {
   ~ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
-  Chunk* take(size_t bytes);  // a chunk with at least `bytes` usable; larger than kChunkBytes comes from the heap
+  Chunk* take(size_t bytes);  // a chunk with at least `bytes` usable; larger than kChunkBytes comes
+                              // from the heap
   void give(Chunk* chunk);
 
  private:

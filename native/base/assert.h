@@ -13,8 +13,10 @@ namespace millrace {
 
 }  // namespace millrace
 
-// For what would corrupt memory if it went on. Environment errors are never asserted, they are handled.
-#define MR_ASSERT(x) (__builtin_expect(!(x), 0) ? ::millrace::assertFailed(#x, __FILE__, __LINE__) : (void)0)
+// For what would corrupt memory if it went on. Environment errors are never asserted, they are
+// handled.
+#define MR_ASSERT(x) \
+  (__builtin_expect(!(x), 0) ? ::millrace::assertFailed(#x, __FILE__, __LINE__) : (void)0)
 #ifdef NDEBUG
 #define MR_DASSERT(x) ((void)0)
 #else

@@ -1,4 +1,5 @@
-// Clocks. Everything monotonic is uint64_t nanoseconds, everything on the wall is microseconds since 1970 (UTC).
+// Clocks. Everything monotonic is uint64_t nanoseconds, everything on the wall is microseconds
+// since 1970 (UTC).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Intrusive doubly linked list: O(1) insert and unlink, no allocation. A node is on at most one list at a time for each
-// ListNode it has. The list does not own its elements. One thread.
+// Intrusive doubly linked list: O(1) insert and unlink, no allocation. A node is on at most one
+// list at a time for each ListNode it has. The list does not own its elements. One thread.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// A list that any thread pushes to and one thread empties, without a lock. T has a public `T* next`.
+// A list that any thread pushes to and one thread empties, without a lock. T has a public `T*
+// next`.
 #pragma once
 
 #include <atomic>
@@ -10,8 +11,8 @@ class MpscList {
  public:
   // Any thread. True when the list was empty: whoever empties it is to be told.
   bool push(T* item) {
-    // Release: what `item` carries is visible to whoever takes it. The list is only ever taken whole, so a node that
-    // comes back cannot be mistaken for another (no ABA).
+    // Release: what `item` carries is visible to whoever takes it. The list is only ever taken
+    // whole, so a node that comes back cannot be mistaken for another (no ABA).
     T* head = head_.load(std::memory_order_relaxed);
     do {
       item->next = head;

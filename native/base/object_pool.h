@@ -1,5 +1,5 @@
-// Recycles objects of one type for one worker: take() constructs in recycled memory, give() destroys and keeps the memory.
-// Owns the memory; must outlive the objects. One thread.
+// Recycles objects of one type for one worker: take() constructs in recycled memory, give()
+// destroys and keeps the memory. Owns the memory; must outlive the objects. One thread.
 #pragma once
 
 #include <cstddef>

@@ -8,8 +8,8 @@
 namespace millrace {
 
 Random::Random() : Random(0) {
-  // getentropy() fails only where the kernel has none to give; the clock and the process then make a seed that is good
-  // enough for what this is for.
+  // getentropy() fails only where the kernel has none to give; the clock and the process then make
+  // a seed that is good enough for what this is for.
   if (getentropy(s_, sizeof s_) != 0) *this = Random(monotonicNs() ^ (uint64_t(getpid()) << 32));
 }
 

@@ -1,4 +1,5 @@
-// A fast generator of random numbers for balancing, sampling and request ids. Not for secrets. One thread.
+// A fast generator of random numbers for balancing, sampling and request ids. Not for secrets. One
+// thread.
 #pragma once
 
 #include <cstdint>

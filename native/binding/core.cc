@@ -184,7 +184,7 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
 }
 
 // ---- Snapshots
-// ------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Napi::Value Core::allocateSlot(const Napi::CallbackInfo& info) {
   std::string name;
@@ -275,7 +275,7 @@ void Core::publishDate(const Napi::CallbackInfo& info) {
 }
 
 // ---- Logs
-// -----------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Napi::Value Core::openLog(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -346,7 +346,7 @@ Napi::Value Core::logStats(const Napi::CallbackInfo& info) {
 }
 
 // ---- Listeners
-// ------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Napi::Value Core::addListener(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -390,7 +390,7 @@ void Core::setHealthFailed(const Napi::CallbackInfo& info) {
 }
 
 // ---- Figures
-// --------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Napi::Value Core::workerStats(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

@@ -28,10 +28,10 @@ enum class FilterStatus : uint8_t {
 // A response that we make ourselves.
 struct LocalReply {
   uint16_t status = 500;
-  std::string_view body = {};  // text/plain; valid during the call
-  std::string_view details = {};  // static: %RESPONSE_CODE_DETAILS%
+  std::string_view body = {};      // text/plain; valid during the call
+  std::string_view details = {};   // static: %RESPONSE_CODE_DETAILS%
   std::string_view location = {};  // not empty: a Location field
-  bool overloaded = false;    // adds x-envoy-overloaded: true
+  bool overloaded = false;         // adds x-envoy-overloaded: true
 };
 
 // What a filter may ask of its stream.

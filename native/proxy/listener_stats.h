@@ -8,15 +8,15 @@
 namespace millrace {
 
 // X(enumerator, name, kind)
-#define MILLRACE_LISTENER_STATS(X)                                  \
-  X(kCxTotal, "downstream_cx_total", kCounter)                      \
-  X(kCxActive, "downstream_cx_active", kGauge)                      \
-  X(kCxDestroy, "downstream_cx_destroy", kCounter)                  \
-  X(kCxOverflow, "downstream_cx_overflow", kCounter)                \
-  X(kCxHandedOver, "downstream_cx_handed_over", kCounter)           \
-  X(kCxReceived, "downstream_cx_received", kCounter)                \
-  X(kAcceptPaused, "downstream_accept_paused", kCounter)            \
-  X(kAcceptFailed, "downstream_accept_failed", kCounter)            \
+#define MILLRACE_LISTENER_STATS(X)                        \
+  X(kCxTotal, "downstream_cx_total", kCounter)            \
+  X(kCxActive, "downstream_cx_active", kGauge)            \
+  X(kCxDestroy, "downstream_cx_destroy", kCounter)        \
+  X(kCxOverflow, "downstream_cx_overflow", kCounter)      \
+  X(kCxHandedOver, "downstream_cx_handed_over", kCounter) \
+  X(kCxReceived, "downstream_cx_received", kCounter)      \
+  X(kAcceptPaused, "downstream_accept_paused", kCounter)  \
+  X(kAcceptFailed, "downstream_accept_failed", kCounter)  \
   X(kNoFilterChainMatch, "no_filter_chain_match", kCounter)
 
 namespace listener_stat {

@@ -38,7 +38,7 @@ uint64_t givenTo(const Connection& c) {
 Router::Router(Stream& stream) : stream_(stream), response_(stream.arena()) {}
 
 // ---- The request
-// ----------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 void Router::onRequestHeaders(bool end) {
   requestEnded_ = headOnly_ = end;
@@ -237,7 +237,7 @@ void Router::setClientWritable(bool writable) {
 }
 
 // ---- The response
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 void Router::onInformational(ResponseHead& head) {
   stream_.respondInformational(head);

@@ -48,7 +48,7 @@ const HttpManager& Stream::manager() const {
 }
 
 // ---- The request
-// ----------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 void Stream::onRequestHeaders(RequestHead& head, bool end) {
   // Whoever waits, logs, or sends it again needs the head after this event; one copy serves them
@@ -279,7 +279,7 @@ void Stream::refuse(uint16_t status, const char* details) {
 }
 
 // ---- The response
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 void Stream::reply(const LocalReply& reply) {
   if (finished_) return;

@@ -110,7 +110,7 @@ void WorkerGroup::toMain(std::function<void()> fn) {
 }
 
 // ---- Snapshots
-// ------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Status WorkerGroup::checkSlot(SlotId slot) const {
   if (table_.allocated(slot)) return {};
@@ -162,7 +162,7 @@ void WorkerGroup::publishDate(std::string text) {
 }
 
 // ---- Logs
-// -----------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Result<uint32_t> WorkerGroup::openLog(const LogOptions& options) {
   FlushOptions flush;
@@ -218,7 +218,7 @@ std::vector<WorkerGroup::LogStats> WorkerGroup::logStats() const {
 }
 
 // ---- Listeners
-// ------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listener) {
   if (listeners_.contains(listener.name)) {
@@ -351,7 +351,7 @@ void WorkerGroup::drainAll(uint32_t spreadMs) {
 }
 
 // ---- Figures
-// --------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 std::vector<WorkerGroup::WorkerStats> WorkerGroup::workerStats() const {
   std::vector<WorkerStats> all;
