@@ -25,9 +25,9 @@ class Poller;
 enum Ready : uint32_t {
   kReadable = 1,  // data, or end of stream, can be read
   kWritable = 2,
-  kReadClosed = 4,  // the peer shut down its writing half (EPOLLRDHUP, EV_EOF on read); data may
-                    // still be pending
-  kError = 8,       // error or full hang-up: the next read or write tells
+  // The peer shut down its writing half (EPOLLRDHUP, EV_EOF); data may still be pending.
+  kReadClosed = 4,
+  kError = 8,  // the next read or write tells which
 };
 
 // A descriptor registered once, edge-triggered, for its whole life. The owner closes the descriptor

@@ -29,7 +29,7 @@ struct Connection::Block {
   uint32_t begin = 0;
   uint32_t end = 0;
   char data[kBytes];
-  Block() {}  // NOLINT: `data` stays uninitialised
+  Block() {}  // leaves `data` as it is: new of a class without a constructor would zero it
 };
 
 struct Connection::Deadline {
@@ -42,13 +42,16 @@ struct Connection::Deadline {
 
 class NetContext {
  public:
-  static constexpr size_t kReceiveBuffer = 256 * 1024;  // shared by all connections of a worker
-  static constexpr size_t kScratch =
-      64 * 1024;  // formatted output of one callback; more comes from chunks
-  static constexpr size_t kLanes =
-      16;  // connections written to in one callback before one is flushed
-  static constexpr size_t kSlices = 64;        // of one lane; below IOV_MAX everywhere
-  static constexpr size_t kKeptBlocks = 1024;  // 16 MiB of empty blocks at the most
+  // Shared by all connections of a worker.
+  static constexpr size_t kReceiveBuffer = 256 * 1024;
+  // Formatted output of one callback; more comes from chunks.
+  static constexpr size_t kScratch = 64 * 1024;
+  // Connections written to in one callback before one of them is flushed early.
+  static constexpr size_t kLanes = 16;
+  // Pieces of output of one lane; below IOV_MAX everywhere.
+  static constexpr size_t kSlices = 64;
+  // Empty blocks: 16 MiB at the most.
+  static constexpr size_t kKeptBlocks = 1024;
 
   // Connection ids are firstId, firstId + idStep, …: give each worker its own residue to make them
   // unique.
