@@ -145,7 +145,9 @@ describe('imports of src/', () => {
 
 describe('lengths', () => {
   it(`of lines are at most ${LINE_LENGTH_MAX}`, () => {
-    const long = handWritten.flatMap((path) =>
+    // Tests in TypeScript hold configurations and messages as they are; their code is formatted.
+    const judged = handWritten.filter((path) => !/^test\/.*\.ts$/.test(path))
+    const long = judged.flatMap((path) =>
       linesOf(path).flatMap((line, i) =>
         [...line].length > LINE_LENGTH_MAX ? [`${path}:${i + 1}`] : [],
       ),

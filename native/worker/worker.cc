@@ -153,19 +153,20 @@ Worker::Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
   upstream_ =
       std::make_unique<UpstreamWorker>(*net_, *reader_, *shard_, options.index, random.next());
   logs_ = std::make_unique<AccessLogWriter>(*reader_, options.slots.runtime);
-  context_.reset(new WorkerContext{.index = options.index,
-                                   .loop = *loop_,
-                                   .net = *net_,
-                                   .slots = *reader_,
-                                   .stats = *shard_,
-                                   .upstream = *upstream_,
-                                   .load = load_,
-                                   .common = options.slots,
-                                   .date = DateSource(*reader_, options.slots.date),
-                                   .logs = *logs_,
-                                   .random = random,
-                                   .http = http_,
-                                   .tcp = tcp_});
+  context_ = std::make_unique<WorkerContext>(
+      WorkerContext{.index = options.index,
+                    .loop = *loop_,
+                    .net = *net_,
+                    .slots = *reader_,
+                    .stats = *shard_,
+                    .upstream = *upstream_,
+                    .load = load_,
+                    .common = options.slots,
+                    .date = DateSource(*reader_, options.slots.date),
+                    .logs = *logs_,
+                    .random = random,
+                    .http = http_,
+                    .tcp = tcp_});
   reader_->observe(
       [](void* self, SlotId slot, const Snapshot*, const Snapshot*) {
         static_cast<Worker*>(self)->upstream_->onSlotChanged(slot);
