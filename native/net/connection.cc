@@ -104,6 +104,7 @@ void Connection::onReady(uint32_t events) {
   if (state_ == kLingering) return discardReady();
   if (state_ != kOpen) return;
   if (!raw()) return readReady();
+  MR_ASSERT(leftoverSize_ == 0);
   if ((ready() & kError) != 0) failIfDrained();
   if (state_ == kOpen) owner_->onRawReady(*this, events & ~uint32_t(kWritable));
 }
@@ -194,6 +195,8 @@ void Connection::offerWindow() {
       if (leftoverSize_ > kMaxUnconsumed) return fail(ENOBUFS);
       break;
     }
+    ctx_->flush();  // the buffer is used once more
+    if (state_ != kOpen || paused()) return;
   }
   ctx_->loop().again(this, ready() & kReadable);
 }
@@ -296,7 +299,6 @@ void Connection::setOwner(ConnectionOwner* owner) {
 
 void Connection::setRaw(bool on) {
   if (raw() == on) return;
-  MR_ASSERT(leftoverSize_ == 0);
   flags_ ^= kRaw;
   if (!paused() && (ready() & kReadable) != 0) ctx_->loop().again(this, kReadable);
 }

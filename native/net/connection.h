@@ -162,8 +162,8 @@ class Connection final : public IoHandle, public Deferred, public ListNode<Conne
   NetContext& context() const { return *ctx_; }
 
   // For an owner that moves bytes between descriptors itself (splice): in raw mode the connection
-  // does not read, and readiness goes to onRawReady(). The owner keeps to clearReady() and reports
-  // what it found:
+  // does not read, and readiness goes to onRawReady(). The owner leaves nothing unconsumed when
+  // it turns it on, keeps to clearReady(), and reports what it found:
   void setRaw(bool on);
   // onRawReady() with kWritable comes once, when the socket, found full by the owner, takes bytes.
   void awaitWritable() { flags_ |= kAwaitWritable; }
