@@ -20,6 +20,13 @@
 
 namespace millrace::test {
 
+inline spec::Address localPort(uint16_t port) {
+  spec::Address address;
+  address.ip = "127.0.0.1";
+  address.port = port;
+  return address;
+}
+
 inline int connectTo(uint16_t port) {
   int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
@@ -182,7 +189,7 @@ class Running {
   spec::Listener listener() const {
     spec::Listener l;
     l.name = "in";
-    l.addresses = {{.ip = "127.0.0.1", .port = 0}};
+    l.addresses = {localPort(0)};
     spec::HttpManager http;
     http.statPrefix = "in";
     http.routes = routes;
@@ -193,7 +200,7 @@ class Running {
   void publish(std::vector<uint16_t> ports) {
     spec::Cluster c;
     c.name = "web";
-    for (uint16_t p : ports) c.hosts.push_back({.address = {.ip = "127.0.0.1", .port = p}});
+    for (uint16_t p : ports) c.hosts.emplace_back().address = localPort(p);
     REQUIRE(group->publishCluster(cluster, c).ok());
   }
   void pump() {
