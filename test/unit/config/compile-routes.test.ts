@@ -47,7 +47,8 @@ describe('routes', () => {
     const fraction =
       '{default_value: {numerator: 5, denominator: TEN_THOUSAND}, runtime_key: share}'
     const { match } = await route(
-      `{match: {prefix: /, headers: [${headers.join()}], query_parameters: ${query}, runtime_fraction: ${fraction}}, route: {cluster: web}}`,
+      `{match: {prefix: /, headers: [${headers.join()}], query_parameters: ${query}, ` +
+        `runtime_fraction: ${fraction}}, route: {cluster: web}}`,
     )
     expect(match).toEqual({
       kind: 'prefix',
@@ -84,7 +85,9 @@ describe('routes', () => {
       priority: 'default',
     })
     const options =
-      'cluster_header: X-C, cluster_not_found_response_code: NOT_FOUND, timeout: 0s, idle_timeout: 0s, priority: HIGH, prefix_rewrite: /b, host_rewrite_header: H, append_x_forwarded_host: true'
+      'cluster_header: X-C, cluster_not_found_response_code: NOT_FOUND, timeout: 0s, ' +
+      'idle_timeout: 0s, priority: HIGH, prefix_rewrite: /b, host_rewrite_header: H, ' +
+      'append_x_forwarded_host: true'
     expect((await route(to(options))).action).toEqual({
       kind: 'forward',
       cluster: { kind: 'header', header: 'x-c' },
@@ -97,7 +100,9 @@ describe('routes', () => {
       appendXForwardedHost: true,
     })
     const weighted =
-      'weighted_clusters: {header_name: X-R, clusters: [{name: web, weight: 3, host_rewrite_literal: h, request_headers_to_remove: [A]}, {cluster_header: X-C, weight: 1}]}, auto_host_rewrite: true'
+      'weighted_clusters: {header_name: X-R, clusters: [{name: web, weight: 3, ' +
+      'host_rewrite_literal: h, request_headers_to_remove: [A]}, {cluster_header: X-C, ' +
+      'weight: 1}]}, auto_host_rewrite: true'
     expect((await route(to(weighted))).action).toMatchObject({
       cluster: {
         kind: 'weighted',
@@ -111,7 +116,8 @@ describe('routes', () => {
       hostRewrite: { kind: 'auto' },
     })
     const regex =
-      'cluster: web, regex_rewrite: {pattern: {regex: "^/(a)"}, substitution: "/\\\\1x"}, host_rewrite_path_regex: {pattern: {regex: "b"}, substitution: c}'
+      'cluster: web, regex_rewrite: {pattern: {regex: "^/(a)"}, substitution: "/\\\\1x"}, ' +
+      'host_rewrite_path_regex: {pattern: {regex: "b"}, substitution: c}'
     expect((await route(to(regex))).action).toMatchObject({
       regexRewrite: { substitution: ['/', 1, 'x'], program: { groups: 2 } },
       hostRewrite: { kind: 'path-regex', rewrite: { substitution: ['c'] } },
@@ -120,7 +126,8 @@ describe('routes', () => {
 
   it('redirect and answer', async () => {
     const redirect =
-      'scheme_redirect: https, host_redirect: h, port_redirect: 8443, prefix_rewrite: /n, response_code: PERMANENT_REDIRECT, strip_query: true'
+      'scheme_redirect: https, host_redirect: h, port_redirect: 8443, prefix_rewrite: /n, ' +
+      'response_code: PERMANENT_REDIRECT, strip_query: true'
     expect((await route(`{match: {prefix: /}, redirect: {${redirect}}}`)).action).toEqual({
       kind: 'redirect',
       status: 308,
@@ -151,9 +158,11 @@ describe('routes', () => {
 
   it('change headers', async () => {
     const text = `{match: {prefix: /}, route: {cluster: web},
-      request_headers_to_add: [{header: {key: A, value: "x%REQ(B)%"}}, {header: {key: C, value: c}, append: false},
+      request_headers_to_add: [{header: {key: A, value: "x%REQ(B)%"}}, {header: {key: C,
+      value: c}, append: false},
         {header: {key: D, value: d}, append_action: ADD_IF_ABSENT, keep_empty_value: true}],
-      response_headers_to_add: [{header: {key: E, value: "100%%"}, append_action: OVERWRITE_IF_EXISTS}], response_headers_to_remove: [F]}`
+      response_headers_to_add: [{header: {key: E, value: "100%%"},
+      append_action: OVERWRITE_IF_EXISTS}], response_headers_to_remove: [F]}`
     const { request, response } = await route(text)
     expect(request).toEqual({
       add: [
@@ -210,7 +219,8 @@ describe('routes', () => {
       /bad-value .*safe_regex\.regex: look-around, which RE2 does not have/,
     ],
     [
-      '{match: {prefix: /, runtime_fraction: {default_value: {numerator: 101}}}, route: {cluster: web}}',
+      '{match: {prefix: /, runtime_fraction: {default_value: {numerator: 101}}}, route: ' +
+        '{cluster: web}}',
       /bad-value .*numerator: is more than the whole, 100/,
     ],
     [
@@ -218,11 +228,13 @@ describe('routes', () => {
       /unreadable .*filename: cannot be read: ENOENT/,
     ],
     [
-      '{match: {prefix: /}, direct_response: {status: 200, body: {environment_variable: NOT_SET_AT_ALL}}}',
+      '{match: {prefix: /}, direct_response: {status: 200, body: {environment_variable: ' +
+        'NOT_SET_AT_ALL}}}',
       /bad-reference .*NOT_SET_AT_ALL is not set/,
     ],
     [
-      `{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: ${'a'.repeat(5000)}}}}`,
+      '{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: ' +
+        `${'a'.repeat(5000)}}}}`,
       /bad-value .*body: has 5000 bytes, may have at most 4096/,
     ],
     [
@@ -231,7 +243,8 @@ describe('routes', () => {
     ],
     ['{match: {prefix: /}}', /missing .*needs one of route, redirect, direct_response/],
     [
-      '{match: {prefix: /}, route: {cluster: web}, request_headers_to_add: [{header: {key: ":path", value: a}}]}',
+      '{match: {prefix: /}, route: {cluster: web}, request_headers_to_add: [{header: {key: ' +
+        '":path", value: a}}]}',
       /bad-value .*cannot be set/,
     ],
     [
@@ -254,7 +267,8 @@ describe('routes', () => {
 describe('route tables', () => {
   it('have virtual hosts', async () => {
     const table =
-      ', name: t, internal_only_headers: [X-I], most_specific_header_mutations_wins: true, ignore_port_in_host_matching: true, request_headers_to_remove: [Z]'
+      ', name: t, internal_only_headers: [X-I], most_specific_header_mutations_wins: true, ' +
+      'ignore_port_in_host_matching: true, request_headers_to_remove: [Z]'
     const { routeTables } = await compiled(bootstrap({ table }))
     expect(routeTables).toMatchObject([
       {
@@ -273,14 +287,17 @@ describe('route tables', () => {
 
   it('have each name and each domain once', async () => {
     const hosts =
-      '[{name: a, domains: [X.com, "*.x.com"]}, {name: a, domains: [x.COM]}, {name: b, domains: ["a.*.b"]}]'
+      '[{name: a, domains: [X.com, "*.x.com"]}, {name: a, domains: [x.COM]}, {name: b, ' +
+      'domains: ["a.*.b"]}]'
     const text = bootstrap({ hosts })
     expect(
       (await said(text)).map((line) => line.replace(/^\S+ (\S+) .*route_config/, '$1 …')),
     ).toEqual([
       'duplicate ….virtual_hosts[1].name: two virtual hosts are called "a"',
-      'duplicate ….virtual_hosts[1].domains[0]: "x.COM" is a domain of the virtual host "a" already',
-      'bad-value ….virtual_hosts[2].domains[0]: a "*" stands at the begin or at the end of a domain',
+      'duplicate ….virtual_hosts[1].domains[0]: "x.COM" is a domain of the virtual host "a" ' +
+        'already',
+      'bad-value ….virtual_hosts[2].domains[0]: a "*" stands at the begin or at the end of a ' +
+        'domain',
     ])
   })
 })

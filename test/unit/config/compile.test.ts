@@ -67,17 +67,26 @@ describe('the connection manager', () => {
 
   it('takes what is written', async () => {
     const text = `codec_type: HTTP1, server_name: mill, server_header_transformation: PASS_THROUGH,
-      use_remote_address: true, xff_num_trusted_hops: 2, skip_xff_append: true, append_x_forwarded_port: true,
+      use_remote_address: true, xff_num_trusted_hops: 2, skip_xff_append: true,
+      append_x_forwarded_port: true,
       internal_address_config: {cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]},
-      generate_request_id: false, preserve_external_request_id: true, always_set_request_id_in_response: true,
-      normalize_path: true, merge_slashes: true, path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT,
-      proxy_100_continue: true, stream_error_on_invalid_http_message: true, strip_any_host_port: true,
-      strip_trailing_host_dot: true, scheme_header_transformation: {scheme_to_overwrite: https}, via: v,
-      add_user_agent: true, stream_idle_timeout: 1s, request_timeout: 2s, request_headers_timeout: 3s,
+      generate_request_id: false, preserve_external_request_id: true,
+      always_set_request_id_in_response: true,
+      normalize_path: true, merge_slashes: true,
+      path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT,
+      proxy_100_continue: true, stream_error_on_invalid_http_message: true,
+      strip_any_host_port: true,
+      strip_trailing_host_dot: true, scheme_header_transformation: {scheme_to_overwrite: https},
+      via: v,
+      add_user_agent: true, stream_idle_timeout: 1s, request_timeout: 2s,
+      request_headers_timeout: 3s,
       drain_timeout: 4s, delayed_close_timeout: 0s, max_request_headers_kb: 8,
-      common_http_protocol_options: {idle_timeout: 5s, max_connection_duration: 6s, max_stream_duration: 7s,
-        max_headers_count: 8, max_requests_per_connection: 9, headers_with_underscores_action: DROP_HEADER},
-      http_protocol_options: {accept_http_10: true, default_host_for_http_10: h, enable_trailers: true,
+      common_http_protocol_options: {idle_timeout: 5s, max_connection_duration: 6s,
+      max_stream_duration: 7s,
+        max_headers_count: 8, max_requests_per_connection: 9,
+        headers_with_underscores_action: DROP_HEADER},
+      http_protocol_options: {accept_http_10: true, default_host_for_http_10: h,
+      enable_trailers: true,
         allow_absolute_url: false, header_key_format: {proper_case_words: {}}},`
     expect(await manager({ manager: text })).toMatchObject({
       codec: 'http1',
@@ -126,7 +135,8 @@ describe('the connection manager', () => {
     const filters = (list: string) =>
       bootstrap().replace(/http_filters: \[[^\]]*\]/, `http_filters: [${list}]`)
     const router =
-      '{name: r, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}'
+      '{name: r, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.' +
+      'router.v3.Router}}'
     expect((await said(filters(''))).join()).toMatch(
       /missing .*needs http_filters, of which the last is the router/,
     )
@@ -141,14 +151,20 @@ describe('the connection manager', () => {
 
 describe('access logs', () => {
   const log = (config: string, filter = '') =>
-    `access_log: [{${filter} typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.${config}}}],`
+    `access_log: [{${filter} typed_config: {"@type": type.googleapis.com/envoy.extensions.` +
+    `access_loggers.${config}}}],`
 
   it('go to files and to the standard streams', async () => {
-    const text = `access_log: [
-      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /a, format: "%DURATION%\\n"}},
-      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/stdout, json_format: {a: "%DURATION%"}}},
-      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog}},
-      {typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog, log_format: {text_format_source: {inline_string: x}, omit_empty_values: true}}}],`
+    const logger = (config: string): string =>
+      `{typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.${config}}}`
+    const logs = [
+      'file.v3.FileAccessLog, path: /a, format: "%DURATION%\\n"',
+      'file.v3.FileAccessLog, path: /dev/stdout, json_format: {a: "%DURATION%"}',
+      'stream.v3.StdoutAccessLog',
+      'stream.v3.StderrAccessLog, ' +
+        'log_format: {text_format_source: {inline_string: x}, omit_empty_values: true}',
+    ]
+    const text = `access_log: [${logs.map(logger).join()}],`
     const { accessLogs } = await manager({ manager: text })
     expect(accessLogs[0]?.format).toEqual({ mode: 'text', ops: [{ op: 'DURATION' }, '\n'] })
     expect(accessLogs[1]?.format).toEqual({
@@ -168,7 +184,8 @@ describe('access logs', () => {
     const filter = `filter: {and_filter: {filters: [
       {status_code_filter: {comparison: {op: GE, value: {default_value: 500, runtime_key: k}}}},
       {duration_filter: {comparison: {op: LE, value: {default_value: 5, runtime_key: l}}}},
-      {or_filter: {filters: [{header_filter: {header: {name: X-A, present_match: false}}}, {response_flag_filter: {flags: [UH, NR]}}]}}]}},`
+      {or_filter: {filters: [{header_filter: {header: {name: X-A, present_match: false}}},
+      {response_flag_filter: {flags: [UH, NR]}}]}}]}},`
     const { accessLogs } = await manager({ manager: log('stream.v3.StdoutAccessLog', filter) })
     expect(accessLogs[0]?.filter).toEqual({
       kind: 'and',
@@ -192,18 +209,13 @@ describe('access logs', () => {
     )
     const [found] = await said(bootstrap({ manager: json }))
     expect(found).toMatch(
-      /bad-value .*log_format\.json_format\.a\.b\[0\]: no operator is called DURATIN \(did you mean "DURATION"\?\)/,
+      /bad-value .*json_format\.a\.b\[0\]: no operator .* DURATIN \(did you mean "DURATION"\?\)/,
     )
     expect(
       await wrong({
         manager: log('stream.v3.StdoutAccessLog', 'filter: {runtime_filter: {runtime_key: a}},'),
       }),
-    ).toEqual([
-      'not-supported static_resources.listeners[0].filter_chains[0].filters[0].typed_config.access_log[0].filter.runtime_filter: not supported yet'.replace(
-        /static_resources\S*?\.typed_config/,
-        '…',
-      ),
-    ])
+    ).toEqual(['not-supported ….access_log[0].filter.runtime_filter: not supported yet'])
   })
 })
 
@@ -228,13 +240,18 @@ describe('listeners', () => {
 
   it('have several addresses, chains by port, and TCP proxies', async () => {
     const tcp = (cluster: string) =>
-      `{filters: [{name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, ${cluster}}}]`
+      '{filters: [{name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.' +
+      `filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, ${cluster}}}]`
     const text = bootstrap({
-      listener: `additional_addresses: [{address: {pipe: {path: /run/x, mode: 384}}}], enable_reuse_port: false, tcp_backlog_size: 7,
+      listener: `additional_addresses: [{address: {pipe: {path: /run/x, mode: 384}}}],
+        enable_reuse_port: false, tcp_backlog_size: 7,
         default_filter_chain: ${tcp('cluster: web, idle_timeout: 0s')}}, `,
     }).replace(
       'filter_chains: [',
-      `filter_chains: [${tcp('weighted_clusters: {clusters: [{name: web, weight: 2}]}, max_connect_attempts: 3')}, filter_chain_match: {destination_port: 81}},`,
+      'filter_chains: ' +
+        '[' +
+        tcp('weighted_clusters: {clusters: [{name: web, weight: 2}]}, max_connect_attempts: 3') +
+        ', filter_chain_match: {destination_port: 81}},',
     )
     const listener = (await compiled(text)).listeners[0]
     expect(listener).toMatchObject({
@@ -278,7 +295,8 @@ describe('listeners', () => {
 
   it('without what they need are refused', async () => {
     const chains = (text: string) =>
-      `{static_resources: {listeners: [{name: a, address: {socket_address: {address: "::", port_value: 1}}, ${text}}]}}`
+      '{static_resources: {listeners: [{name: a, address: {socket_address: {address: "::", ' +
+      `port_value: 1}}, ${text}}]}}`
     expect((await said(chains(''))).join()).toMatch(/missing .*listeners\[0\]: needs filter_chains/)
     expect((await said(chains('filter_chains: [{}]'))).join()).toMatch(
       /missing .*needs a filter that serves the connection/,
@@ -300,13 +318,16 @@ describe('listeners', () => {
 
   it('have names and addresses of their own', async () => {
     const chain =
-      '{"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: web}'
-    const more = `, {name: main, address: {socket_address: {address: 127.0.0.1, port_value: 8080}}, filter_chains: [{filters: [{name: t, typed_config: ${chain}}]}]}`
+      '{"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, ' +
+      'stat_prefix: t, cluster: web}'
+    const more =
+      ', {name: main, address: {socket_address: {address: 127.0.0.1, port_value: ' +
+      `8080}}, filter_chains: [{filters: [{name: t, typed_config: ${chain}}]}]}`
     const text = bootstrap({ more })
     const found = (await said(text)).join('\n')
     expect(found).toMatch(/duplicate .*listeners\[1\]\.name: two listeners are called "main"/)
     expect(found).toMatch(
-      /duplicate .*listeners\[1\]\.address: 127\.0\.0\.1:8080 is an address of the listener "main" already/,
+      /duplicate .*listeners\[1\]\.address: 127\.0\.0\.1:8080 is an address of the listener "main"/,
     )
   })
 })
@@ -339,9 +360,13 @@ describe('clusters', () => {
   it('take what is written', async () => {
     const cluster = `alt_stat_name: s, connect_timeout: 1s, per_connection_buffer_limit_bytes: 5,
       circuit_breakers: {thresholds: [{max_requests: 1}, {priority: HIGH, max_connections: 2}]},
-      upstream_connection_options: {tcp_keepalive: {keepalive_time: 10}}, upstream_bind_config: {source_address: {address: 127.0.0.2, port_value: 0}},
-      typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions,
-        common_http_protocol_options: {idle_timeout: 2s, max_requests_per_connection: 3, max_headers_count: 4}, explicit_http_config: {http_protocol_options: {enable_trailers: true}}}},`
+      upstream_connection_options: {tcp_keepalive: {keepalive_time: 10}},
+      upstream_bind_config: {source_address: {address: 127.0.0.2, port_value: 0}},
+      typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {
+      "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions,
+        common_http_protocol_options: {idle_timeout: 2s, max_requests_per_connection: 3,
+        max_headers_count: 4}, explicit_http_config: {http_protocol_options: {
+        enable_trailers: true}}}},`
     expect((await compiled(bootstrap({ cluster }))).clusters[0]?.cluster).toMatchObject({
       statName: 's',
       connectTimeout: 1000,
@@ -367,15 +392,19 @@ describe('clusters', () => {
     ],
     ['connect_timeout: 0s,', /bad-value .*connect_timeout: must be more than 0s/],
     [
-      'health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}],',
+      'health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: ' +
+        '1, tcp_health_check: {}}],',
       /not-supported .*health_checks: not supported yet: active health checks/,
     ],
     [
-      'transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}},',
+      'transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.' +
+        'extensions.transport_sockets.tls.v3.UpstreamTlsContext}},',
       /not-supported .*UpstreamTlsContext is not supported yet: connections are plain/,
     ],
     [
-      'typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}},',
+      'typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.' +
+        'HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.' +
+        'v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}},',
       /not-supported .*http2_protocol_options: not supported yet: HTTP\/2 is not built yet/,
     ],
     [
@@ -391,14 +420,21 @@ describe('clusters', () => {
 
   it('have names of their own, and addresses that are such', async () => {
     const cluster = (name: string, address: string) =>
-      `{name: ${name}, load_assignment: {cluster_name: a, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {${address}}}}}]}]}}`
-    const text = `{static_resources: {clusters: [${cluster('a', 'address: x.com, port_value: 1')}, ${cluster('a', 'address: 127.0.0.1, port_value: 0')}]}}`
+      `{name: ${name}, load_assignment: {cluster_name: a, endpoints: [{lb_endpoints: ` +
+      `[{endpoint: {address: {socket_address: {${address}}}}}]}]}}`
+    const text =
+      '{static_resources: {clusters: ' +
+      `[${cluster('a', 'address: x.com, port_value: 1')}, ` +
+      `${cluster('a', 'address: 127.0.0.1, port_value: 0')}]}}`
     expect(
       (await said(text)).map((line) => line.replace(/^\S+ /, '').replace(/static_resources\./, '')),
     ).toEqual([
-      'not-supported clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: "x.com" is not an IP address, and resolving names is not supported yet',
+      'not-supported clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.' +
+        'socket_address.address: "x.com" is not an IP address, and resolving names is not ' +
+        'supported yet',
       'duplicate clusters[1].name: two clusters are called "a"',
-      'bad-value clusters[1].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: the port of an endpoint must not be 0',
+      'bad-value clusters[1].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.' +
+        'socket_address.port_value: the port of an endpoint must not be 0',
     ])
   })
 })
@@ -406,7 +442,8 @@ describe('clusters', () => {
 describe('the rest', () => {
   it('is compiled too', async () => {
     const top =
-      'admin: {address: {pipe: {path: /run/admin}}}, node: {id: n, cluster: c, metadata: {a: 1}}, stats_flush_interval: 2s'
+      'admin: {address: {pipe: {path: /run/admin}}}, node: {id: n, cluster: c, metadata: {a: ' +
+      '1}}, stats_flush_interval: 2s'
     expect(await compiled(bootstrap({ top }))).toMatchObject({
       admin: { address: { path: '/run/admin' } },
       node: { id: 'n', cluster: 'c' },

@@ -18,6 +18,6 @@ describe.each(['envoy', 'short'])('%s.yaml', (name) => {
 
   it('is refused in this JSON', async () => {
     const json = JSON.stringify(await failure(`${name}.yaml`), null, 2)
-    await expect(`${json}\n`).toMatchFileSnapshot(`golden/${name}.json`)
+    await expect(`${json}\n`).toMatchFileSnapshot(`golden/${name}.json.txt`)
   })
 })

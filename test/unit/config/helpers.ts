@@ -43,12 +43,16 @@ export async function problems(text: string): Promise<readonly Problem[]> {
 export async function said(text: string): Promise<string[]> {
   return (await problems(text)).map((problem) => {
     const hint = problem.hint === undefined ? '' : ` (${problem.hint})`
-    return `${problem.line}:${problem.column} ${problem.code} ${problem.path}: ${problem.message}${hint}`
+    return (
+      `${problem.line}:${problem.column} ${problem.code} ${problem.path}: ` +
+      `${problem.message}${hint}`
+    )
   })
 }
 
 const kManager =
-  'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+  'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.' +
+  'HttpConnectionManager'
 
 /**
  * A bootstrap of one listener with an HTTP connection manager and one cluster, `web`, all of it in
@@ -76,6 +80,7 @@ export function bootstrap(
   http_filters: [{name: router, typed_config: ${router}}], ${parts.manager ?? ''}
   route_config: ${table}}}]}]}${parts.more ?? ''}],
   clusters: [{name: web, ${parts.cluster ?? ''}
-  load_assignment: {cluster_name: web, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 3000}}}}]}]}}]},
+  load_assignment: {cluster_name: web, endpoints: [{lb_endpoints: [{endpoint: {address: {
+  socket_address: {address: 127.0.0.1, port_value: 3000}}}}]}]}}]},
   ${parts.top ?? ''}}`
 }

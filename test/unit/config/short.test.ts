@@ -24,7 +24,8 @@ async function routes(text: string): Promise<Record<string, string[]>> {
         const rewrite = action.kind === 'forward' ? action.prefixRewrite : undefined
         const target =
           action.kind === 'forward'
-            ? `${action.cluster.kind === 'cluster' ? action.cluster.name : action.cluster.kind}${rewrite ? ` as ${rewrite}` : ''}`
+            ? `${action.cluster.kind === 'cluster' ? action.cluster.name : action.cluster.kind}` +
+              `${rewrite ? ` as ${rewrite}` : ''}`
             : action.kind
         return `${match.kind} ${match.value} → ${target}`
       }),
@@ -35,7 +36,8 @@ async function routes(text: string): Promise<Record<string, string[]>> {
 describe('expands', () => {
   it('the example', async () => {
     const text =
-      'listen: 8080\nroutes:\n  /: [http://127.0.0.1:4000, http://127.0.0.1:4001]\n  /api: http://127.0.0.1:3000\n'
+      'listen: 8080\nroutes:\n  /: [http://127.0.0.1:4000, http://127.0.0.1:4001]\n  /api: ' +
+      'http://127.0.0.1:3000\n'
     const { listeners, clusters } = await compiled(text)
     expect(listeners).toMatchObject([{ name: 'http', addresses: [{ ip: '0.0.0.0', port: 8080 }] }])
     expect(
@@ -51,13 +53,17 @@ describe('expands', () => {
       ['127.0.0.1:3000', [{ ip: '127.0.0.1', port: 3000 }]],
     ])
     expect(await routes(text)).toEqual({
-      '*': ['separated-prefix /api → 127.0.0.1:3000', 'prefix / → 127.0.0.1:4000,127.0.0.1:4001'],
+      '*': [
+        'separated-prefix /api → 127.0.0.1:3000',
+        'prefix / → 127.0.0.1:4000,127.0.0.1:4001', // one cluster of two hosts
+      ],
     })
   })
 
   it('addresses to listen on', async () => {
     const text =
-      'listen: [80, ":81", "127.0.0.1:82", "[::1]:83", "*:84", localhost:85, "unix:/run/a.sock"]\nroutes: {/: 3000}'
+      'listen: [80, ":81", "127.0.0.1:82", "[::1]:83", "*:84", localhost:85, "unix:/run/a.' +
+      'sock"]\nroutes: {/: 3000}'
     expect((await compiled(text)).listeners[0]?.addresses).toEqual([
       { ip: '0.0.0.0', port: 80 },
       { ip: '0.0.0.0', port: 81 },
@@ -71,7 +77,8 @@ describe('expands', () => {
 
   it('URLs of upstreams', async () => {
     const text =
-      'listen: 80\nroutes: {/: [3000, localhost:3001, "http://127.0.0.1", "HTTP://[::1]:3003/", "unix:/run/b.sock", {url: "127.0.0.1:3004", weight: 5}]}'
+      'listen: 80\nroutes: {/: [3000, localhost:3001, "http://127.0.0.1", "HTTP://[::1]:3003/",' +
+      ' "unix:/run/b.sock", {url: "127.0.0.1:3004", weight: 5}]}'
     const hosts = (await compiled(text)).clusters[0]?.cluster.hosts ?? []
     expect(hosts.map((host) => [host.address, host.weight])).toEqual([
       [{ ip: '127.0.0.1', port: 3000 }, 1],
@@ -211,7 +218,8 @@ admin: 9901
 
   it('to what loads again and means the same', async () => {
     const text =
-      'listen: 80\nroutes: {/a: {to: 1, strip_prefix: true}, /: [1, 2]}\naccess_log: stdout\nadmin: 1'
+      'listen: 80\nroutes: {/a: {to: 1, strip_prefix: true}, /: [1, 2]}\naccess_log: ' +
+      'stdout\nadmin: 1'
     const loaded = await load(text)
     const again = await load(effectiveYaml(loaded))
     expect([loaded.form, again.form]).toEqual(['short', 'envoy'])
@@ -239,11 +247,14 @@ admin: 9901
 const accepted = [
   'listen: 8080\nroutes: {/: http://127.0.0.1:1}',
   'listen: ["127.0.0.1:80", "unix:/run/x"]\nhosts: {example.com: 3000}',
-  'listen: 80\nupstreams: {a: 1, b: {to: [1, {url: 2, weight: 3}], idle_timeout: 1m}}\nroutes: {/: a, /b: {to: b, timeout: 250ms}}',
+  'listen: 80\nupstreams: {a: 1, b: {to: [1, {url: 2, weight: 3}], idle_timeout: 1m}}\nroutes: ' +
+    '{/: a, /b: {to: b, timeout: 250ms}}',
   'listen: 80\nroutes: {"= /": {respond: 200}, example.com/a: {redirect: https}}\naccess_log: off',
   'listen: 80\nroutes: {/: {redirect: {to: /x, status: 302}}}\nadmin: false\naccess_log: true',
-  'listen: 80\nroutes: {/: {respond: {status: 404, body: no}}}\ntimeouts: {idle: 1h30m, connect: 0.5s}',
-  'listen: 80\nroutes: {/: {to: "unix:/run/a", headers: {response: {A: null, B: 1}}}}\nadmin: "127.0.0.1:1"',
+  'listen: 80\nroutes: {/: {respond: {status: 404, body: no}}}\ntimeouts: {idle: 1h30m, ' +
+    'connect: 0.5s}',
+  'listen: 80\nroutes: {/: {to: "unix:/run/a", headers: {response: {A: null, B: 1}}}}\nadmin: ' +
+    '"127.0.0.1:1"',
 ]
 
 const rejected: [text: string, problem: RegExp][] = [
@@ -324,7 +335,8 @@ describe('refuses beyond the schema', () => {
     [
       'listen: 80\nroutes:\n  /a: 1\n  example.com/b: 2\nhosts:\n  example.com: {routes: {/b: 3}}',
       [
-        '6:26 duplicate hosts["example.com"].routes["/b"]: is the same route as routes["example.com/b"]',
+        '6:26 duplicate hosts["example.com"].routes["/b"]: is the same route as ' +
+          'routes["example.com/b"]',
       ],
     ],
     [
@@ -335,7 +347,8 @@ describe('refuses beyond the schema', () => {
       'listen: 80\nroutes:\n  /: {to: 1, headers: {request: {X: "%NOPE%", Host: a}}}',
       [
         '3:38 bad-value routes["/"].headers.request.X: no operator is called NOPE',
-        '3:47 bad-value routes["/"].headers.request.Host: host and names with ":" cannot be set (a route changes host and path by fields of its own)',
+        '3:47 bad-value routes["/"].headers.request.Host: host and names with ":" cannot be ' +
+          'set (a route changes host and path by fields of its own)',
       ],
     ],
     [
