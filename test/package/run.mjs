@@ -134,6 +134,9 @@ async function proxies(command, args, cwd) {
     // npx is itself ended by the signal; the proxy ends by its own decision.
     const expected = command === 'npx' ? [0, 143, 'SIGTERM'] : [0]
     expect(expected.includes(code), `after SIGTERM: ${code}\n${printed}`)
+    // Its streams are closed; the process itself is gone a moment later.
+    const patience = Date.now() + STOP_PATIENCE_MS
+    while (signalGroup(child, 0) && Date.now() < patience) await sleep(20)
     expect(!signalGroup(child, 0), 'something that was started is still running')
   } finally {
     signalGroup(child, 'SIGKILL')
