@@ -17,7 +17,8 @@ UpstreamConnection::UpstreamConnection(HttpPool& pool, Connection& connection,
                                        const ClusterSnapshot& cluster, uint64_t nowNs)
     : pool_(pool),
       connection_(&connection),
-      codec_(connection, cluster.http1()),
+      options_(cluster.http1()),
+      codec_(connection, options_),
       idleTimer_([](void* self) { static_cast<UpstreamConnection*>(self)->idleTooLong(); }, this),
       createdNs_(nowNs) {}
 

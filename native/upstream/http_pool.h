@@ -83,6 +83,8 @@ class UpstreamConnection final : public ConnectionOwner,
 
   HttpPool& pool_;
   Connection* connection_;
+  const Http1ClientOptions
+      options_;  // its own: the snapshot it came from may be gone before the connection
   Http1ClientCodec codec_;
   Timer idleTimer_;
   Address local_;
