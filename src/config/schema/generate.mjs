@@ -230,15 +230,26 @@ function schemaModule({ messages, enums }) {
 /** What the generated files should hold, by path. */
 export function generatedFiles() {
   const schema = buildSchema()
-  const docs = readFileSync(docsFile, 'utf8')
-  const [begin, end] = ['<!-- fields: begin -->\n', '<!-- fields: end -->']
-  const from = docs.indexOf(begin) + begin.length
-  const to = docs.indexOf(end)
+  const fields = between(readFileSync(docsFile, 'utf8'), 'fields', fieldTable(schema))
   return new Map([
     [join(here, 'schema.generated.ts'), schemaModule(schema)],
     [join(here, 'messages.generated.ts'), messageTypes(schema)],
-    [docsFile, docs.slice(0, from) + fieldTable(schema) + docs.slice(to)],
+    [docsFile, between(fields, 'operators', operatorList())],
   ])
+}
+
+/** The page with a part that is marked by comments replaced. */
+function between(page, part, text) {
+  const begin = `<!-- ${part}: begin -->\n`
+  const from = page.indexOf(begin) + begin.length
+  return page.slice(0, from) + text + page.slice(page.indexOf(`<!-- ${part}: end -->`))
+}
+
+/** From the list that the native core is built from. */
+function operatorList() {
+  const source = readFileSync(join(here, '../../../native/proxy/format_ops.inc'), 'utf8')
+  const names = [...source.matchAll(/^X\(\w+, "(\w+)"\)/gm)].map(([, name]) => `\`${name}\``)
+  return `\n${names.sort().join(', ')}.\n\n`
 }
 
 function main() {
