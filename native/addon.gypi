@@ -14,6 +14,7 @@
       ],
       'defines': [
         'NAPI_VERSION=9',
+        'MILLRACE_VERSION="<!(node -p "require(\'./<(native_dir)/../package.json\').version")"',
         'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS',
         'NODE_ADDON_API_DISABLE_DEPRECATED',
         'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
