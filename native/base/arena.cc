@@ -27,7 +27,7 @@ ChunkPool::Chunk* ChunkPool::take(size_t bytes) {
 }
 
 void ChunkPool::give(Chunk* chunk) {
-  if (chunk->size != kChunkBytes - sizeof(Chunk) || kept_ >= kKeptChunks) {
+  if (!MR_RECYCLE || chunk->size != kChunkBytes - sizeof(Chunk) || kept_ >= kKeptChunks) {
     ::operator delete(chunk);
     return;
   }

@@ -4,6 +4,18 @@
 #include <cstdio>
 #include <cstdlib>
 
+// Recycled memory hides mistakes from AddressSanitizer: with it, pools keep nothing.
+#if defined(__SANITIZE_ADDRESS__)
+#define MR_RECYCLE 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MR_RECYCLE 0
+#endif
+#endif
+#ifndef MR_RECYCLE
+#define MR_RECYCLE 1
+#endif
+
 namespace millrace {
 
 [[noreturn]] inline void assertFailed(const char* what, const char* file, int line) {

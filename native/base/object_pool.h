@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "base/assert.h"
+
 namespace millrace {
 
 template <typename T>
@@ -37,7 +39,7 @@ class ObjectPool {
   }
   void give(T* t) {
     t->~T();
-    if (kept_ >= maxKept_) {
+    if (!MR_RECYCLE || kept_ >= maxKept_) {
       ::operator delete(static_cast<void*>(t), std::align_val_t(alignof(Block)));
       return;
     }
