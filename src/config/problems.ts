@@ -34,7 +34,15 @@ export class Problems {
    */
   add(details: ProblemDetails): void {
     const key = `${details.start} ${details.message}`
-    if (this.#found.size >= kProblemsMax || this.#found.has(key)) return
+    if (this.#found.size > kProblemsMax || this.#found.has(key)) return
+    if (this.#found.size === kProblemsMax) {
+      const end = this.#text.text.length
+      const message = `these are the first ${kProblemsMax} problems, and there are more`
+      this.#insert(key, { code: details.code, message, path: '', start: end, end })
+    } else this.#insert(key, details)
+  }
+
+  #insert(key: string, details: ProblemDetails): void {
     const problem: Problem = {
       ...this.#text.locate(details.start, details.end),
       path: details.path,

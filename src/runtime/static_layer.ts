@@ -7,7 +7,11 @@ export interface RefusedValue {
   readonly reason: string
 }
 
-const denominators = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const
+const denominators: ReadonlyMap<unknown, 100 | 10_000 | 1_000_000> = new Map([
+  ['HUNDRED', 100],
+  ['TEN_THOUSAND', 10_000],
+  ['MILLION', 1_000_000],
+])
 
 /** `{a: {b: 1}}` is `a.b: 1`; of two ways to write the same key, the later one holds. */
 export function flattenLayer(values: Readonly<Record<string, unknown>>): {
@@ -50,7 +54,7 @@ function isFraction(value: unknown): value is Readonly<Record<string, unknown>> 
 
 function readFraction(value: Readonly<Record<string, unknown>>): RuntimeValue | undefined {
   const { numerator = 0, denominator = 'HUNDRED', ...rest } = value
-  const known = denominators[denominator as keyof typeof denominators]
+  const known = denominators.get(denominator)
   const whole = typeof numerator === 'number' && Number.isInteger(numerator) && numerator >= 0
   if (!whole || known === undefined || Object.keys(rest).length > 0) return undefined
   return { numerator, denominator: known }

@@ -200,13 +200,13 @@ export class Checker {
       this.#refuse('wrong-type', node, at.path, `is a map, not ${kindOf(node)}`)
       return undefined
     }
-    const values: Message = {}
+    const values = new Map<string, unknown>()
     for (const entry of node.entries) {
       const path = entry.value.path ?? childPath(at.path, entry.key)
       const value = this.#value(entry.value, field, field.rules?.values, { path, built: at.built })
-      if (value !== undefined) values[entry.key] = value
+      if (value !== undefined) values.set(entry.key, value)
     }
-    return values
+    return Object.fromEntries(values)
   }
 
   #value(node: SourceNode, field: FieldSchema, rules: FieldSchema['rules'], at: At): unknown {

@@ -75,7 +75,8 @@ const enums = new Map<string, ReadonlyMap<string, number>>()
 export function messageSchema(name: string): MessageSchema | undefined {
   const known = messages.get(name)
   if (known !== undefined) return known
-  const text = messageTexts[name]
+  // The name is the user's; what every object has is no message.
+  const text = Object.hasOwn(messageTexts, name) ? messageTexts[name] : undefined
   if (text === undefined) return undefined
   const parsed = JSON.parse(text) as { fields: FieldSchema[]; required?: string[] }
   const byName = new Map<string, FieldSchema>()

@@ -24,6 +24,13 @@ export const kTimeoutKeys: readonly string[] = [
 ]
 const kLaterKeys: Readonly<Record<string, string>> = { tls: 'TLS is not built yet' }
 
+const kStandardLogs: ReadonlyMap<string, 'stdout' | 'stderr'> = new Map([
+  ['true', 'stdout'],
+  ['on', 'stdout'],
+  ['stdout', 'stdout'],
+  ['stderr', 'stderr'],
+])
+
 const type = (name: string): string => `type.googleapis.com/envoy.extensions.${name}`
 const kManager = type('filters.network.http_connection_manager.v3.HttpConnectionManager')
 
@@ -158,7 +165,7 @@ function logTo(
   if (text === undefined || text === '') {
     return reader.refuse(spot, 'wrong-type', `is stdout, stderr or a path, not ${kindOf(node)}`)
   }
-  const standard = { true: 'stdout', on: 'stdout', stdout: 'stdout', stderr: 'stderr' }[text]
+  const standard = kStandardLogs.get(text)
   if (standard !== undefined) {
     const message = standard === 'stdout' ? 'StdoutAccessLog' : 'StderrAccessLog'
     return nodeAt(spot, {

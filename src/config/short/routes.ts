@@ -17,6 +17,14 @@ export const kRouteKeys: readonly string[] = [
   'headers',
 ]
 
+const kRedirectStatuses: ReadonlyMap<string, string> = new Map([
+  ['301', 'MOVED_PERMANENTLY'],
+  ['302', 'FOUND'],
+  ['303', 'SEE_OTHER'],
+  ['307', 'TEMPORARY_REDIRECT'],
+  ['308', 'PERMANENT_REDIRECT'],
+])
+
 type Fields = { [key: string]: Value | undefined }
 
 /** What a key of `routes` says. */
@@ -300,19 +308,12 @@ export class Routes {
 
   #redirectStatus(field: Field | undefined): Value | undefined {
     if (field === undefined) return undefined
-    const names: Readonly<Record<string, string>> = {
-      301: 'MOVED_PERMANENTLY',
-      302: 'FOUND',
-      303: 'SEE_OTHER',
-      307: 'TEMPORARY_REDIRECT',
-      308: 'PERMANENT_REDIRECT',
-    }
-    const name = field.node.kind === 'scalar' ? names[field.node.text] : undefined
+    const name = field.node.kind === 'scalar' ? kRedirectStatuses.get(field.node.text) : undefined
     if (name !== undefined) return nodeAt(field.spot, name)
     return this.#reader.refuse(
       field.spot,
       'bad-value',
-      `must be one of ${Object.keys(names).join(', ')}`,
+      `must be one of ${[...kRedirectStatuses.keys()].join(', ')}`,
     )
   }
 
