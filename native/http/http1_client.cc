@@ -42,7 +42,7 @@ size_t Http1ClientCodec::dispatch(std::span<char> span) {
 // `more`: the head is not complete; nothing is consumed. `over`: the exchange has ended.
 size_t Http1ClientCodec::readHead(std::string_view bytes, bool& more, bool& over) {
   ResponseHead& head = *head_;
-  ParseResult result = parseResponseHead(bytes, options_->limits, method_, progress_, head);
+  ParseResult result = parseResponseHead(bytes, options_.limits, method_, progress_, head);
   if (result.state == ParseState::kPartial) {
     more = true;
     return 0;
@@ -84,7 +84,7 @@ size_t Http1ClientCodec::readHead(std::string_view bytes, bool& more, bool& over
 
 size_t Http1ClientCodec::readBody(std::string_view bytes, bool& more, bool& over) {
   HeaderList& trailers = head_->trailers;
-  BodyDecoder::Step step = body_.next(bytes, options_->enableTrailers ? &trailers : nullptr);
+  BodyDecoder::Step step = body_.next(bytes, options_.enableTrailers ? &trailers : nullptr);
   bool behind = step.consumed < bytes.size();
   switch (step.kind) {
     case BodyDecoder::Kind::kMore:
@@ -168,7 +168,7 @@ void Http1ClientCodec::encodeHeaders(const RequestHead& head, bool end) {
   }
   size_t bound = requestHeadBound(head);
   char* out = connection_->reserve(bound);
-  char* written = writeRequestHead(out, head, body, options_->enableTrailers);
+  char* written = writeRequestHead(out, head, body, options_.enableTrailers);
   connection_->trimReserved(bound - size_t(written - out));
   requestComplete_ = end;
 }
@@ -184,7 +184,7 @@ void Http1ClientCodec::encodeData(std::string_view data, bool end) {
 
 void Http1ClientCodec::encodeTrailers(const HeaderList& trailers) {
   if (sink_ == nullptr) return;
-  if (!chunkedOut_ || !options_->enableTrailers) return encodeData({}, true);
+  if (!chunkedOut_ || !options_.enableTrailers) return encodeData({}, true);
   writeTrailers(*connection_, trailers);
   requestComplete_ = true;
 }

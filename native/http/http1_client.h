@@ -29,9 +29,10 @@ class Http1ClientCodec final : public RequestEncoder {
   // 1xx heads accepted before the final one; a server that sends more never means to answer.
   static constexpr uint8_t kInformationalHeads = 16;
 
-  // Both outlive the codec.
+  // `connection` outlives the codec; `options` are copied: the codec outlives the cluster's
+  // snapshot.
   Http1ClientCodec(Connection& connection, const Http1ClientOptions& options)
-      : connection_(&connection), options_(&options) {}
+      : connection_(&connection), options_(options) {}
   Http1ClientCodec(const Http1ClientCodec&) = delete;
   Http1ClientCodec& operator=(const Http1ClientCodec&) = delete;
 
@@ -80,7 +81,7 @@ class Http1ClientCodec final : public RequestEncoder {
   ResponseSink* finish(bool behind);
 
   Connection* connection_;
-  const Http1ClientOptions* options_;
+  const Http1ClientOptions options_;
   ResponseSink* sink_ = nullptr;
   ResponseHead* head_ = nullptr;
   const char* detail_ = nullptr;

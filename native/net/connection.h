@@ -85,7 +85,7 @@ struct ConnectOptions {
   const Address* bind = nullptr;  // local address; null: the system's choice
 };
 
-class Connection final : public IoHandle, public Deferred, public ListNode<Connection> {
+class Connection final : public IoHandle, public Deferred {
  public:
   // Named limits; see docs/limits.md.
   static constexpr size_t kWriteCapPerEvent = 256 * 1024;  // fairness: more waits for the next turn

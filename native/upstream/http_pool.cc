@@ -68,8 +68,9 @@ void UpstreamConnection::onClosed(Connection&, CloseReason reason, int sysErrno)
     // Told last: the sink may ask the pool for another connection.
     codec_.onConnectionClosed(ResetReason::kRemoteReset);
   }
-  pool_.finishIfDrained();
+  // Before the pool, and that before the cluster: each is given back through the next one.
   pool_.cluster_.worker().net().loop().deferDelete(this);
+  pool_.finishIfDrained();
 }
 
 void UpstreamConnection::onHighWatermark(Connection&) {

@@ -98,7 +98,9 @@ class UpstreamConnection final : public ConnectionOwner,
 
 class HttpPool final : public ListNode<HttpPool>, public Deferred {
  public:
-  HttpPool(ClusterLocal& cluster, const Host& host) : cluster_(cluster), host_(host) {}
+  // `pin` holds a snapshot that `host` is in.
+  HttpPool(ClusterLocal& cluster, const Host& host, Pin pin)
+      : cluster_(cluster), host_(host), pin_(std::move(pin)) {}
   HttpPool(const HttpPool&) = delete;
   HttpPool& operator=(const HttpPool&) = delete;
 
@@ -110,6 +112,8 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   };
   // `fresh`: only a connection that has served no request yet will do.
   Acquired acquire(PoolWaiter& waiter, Priority priority, bool fresh);
+  // A later snapshot that the host is in too.
+  void moveTo(Pin pin) { pin_ = std::move(pin); }
   // The waiter no longer wants a connection.
   void forget(PoolWaiter& waiter);
 
@@ -133,6 +137,7 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
 
   ClusterLocal& cluster_;
   const Host& host_;
+  Pin pin_;                        // keeps host_ while connections to it last
   List<UpstreamConnection> idle_;  // most recently used first
   List<UpstreamConnection> used_;  // connecting and busy
   List<PoolWaiter> waiters_;       // oldest first

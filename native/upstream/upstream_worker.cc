@@ -17,7 +17,7 @@ ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_
 HttpPool& ClusterLocal::pool(const Host& host) {
   HttpPool*& pool = host.local(worker_.index()).pool;
   if (pool == nullptr) {
-    pool = worker_.pools().take(*this, host);
+    pool = worker_.pools().take(*this, host, pin_.again());
     pools_.pushBack(pool);
   }
   return *pool;
@@ -28,7 +28,11 @@ void ClusterLocal::update(Pin now) {
   snapshot_ = pin_.get<ClusterSnapshot>();
   for (HttpPool* pool = pools_.front(); pool != nullptr;) {
     HttpPool* next = pools_.next(pool);
-    if (!snapshot_->contains(&pool->host())) pool->drain();
+    if (snapshot_->contains(&pool->host())) {
+      pool->moveTo(pin_.again());
+    } else {
+      pool->drain();
+    }
     pool = next;
   }
 }
