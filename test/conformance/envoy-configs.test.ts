@@ -27,7 +27,7 @@ async function refusals(name: string): Promise<readonly Problem[]> {
   }
 }
 
-describe.skipIf(files.length === 0)('configurations of Envoy', () => {
+describe.skipIf(files.length === 0)('configurations of Envoy (skipped where they are not)', () => {
   it('each compiles, or names what is missing', { timeout: 120_000 }, async () => {
     let found = ''
     for (const name of files) {
