@@ -1,8 +1,8 @@
 // A target for the admin interface that holds plain data and writes down what it is told to do.
 
 import type { AdminTarget } from '../../../src/admin/target.ts'
-import type { NativeCluster, NativeHostStats } from '../../../src/native.ts'
 import type { LogLevel } from '../../../src/log.ts'
+import type { NativeCluster, NativeHostStats } from '../../../src/native.ts'
 
 export const breaker = {
   maxConnections: 1024,
