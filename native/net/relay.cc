@@ -117,14 +117,16 @@ void Relay::Half::onClosed(Connection&, CloseReason reason, int sysErrno) {
 void Relay::Half::onHighWatermark(Connection&) {
   if (other->connection == nullptr) return;
   holdsBack = true;
-  relay.pauses_++;
+  if (other == &relay.first_) relay.pauses_++;
   other->connection->pause();
 }
 
 void Relay::Half::onLowWatermark(Connection&) {
   if (!holdsBack) return;
   holdsBack = false;
-  if (other->connection != nullptr) other->connection->resume();
+  if (other->connection == nullptr) return;
+  if (other == &relay.first_) relay.resumes_++;
+  other->connection->resume();
 }
 
 // ---- splicing

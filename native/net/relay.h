@@ -67,7 +67,9 @@ class Relay {
   // Null when it is closed.
   Connection* first() const { return first_.connection; }
   Connection* second() const { return second_.connection; }
-  uint32_t pauses() const { return pauses_; }  // of reading, because the other side took too little
+  // How often reading the first connection stopped because the second took too little, and went on.
+  uint32_t pauses() const { return pauses_; }
+  uint32_t resumes() const { return resumes_; }
 
  private:
   // One connection, and the direction from it to the other one.
@@ -106,7 +108,7 @@ class Relay {
   Half second_{*this};
   Timer idleTimer_;
   uint64_t idleMs_ = 0;
-  uint32_t pauses_ = 0;
+  uint32_t pauses_ = 0, resumes_ = 0;
   bool over_ = false;
   RelayEnd end_;
 };

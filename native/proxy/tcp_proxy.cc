@@ -205,11 +205,9 @@ void TcpSession::onRelayClosing(Connection& c, CloseReason reason) {
 }
 
 void TcpSession::onRelayOver(const RelayEnd& end) {
-  if (end.side == RelayEnd::Side::kIdle) {
-    ++stats_[kIdleTimeout];
-    setFlag(ResponseFlag::kStreamIdleTimeout);
-  }
+  if (end.side == RelayEnd::Side::kIdle) ++stats_[kIdleTimeout];
   stats_[kFlowPaused].add(relay_.pauses());
+  stats_[kFlowResumed].add(relay_.resumes());
   finish();
 }
 

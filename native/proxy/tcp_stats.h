@@ -8,13 +8,14 @@
 namespace millrace {
 
 // X(enumerator, name, kind)
-#define MILLRACE_TCP_STATS(X)                                              \
-  X(kCxTotal, "downstream_cx_total", kCounter)                             \
-  X(kCxNoRoute, "downstream_cx_no_route", kCounter)                        \
-  X(kCxRxBytes, "downstream_cx_rx_bytes_total", kCounter)                  \
-  X(kCxTxBytes, "downstream_cx_tx_bytes_total", kCounter)                  \
-  X(kFlowPaused, "downstream_flow_control_paused_reading_total", kCounter) \
-  X(kIdleTimeout, "idle_timeout", kCounter)                                \
+#define MILLRACE_TCP_STATS(X)                                                \
+  X(kCxTotal, "downstream_cx_total", kCounter)                               \
+  X(kCxNoRoute, "downstream_cx_no_route", kCounter)                          \
+  X(kCxRxBytes, "downstream_cx_rx_bytes_total", kCounter)                    \
+  X(kCxTxBytes, "downstream_cx_tx_bytes_total", kCounter)                    \
+  X(kFlowPaused, "downstream_flow_control_paused_reading_total", kCounter)   \
+  X(kFlowResumed, "downstream_flow_control_resumed_reading_total", kCounter) \
+  X(kIdleTimeout, "idle_timeout", kCounter)                                  \
   X(kMaxDurationReached, "max_downstream_connection_duration", kCounter)
 
 namespace tcp_stat {
