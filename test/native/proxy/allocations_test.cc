@@ -15,6 +15,10 @@ void* take(size_t size, size_t align) {
   if (p == nullptr && posix_memalign(&p, align, size) != 0) std::abort();
   return p;
 }
+// Not inlined: the compiler would see free() given what operator new returned, and warn.
+[[gnu::noinline]] void give(void* p) {
+  std::free(p);
+}
 }  // namespace
 
 size_t millrace::test::heapAllocations() {
@@ -28,16 +32,16 @@ void* operator new(size_t size, std::align_val_t align) {
   return take(size, size_t(align));
 }
 void operator delete(void* p) noexcept {
-  std::free(p);
+  give(p);
 }
 void operator delete(void* p, size_t) noexcept {
-  std::free(p);
+  give(p);
 }
 void operator delete(void* p, std::align_val_t) noexcept {
-  std::free(p);
+  give(p);
 }
 void operator delete(void* p, size_t, std::align_val_t) noexcept {
-  std::free(p);
+  give(p);
 }
 
 TEST_CASE("allocations of this thread are counted") {

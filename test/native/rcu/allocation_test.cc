@@ -64,7 +64,8 @@ TEST_CASE("reading, pinning and quiet periods allocate nothing") {
     if (i > 1) inUpdates += allocations - before;
     table.reclaim();
   }
-  CHECK(inUpdates == 0);
+  // Under AddressSanitizer pools recycle nothing.
+  if (MR_RECYCLE) CHECK(inUpdates == 0);
   table.detach(reader);
 }
 
