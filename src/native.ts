@@ -278,7 +278,6 @@ export interface NativeHttpManager {
   readonly escapedSlashes: 'keep' | 'reject' | 'redirect' | 'forward'
   readonly underscores: 'allow' | 'reject' | 'drop'
   readonly proxy100Continue: boolean
-  readonly streamErrorOnInvalid: boolean
   readonly stripPort: 'none' | 'matching' | 'any'
   readonly stripTrailingDot: boolean
   /** Empty: not overwritten. */
@@ -345,7 +344,6 @@ export interface NativeListener {
   readonly connectionLimitFlag: RuntimeIndex
   readonly filterChains: readonly NativeFilterChain[]
   readonly defaultFilterChain?: NativeFilterChain
-  readonly accessLogs: readonly NativeAccessLog[]
   readonly drainType: 'default' | 'modify-only'
 }
 

@@ -292,7 +292,6 @@ void readFields(JsReader& in, HttpManager& out) {
   in.choice("escapedSlashes", {"keep", "reject", "redirect", "forward"}, out.escapedSlashes);
   in.choice("underscores", {"allow", "reject", "drop"}, out.underscores);
   in.field("proxy100Continue", out.proxy100Continue);
-  in.field("streamErrorOnInvalid", out.streamErrorOnInvalid);
   in.choice("stripPort", {"none", "matching", "any"}, out.stripPort);
   in.field("stripTrailingDot", out.stripTrailingDot);
   in.field("schemeOverwrite", out.schemeOverwrite);
@@ -368,7 +367,6 @@ void readFields(JsReader& in, Listener& out) {
   in.field("connectionLimitFlag", out.connectionLimitFlag);
   in.field("filterChains", out.filterChains);
   in.optional("defaultFilterChain", out.defaultFilterChain);
-  in.field("accessLogs", out.accessLogs);
   in.choice("drainType", {"default", "modify-only"}, out.drainType);
 }
 

@@ -62,6 +62,25 @@ int removeStaleSocket(const Address& at) {
   return unlink(path.c_str()) == 0 || errno == ENOENT ? 0 : errno;
 }
 
+// For addresses that are not, or not yet, this machine's. Returns errno, 0 on success.
+int setForeignAddress(int fd, const Address& at, const ListenOptions& options) {
+  if (!at.isIp() || (!options.freebind && !options.transparent)) return 0;
+#ifdef __linux__
+  bool v4 = at.family() == AF_INET;
+  int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+  if (options.freebind && setOption(fd, level, v4 ? IP_FREEBIND : IPV6_FREEBIND, 1) != 0) {
+    return errno;
+  }
+  if (options.transparent && setOption(fd, level, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, 1) != 0) {
+    return errno;
+  }
+  return 0;
+#else
+  (void)fd;
+  return ENOTSUP;
+#endif
+}
+
 Status bindOne(const Address& at, const ListenOptions& options, bool reusePort, Fd& out) {
   Fd fd(openSocket(at.family()));
   if (fd.get() < 0) return bindError("socket", at, errno);
@@ -70,6 +89,9 @@ Status bindOne(const Address& at, const ListenOptions& options, bool reusePort, 
     if (reusePort && setOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0) {
       return bindError("SO_REUSEPORT", at, errno);
     }
+  }
+  if (int failed = setForeignAddress(fd.get(), at, options); failed != 0) {
+    return bindError("freebind or transparent", at, failed);
   }
   if (at.family() == AF_INET6 &&
       setOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, options.ipv4Compat ? 0 : 1) != 0) {

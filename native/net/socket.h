@@ -46,9 +46,11 @@ struct ListenOptions {
   bool reusePort = true;  // a socket for each worker, where the system spreads connections over
                           // them (Linux, TCP)
   bool ipv4Compat =
-      false;            // an IPv6 socket takes IPv4 clients too (Envoy: SocketAddress.ipv4_compat)
-  int backlog = 0;      // 0: the system's limit (net.core.somaxconn, or SOMAXCONN)
-  mode_t unixMode = 0;  // of a socket file; 0: as the umask has it
+      false;  // an IPv6 socket takes IPv4 clients too (Envoy: SocketAddress.ipv4_compat)
+  bool freebind = false;     // the address need not be there yet (Linux; Envoy: freebind)
+  bool transparent = false;  // any address, for redirected connections (Linux, needs CAP_NET_ADMIN)
+  int backlog = 0;           // 0: the system's limit (net.core.somaxconn, or SOMAXCONN)
+  mode_t unixMode = 0;       // of a socket file; 0: as the umask has it
 };
 
 // One listener's sockets. `local` is the address in force: port 0 was replaced by the port that the

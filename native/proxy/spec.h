@@ -219,7 +219,6 @@ struct HttpManager {
   EscapedSlashes escapedSlashes = EscapedSlashes::kKeep;
   Underscores underscores = Underscores::kAllow;
   bool proxy100Continue = false;
-  bool streamErrorOnInvalid = false;
   StripPort stripPort = StripPort::kNone;
   bool stripTrailingDot = false;
   std::string schemeOverwrite;  // "", "http" or "https"; empty: not overwritten
@@ -276,7 +275,6 @@ struct Listener {
   RuntimeIndex connectionLimitFlag = kNoFlag;
   std::vector<FilterChain> filterChains;
   std::optional<FilterChain> defaultFilterChain;
-  std::vector<AccessLog> accessLogs;
   DrainType drainType = DrainType::kDefault;
 };
 

@@ -227,6 +227,8 @@ Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listene
   }
   ListenOptions options{.reusePort = listener.reusePort,
                         .ipv4Compat = listener.ipv4Compat,
+                        .freebind = listener.freebind,
+                        .transparent = listener.transparent,
                         .backlog = int(listener.backlog)};
   std::vector<ListenSockets> bound;
   std::vector<std::string> addresses;

@@ -167,7 +167,6 @@ function http1Settings(
 ): Settings<
   | 'underscores'
   | 'proxy100Continue'
-  | 'streamErrorOnInvalid'
   | 'maxRequestsPerConnection'
   | 'maxRequestHeaderBytes'
   | 'maxHeaders'
@@ -182,10 +181,6 @@ function http1Settings(
   return {
     underscores: underscores[common.headers_with_underscores_action ?? 'ALLOW'],
     proxy100Continue: manager.proxy_100_continue ?? false,
-    streamErrorOnInvalid:
-      http1.override_stream_error_on_invalid_http_message ??
-      manager.stream_error_on_invalid_http_message ??
-      false,
     maxRequestsPerConnection: common.max_requests_per_connection ?? 0,
     maxRequestHeaderBytes: (manager.max_request_headers_kb ?? 60) * 1024,
     maxHeaders: common.max_headers_count ?? 100,

@@ -8,7 +8,6 @@ import type {
   HttpConnectionManager,
   Listener,
 } from '../schema/messages.generated.ts'
-import { compileAccessLogs } from './access_log.ts'
 import { addressText, compileAddress } from './address.ts'
 import { type Context, unpack } from './context.ts'
 import { compileHttpManager } from './http.ts'
@@ -70,7 +69,6 @@ function compileListener(
       : -1,
     filterChains,
     ...(defaultFilterChain && { defaultFilterChain }),
-    accessLogs: compileAccessLogs(context, listener.access_log),
     drainType: listener.drain_type === 'MODIFY_ONLY' ? 'modify-only' : 'default',
   }
 }

@@ -70,7 +70,6 @@ export interface Listener {
   readonly freebind?: boolean
   readonly reuse_port?: boolean
   readonly enable_reuse_port?: boolean
-  readonly access_log?: readonly AccessLog[]
   readonly tcp_backlog_size?: number
   readonly bind_to_port?: boolean
 }

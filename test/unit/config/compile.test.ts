@@ -37,7 +37,6 @@ describe('the connection manager', () => {
       escapedSlashes: 'keep',
       underscores: 'allow',
       proxy100Continue: false,
-      streamErrorOnInvalid: false,
       stripPort: 'none',
       stripTrailingDot: false,
       schemeOverwrite: '',
@@ -74,7 +73,7 @@ describe('the connection manager', () => {
       always_set_request_id_in_response: true,
       normalize_path: true, merge_slashes: true,
       path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT,
-      proxy_100_continue: true, stream_error_on_invalid_http_message: true,
+      proxy_100_continue: true,
       strip_any_host_port: true,
       strip_trailing_host_dot: true, scheme_header_transformation: {scheme_to_overwrite: https},
       via: v,
@@ -104,7 +103,6 @@ describe('the connection manager', () => {
       mergeSlashes: true,
       escapedSlashes: 'redirect',
       proxy100Continue: true,
-      streamErrorOnInvalid: true,
       stripPort: 'any',
       stripTrailingDot: true,
       schemeOverwrite: 'https',
@@ -234,7 +232,6 @@ describe('listeners', () => {
       bufferLimit: 1_048_576,
       connectionLimitFlag: expect.any(Number),
       drainType: 'default',
-      accessLogs: [],
     })
   })
 
