@@ -1,48 +1,13 @@
 // In the steady state nothing is allocated: the heap is counted.
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "net/support.h"
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-
-namespace {
-std::atomic<uint64_t> allocations{0};
-
-void* counted(size_t size, size_t align) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  void* p = align > alignof(std::max_align_t)
-                ? std::aligned_alloc(align, (size + align - 1) / align * align)
-                : std::malloc(size);
-  if (p == nullptr) std::abort();
-  return p;
-}
-}  // namespace
-
-void* operator new(size_t size) {
-  return counted(size, 1);
-}
-void* operator new(size_t size, std::align_val_t align) {
-  return counted(size, size_t(align));
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::align_val_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t, std::align_val_t) noexcept {
-  std::free(p);
-}
+#include "support/allocations.h"
 
 using namespace millrace;
 using namespace millrace::test;
 
-TEST_CASE("a steady stream of exchanges and timers allocates nothing") {
+// Under AddressSanitizer pools keep nothing.
+TEST_CASE("a steady stream of exchanges and timers allocates nothing" *
+          doctest::skip(!MR_RECYCLE)) {
   Net net;
   Pair pair(net);
   struct Server final : ConnectionOwner {
@@ -69,7 +34,7 @@ TEST_CASE("a steady stream of exchanges and timers allocates nothing") {
     CHECK(recv(pair.plain.get(), reply, 64, 0) == 64);
   };
   for (int i = 0; i < 20; i++) exchange();
-  uint64_t before = allocations;
+  uint64_t before = heapAllocations();
   int failed = 0;
   for (int i = 0; i < 500; i++) {
     int last = server.exchanges;
@@ -79,7 +44,7 @@ TEST_CASE("a steady stream of exchanges and timers allocates nothing") {
     while (server.exchanges == last) net.loop->runOnce(100);
     failed += recv(pair.plain.get(), reply, 64, 0) != 64;
   }
-  uint64_t during = allocations - before;
+  uint64_t during = heapAllocations() - before;
   CHECK(failed == 0);
 #ifdef MILLRACE_KQUEUE
   (void)during;  // the fake kqueue allocates
@@ -89,5 +54,3 @@ TEST_CASE("a steady stream of exchanges and timers allocates nothing") {
   pair.connection->close();
   pair.owner.closes = 1;
 }
-
-#endif

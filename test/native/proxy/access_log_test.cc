@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "flush/flush_file.h"
-#include "proxy/allocations.h"
+#include "support/allocations.h"
 #include "proxy/format_fixture.h"
 #include "rcu/slot_table.h"
 

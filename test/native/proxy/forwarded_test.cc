@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "proxy/allocations.h"
+#include "support/allocations.h"
 #include "proxy/authority.h"
 #include "proxy/route_kit.h"
 

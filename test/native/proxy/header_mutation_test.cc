@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "proxy/allocations.h"
+#include "support/allocations.h"
 #include "proxy/route_kit.h"
 #include "proxy/stream_info.h"
 

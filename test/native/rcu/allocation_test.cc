@@ -2,40 +2,9 @@
 // update once the reader has recycled as much as it needs.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <new>
-
 #include "rcu/slot_table.h"
+#include "support/allocations.h"
 #include "value.h"
-
-namespace {
-thread_local size_t allocations = 0;
-}
-
-void* operator new(size_t size) {
-  allocations++;
-  void* p = std::malloc(size);
-  if (p == nullptr) std::abort();
-  return p;
-}
-void* operator new(size_t size, std::align_val_t align) {
-  allocations++;
-  void* p = std::aligned_alloc(size_t(align), (size + size_t(align) - 1) & ~(size_t(align) - 1));
-  if (p == nullptr) std::abort();
-  return p;
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::align_val_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t, std::align_val_t) noexcept {
-  std::free(p);
-}
 
 namespace millrace {
 
@@ -45,7 +14,7 @@ TEST_CASE("reading, pinning and quiet periods allocate nothing") {
   table.publish(slot, value(1));
   table.commit();
   Reader* reader = table.attach(nullptr, nullptr);
-  size_t before = allocations;
+  size_t before = test::heapAllocations();
   int sum = 0;
   for (int i = 0; i < 1000; i++) {
     Pin pin = reader->pin(slot);
@@ -53,15 +22,15 @@ TEST_CASE("reading, pinning and quiet periods allocate nothing") {
     reader->quiesce();
   }
   CHECK(sum == 2000);
-  CHECK(allocations == before);
+  CHECK(test::heapAllocations() == before);
 
   size_t inUpdates = 0;
   for (int i = 0; i < 100; i++) {
     table.publish(slot, value(i));
     table.commit();
-    before = allocations;
+    before = test::heapAllocations();
     reader->quiesce();
-    if (i > 1) inUpdates += allocations - before;
+    if (i > 1) inUpdates += test::heapAllocations() - before;
     table.reclaim();
   }
   // Under AddressSanitizer pools recycle nothing.

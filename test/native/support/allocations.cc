@@ -1,16 +1,20 @@
-#include "proxy/allocations.h"
+#include "support/allocations.h"
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <new>
 
 namespace {
-thread_local size_t allocations = 0;
+
+thread_local size_t ofThisThread = 0;
+std::atomic<uint64_t> ofAll{0};
 
 void* take(size_t size, size_t align) {
-  allocations++;
+  ofThisThread++;
+  ofAll.fetch_add(1, std::memory_order_relaxed);
   void* p = align <= alignof(std::max_align_t) ? std::malloc(size) : nullptr;
   if (p == nullptr && posix_memalign(&p, align, size) != 0) std::abort();
   return p;
@@ -19,10 +23,14 @@ void* take(size_t size, size_t align) {
 [[gnu::noinline]] void give(void* p) {
   std::free(p);
 }
+
 }  // namespace
 
 size_t millrace::test::heapAllocations() {
-  return allocations;
+  return ofThisThread;
+}
+uint64_t millrace::test::allHeapAllocations() {
+  return ofAll.load(std::memory_order_relaxed);
 }
 
 void* operator new(size_t size) {
@@ -44,8 +52,10 @@ void operator delete(void* p, size_t, std::align_val_t) noexcept {
   give(p);
 }
 
-TEST_CASE("allocations of this thread are counted") {
+TEST_CASE("allocations are counted") {
   size_t before = millrace::test::heapAllocations();
+  uint64_t beforeAll = millrace::test::allHeapAllocations();
   auto p = std::make_unique<int>(1);
   CHECK(millrace::test::heapAllocations() == before + 1);
+  CHECK(millrace::test::allHeapAllocations() > beforeAll);
 }
