@@ -157,7 +157,8 @@ async function execute(name) {
     return written
   }
   const counts = (counted && written) || { passed: 0, failed: 0 }
-  if (exit !== 0 || (counted && nothing)) counts.failed = Math.max(counts.failed, 1)
+  const ranNothing = counted && (written === undefined || nothing)
+  if (exit !== 0 || ranNothing) counts.failed = Math.max(counts.failed, 1)
   const outcome = counted
     ? `${counts.passed} passed, ${counts.failed} failed`
     : (counts.failed > 0 && 'failed') || 'done'
