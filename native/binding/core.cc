@@ -18,6 +18,10 @@ void throwError(Napi::Env env, const Error& error) {
   e.ThrowAsJavaScriptException();
 }
 
+void throwArgument(Napi::Env env, const char* message) {
+  throwError(env, {"ERR_MILLRACE_NATIVE_ARGUMENT", message, 0});
+}
+
 Napi::Number number(Napi::Env env, double value) {
   return Napi::Number::New(env, value);
 }
@@ -109,14 +113,14 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   Napi::Env env = info.Env();
   uint32_t concurrency = 0;
   if (!info[0].IsObject()) {
-    Napi::TypeError::New(env, "options: an object is wanted").ThrowAsJavaScriptException();
+    throwArgument(env, "options: an object is wanted");
     return;
   }
   Napi::Object options = info[0].As<Napi::Object>();
   JsReader in(env);
   in.read(options.Get("concurrency"), concurrency);
   if (!in.ok() || concurrency == 0 || concurrency > 1024) {
-    Napi::RangeError::New(env, "concurrency: 1 to 1024 is wanted").ThrowAsJavaScriptException();
+    throwArgument(env, "concurrency: 1 to 1024 is wanted");
     return;
   }
   if (options.Get("onEvent").IsFunction()) {
@@ -224,7 +228,7 @@ void Core::withdrawCluster(const Napi::CallbackInfo& info) {
 void Core::publishDirectory(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsArray()) {
-    Napi::TypeError::New(env, "names: an array is wanted").ThrowAsJavaScriptException();
+    throwArgument(env, "names: an array is wanted");
     return;
   }
   auto flat = info[0].As<Napi::Array>();
@@ -255,7 +259,7 @@ namespace {
 void Core::publishRuntime(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsArray()) {
-    Napi::TypeError::New(env, "values: an array is wanted").ThrowAsJavaScriptException();
+    throwArgument(env, "values: an array is wanted");
     return;
   }
   auto array = info[0].As<Napi::Array>();
@@ -282,7 +286,7 @@ Napi::Value Core::openLog(const Napi::CallbackInfo& info) {
   WorkerGroup::LogOptions options;
   JsReader in(env);
   if (!info[0].IsObject()) {
-    Napi::TypeError::New(env, "options: an object is wanted").ThrowAsJavaScriptException();
+    throwArgument(env, "options: an object is wanted");
     return env.Undefined();
   }
   Napi::Object object = info[0].As<Napi::Object>();

@@ -27,7 +27,11 @@ class JsReader {
  public:
   explicit JsReader(Napi::Env env) : env_(env) {}
   bool ok() const { return error_.empty(); }
-  void throwIt() const { Napi::TypeError::New(env_, error_).ThrowAsJavaScriptException(); }
+  void throwIt() const {
+    Napi::TypeError error = Napi::TypeError::New(env_, error_);
+    error.Set("code", Napi::String::New(env_, "ERR_MILLRACE_NATIVE_ARGUMENT"));
+    error.ThrowAsJavaScriptException();
+  }
   // What is wrong with the value that is being read.
   void fail(const std::string& what) {
     if (!ok()) return;

@@ -10,11 +10,12 @@ namespace millrace {
 
 ClusterIdentity::ClusterIdentity(std::string name, const std::string& statName,
                                  StatsRegistry& stats)
-    : name_(std::move(name)), stats_(stats) {
-  StatScope scope{"cluster." + statName + ".", "cluster.", {{"envoy.cluster_name", statName}}};
-  statBlock_ = stats_.block(scope, kClusterStatLeaves);
-  requestTime_ = stats_.histogram(scope, "upstream_rq_time", HistogramUnit::kMicroseconds);
-  connectTime_ = stats_.histogram(scope, "upstream_cx_connect_ms", HistogramUnit::kMicroseconds);
+    : name_(std::move(name)),
+      scope_{"cluster." + statName + ".", "cluster.", {{"envoy.cluster_name", statName}}},
+      stats_(stats) {
+  statBlock_ = stats_.block(scope_, kClusterStatLeaves);
+  requestTime_ = stats_.histogram(scope_, "upstream_rq_time", HistogramUnit::kMicroseconds);
+  connectTime_ = stats_.histogram(scope_, "upstream_cx_connect_ms", HistogramUnit::kMicroseconds);
 }
 
 ClusterIdentity::~ClusterIdentity() {
@@ -132,6 +133,8 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
   std::sort(snapshot->byAddress_.begin(), snapshot->byAddress_.end());
   snapshot->schedule_ = weightedSchedule(weights);
   entry.hosts = std::move(kept);
+  entry.breakers = cluster.breakers;
+  entry.healthy = size_t(healthy);
 
   snapshot->connectTimeoutMs_ = uint32_t(cluster.connectTimeout);
   if (cluster.keepalive) {
@@ -146,6 +149,26 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
   snapshot->maxRequestsPerConnection_ = cluster.maxRequestsPerConnection;
   snapshot->bufferLimit_ = cluster.bufferLimit;
   return snapshot;
+}
+
+void ClusterRegistry::visitGauges(StatVisitor& visitor) const {
+  for (const auto& [slot, entry] : entries_) {
+    const StatScope& scope = entry.identity->scope();
+    auto gauge = [&](std::string_view name, size_t value) {
+      visitor.gauge({scope.prefix, scope.taggedPrefix, name, scope.tags}, int64_t(value));
+    };
+    gauge("membership_total", entry.hosts.size());
+    gauge("membership_healthy", entry.healthy);
+    for (Priority priority : {Priority::kDefault, Priority::kHigh}) {
+      bool high = priority == Priority::kHigh;
+      const Resources& taken = entry.identity->resources(priority);
+      const spec::Breaker& limit = high ? entry.breakers.high : entry.breakers.normal;
+      std::string prefix = high ? "circuit_breakers.high." : "circuit_breakers.default.";
+      gauge(prefix + "cx_open", taken.connections.taken() >= limit.maxConnections);
+      gauge(prefix + "rq_pending_open", taken.pendingRequests.taken() >= limit.maxPendingRequests);
+      gauge(prefix + "rq_open", taken.requests.taken() >= limit.maxRequests);
+    }
+  }
 }
 
 }  // namespace millrace

@@ -30,6 +30,7 @@ class ClusterIdentity {
   ClusterIdentity& operator=(const ClusterIdentity&) = delete;
 
   const std::string& name() const { return name_; }
+  const StatScope& scope() const { return scope_; }
   BlockId statBlock() const { return statBlock_; }
   HistogramId requestTime() const { return requestTime_; }
   HistogramId connectTime() const { return connectTime_; }
@@ -37,6 +38,7 @@ class ClusterIdentity {
 
  private:
   const std::string name_;
+  const StatScope scope_;
   StatsRegistry& stats_;
   BlockId statBlock_;
   HistogramId requestTime_, connectTime_;
@@ -102,6 +104,9 @@ class ClusterRegistry {
   // The next snapshot of the cluster in `slot`. An address that was in the last one keeps its Host.
   // Errors: ERR_MILLRACE_ADDRESS; nothing has changed then.
   Result<std::unique_ptr<ClusterSnapshot>> build(SlotId slot, const spec::Cluster& cluster);
+  // Gauges that follow from the rest: which breakers are open (circuit_breaker.proto), and how many
+  // hosts there are.
+  void visitGauges(StatVisitor& visitor) const;
   // The cluster is gone; what its last snapshots hold lives on with them.
   void forget(SlotId slot) { entries_.erase(slot); }
 
@@ -109,6 +114,8 @@ class ClusterRegistry {
   struct Entry {
     std::shared_ptr<const ClusterIdentity> identity;
     std::unordered_map<std::string, std::shared_ptr<const Host>> hosts;  // by address and hostname
+    spec::Breakers breakers;
+    size_t healthy = 0;
   };
   StatsRegistry& stats_;
   const uint32_t workers_;

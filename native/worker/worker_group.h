@@ -113,7 +113,10 @@ class WorkerGroup {
   void resetCounters() { stats_.resetCounters(); }
 
   std::vector<WorkerStats> workerStats() const;
-  void visitStats(StatVisitor& visitor) const { stats_.visit(visitor); }
+  void visitStats(StatVisitor& visitor) const {
+    stats_.visit(visitor);
+    clusters_.visitGauges(visitor);
+  }
   std::vector<HostStats> clusterHosts(SlotId slot) const;
   uint32_t connectionCount() const;
   uint32_t listenerConnections(const std::string& name) const;

@@ -1,5 +1,6 @@
 /** From a file, a text or the command line to a configuration in which nothing is wrong. */
 
+import { Runtime } from '../runtime/runtime.ts'
 import { Checker } from './check/check.ts'
 import { Origins } from './check/origins.ts'
 import { compileBootstrap, rememberInternals } from './compile/compile.ts'
@@ -37,7 +38,7 @@ export async function loadConfiguration(source: ConfigSource): Promise<LoadedCon
   const tree = short ? await expand(written, problems) : written
   const bootstrap: Bootstrap = new Checker(problems, origins).check(tree, kBootstrap) ?? {}
   const runtimeLayers = compileLayers(origins, bootstrap)
-  const internals = { origins, regexes: new Map() }
+  const internals = { origins, regexes: new Map(), runtime: new Runtime(runtimeLayers) }
   compileBootstrap(bootstrap, checkingResolver, internals)
   problems.throwIfAny()
   const loaded: LoadedConfiguration = {

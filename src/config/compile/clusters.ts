@@ -43,7 +43,7 @@ export function compileCluster(context: Context, cluster: Cluster): NativeCluste
     maxResponseHeaderBytes: 80 * 1024,
     maxResponseHeaders: common?.max_headers_count ?? 100,
     enableTrailers: http1?.enable_trailers ?? false,
-    breakers: compileBreakers(context, cluster.circuit_breakers),
+    breakers: compileBreakers(context, name, cluster.circuit_breakers),
     ...(keepalive && { keepalive: compileKeepalive(keepalive) }),
     ...(bind && { bind }),
   }
@@ -120,6 +120,7 @@ function compileHost(context: Context, lbEndpoint: LbEndpoint): NativeHost | und
 
 function compileBreakers(
   context: Context,
+  cluster: string,
   breakers: CircuitBreakers | undefined,
 ): NativeCluster['breakers'] {
   const compiled = { default: defaultBreaker, high: defaultBreaker }
@@ -138,7 +139,24 @@ function compileBreakers(
       maxRetries: limits.max_retries ?? defaultBreaker.maxRetries,
     }
   }
-  return compiled
+  return {
+    default: overridden(context, `circuit_breakers.${cluster}.default.`, compiled.default),
+    high: overridden(context, `circuit_breakers.${cluster}.high.`, compiled.high),
+  }
+}
+
+/** Runtime keys such as `circuit_breakers.<cluster>.<priority>.max_connections` win. */
+function overridden(context: Context, prefix: string, limits: NativeBreaker): NativeBreaker {
+  const limit = (key: string, configured: number): number => {
+    const value = context.runtime.get(prefix + key)
+    return typeof value === 'number' ? Math.max(0, Math.floor(value)) : configured
+  }
+  return {
+    maxConnections: limit('max_connections', limits.maxConnections),
+    maxPendingRequests: limit('max_pending_requests', limits.maxPendingRequests),
+    maxRequests: limit('max_requests', limits.maxRequests),
+    maxRetries: limit('max_retries', limits.maxRetries),
+  }
 }
 
 /** Absent numbers are Linux's own defaults. */

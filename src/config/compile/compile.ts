@@ -3,6 +3,7 @@
  * compiled.
  */
 
+import type { Runtime } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
 import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../index.ts'
 import type { Bootstrap } from '../schema/messages.generated.ts'
@@ -21,6 +22,7 @@ const kHistogramBounds: readonly number[] = [
 export interface Internals {
   readonly origins: Origins
   readonly regexes: RegexCache
+  readonly runtime: Runtime
 }
 
 const internals = new WeakMap<LoadedConfiguration, Internals>()
@@ -45,7 +47,7 @@ export function compile(
 export function compileBootstrap(
   bootstrap: Bootstrap,
   resolver: CompileResolver,
-  { origins, regexes }: Internals,
+  { origins, regexes, runtime }: Internals,
 ): CompiledConfiguration {
   const { listeners = [], clusters = [] } = bootstrap.static_resources ?? {}
   const names = new Set<string>()
@@ -55,7 +57,7 @@ export function compileBootstrap(
       origins.add(cluster, ['name'], 'duplicate', `two clusters are called "${name}"`)
     names.add(name)
   }
-  const context: Context = { origins, resolver, clusters: names, regexes }
+  const context: Context = { origins, resolver, clusters: names, regexes, runtime }
   const compiledClusters = clusters.map((message) => {
     const cluster = compileCluster(context, message)
     return { name: cluster.name, slot: resolver.cluster(cluster.name), cluster }

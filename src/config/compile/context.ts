@@ -1,6 +1,7 @@
 /** What every part of the compiler shares. */
 
 import type { NativeDfa, NativeRegexRewrite } from '../../native.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
 import type { CompileResolver } from '../index.ts'
 import { compileMatch, compileRewrite, RegexError, SubstitutionError } from '../regex/regex.ts'
@@ -24,6 +25,8 @@ export interface Context {
   /** Names of the static clusters. */
   readonly clusters: ReadonlySet<string>
   readonly regexes: RegexCache
+  /** The values of the configuration's own static layers. */
+  readonly runtime: Runtime
 }
 
 /** The fields of an extension, if it is the one that is meant. */

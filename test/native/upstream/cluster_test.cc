@@ -122,3 +122,28 @@ TEST_CASE("breakers count over all workers") {
   resource.take();  // the first connection of a worker
   CHECK(resource.taken() == 3);
 }
+
+TEST_CASE("open breakers and the number of hosts show as gauges") {
+  struct Gauges : StatVisitor {
+    std::map<std::string, int64_t> values;
+    void counter(const StatName&, uint64_t) override {}
+    void gauge(const StatName& n, int64_t value) override {
+      values[std::string(n.prefix) + std::string(n.name)] = value;
+    }
+    void histogram(const StatName&, HistogramUnit, const HistogramData&) override {}
+  };
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 1);
+  auto spec = cluster({{80, 1}, {81, 1}});
+  spec.hosts[0].healthy = false;
+  spec.breakers.high.maxRequests = 1;
+  auto snapshot = std::move(*registry.build(1, spec));
+  CHECK(snapshot->identity().resources(Priority::kHigh).requests.tryTake(1));
+  Gauges gauges;
+  registry.visitGauges(gauges);
+  CHECK(gauges.values["cluster.web.membership_total"] == 2);
+  CHECK(gauges.values["cluster.web.membership_healthy"] == 1);
+  CHECK(gauges.values["cluster.web.circuit_breakers.high.rq_open"] == 1);
+  CHECK(gauges.values["cluster.web.circuit_breakers.high.cx_open"] == 0);
+  CHECK(gauges.values["cluster.web.circuit_breakers.default.rq_open"] == 0);
+}

@@ -409,6 +409,18 @@ describe('clusters', () => {
       /duplicate .*thresholds of priority DEFAULT are there twice/,
     ],
   ]
+  it('take the limits of breakers from the runtime first', async () => {
+    const top = `layered_runtime: {layers: [{name: static, static_layer: {
+      circuit_breakers.web.default.max_requests: 7, circuit_breakers: {web: {high: {
+      max_connections: 0}}}}}]}`
+    const cluster = 'circuit_breakers: {thresholds: [{max_requests: 1}]},'
+    const { clusters } = await compiled(bootstrap({ cluster, top }))
+    expect(clusters[0]?.cluster.breakers).toMatchObject({
+      default: { maxRequests: 7, maxConnections: 1024 },
+      high: { maxRequests: 1024, maxConnections: 0 },
+    })
+  })
+
   it.each(refused)('refuse %s', async (cluster, expected) => {
     const found = await said(bootstrap({ cluster }))
     expect(found).toHaveLength(1)
