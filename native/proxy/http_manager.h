@@ -31,7 +31,9 @@ class HttpManager {
   const ForwardingRules& forwarding() const { return forwarding_; }
   const PathRules& pathRules() const { return pathRules_; }
   const AccessLogs& accessLogs() const { return accessLogs_; }
-  const std::vector<std::unique_ptr<HttpFilterFactory>>& filters() const { return filters_; }
+  const std::vector<std::shared_ptr<const HttpFilterFactory>>& filters() const {
+    return spec_.filters;
+  }
   BlockId statBlock() const { return statBlock_; }
   HistogramId requestTime() const { return requestTime_; }
   HistogramId connectionLength() const { return connectionLength_; }
@@ -45,7 +47,6 @@ class HttpManager {
   ForwardingRules forwarding_;
   PathRules pathRules_;
   AccessLogs accessLogs_;
-  std::vector<std::unique_ptr<HttpFilterFactory>> filters_;
   BlockId statBlock_;
   HistogramId requestTime_, connectionLength_;
 };

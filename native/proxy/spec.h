@@ -15,6 +15,10 @@
 #include "net/address_spec.h"
 #include "proxy/match_spec.h"
 
+namespace millrace {
+class HttpFilterFactory;
+}
+
 namespace millrace::spec {
 
 // ---- Formats ----------------------------------------------------------------------------------
@@ -243,6 +247,9 @@ struct HttpManager {
   bool enableTrailers = false;
   bool allowAbsoluteUrl = true;
   HeaderCase headerCase = HeaderCase::kKeep;
+  // Filters before the router, in order (http_filter.h). Made, not read: src/native.ts has none of
+  // them yet.
+  std::vector<std::shared_ptr<const HttpFilterFactory>> filters;
   std::vector<AccessLog> accessLogs;
 };
 
