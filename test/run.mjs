@@ -50,7 +50,12 @@ const suites = {
     alone: true,
     casesElsewhere: 'MILLRACE_H1_CASES and MILLRACE_ENVOY_CONFIGS name no folders',
   },
-  integration: { command: vitest('integration'), after: ['build'], alone: true },
+  integration: {
+    command: vitest('integration'),
+    needs: { curl: 'curl' },
+    after: ['build'],
+    alone: true,
+  },
   native: { command: native('dev'), needs: { ...cmakeTools, ...doctest }, alone: true },
   kqueue: {
     command: native('kqueue', 'event', 'net'),

@@ -12,9 +12,9 @@
 
 #include "base/clock.h"
 #include "flush/flush_file.h"
-#include "support/allocations.h"
 #include "proxy/format_fixture.h"
 #include "rcu/slot_table.h"
+#include "support/allocations.h"
 
 using namespace millrace;
 using namespace millrace::test;

@@ -4,9 +4,9 @@
 
 #include <set>
 
-#include "support/allocations.h"
 #include "proxy/authority.h"
 #include "proxy/route_kit.h"
+#include "support/allocations.h"
 
 using namespace millrace;
 using namespace millrace::test;

@@ -2,9 +2,9 @@
 
 #include <doctest/doctest.h>
 
-#include "support/allocations.h"
 #include "proxy/route_kit.h"
 #include "proxy/stream_info.h"
+#include "support/allocations.h"
 
 using namespace millrace;
 using namespace millrace::test;
