@@ -24,10 +24,10 @@ const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 
 /** Starts a proxy and waits for the first byte through it. */
 async function startProxy(name, scenario, ports) {
-  const { workers = 1, port = 'http' } = scenario
+  const { workers = 1, port = 'http', pinned = true } = scenario
   const { dir, command } = prepare(name, { ports, workers, port })
   const log = openSync(join(dir, 'output.log'), 'w')
-  const cpu = workers === 1 ? PROXY_CPU : undefined
+  const cpu = workers === 1 && pinned ? PROXY_CPU : undefined
   const began = performance.now()
   const child = start(command, { cpu, cwd: dir, output: log })
   closeSync(log)

@@ -111,6 +111,7 @@ export const SCENARIOS = {
   startup: {
     title: 'start to the first proxied byte',
     special: 'startup',
+    pinned: false,
     target: { startupMs: 250 },
   },
   syscalls: {
