@@ -1,7 +1,7 @@
 /** What a configuration means, written out in Envoy's form. */
 
 import { createRequire } from 'node:module'
-import type { LoadedConfiguration } from './index.ts'
+import type { LoadedConfiguration } from './types.ts'
 
 /** YAML that means the same when it is loaded, whatever form the configuration was written in. */
 export function effectiveYaml(loaded: LoadedConfiguration): string {

@@ -6,87 +6,16 @@
  * loaded compiles; whatever could be wrong with it was said by `loadConfiguration`.
  */
 
-import type {
-  NativeAddress,
-  NativeCluster,
-  NativeListener,
-  NativeRouteTable,
-  RuntimeIndex,
-  SlotId,
-} from '../native.ts'
-import type { RuntimeLayer } from '../runtime/runtime.ts'
-import type { Bootstrap } from './schema/messages.generated.ts'
-
-export { ConfigError, formatProblem, type Problem, type ProblemCode } from './problem.ts'
-
-/** Where a configuration comes from. */
-export type ConfigSource =
-  | { readonly kind: 'file'; readonly path: string }
-  /** `name` stands in errors where a file's name would. */
-  | { readonly kind: 'text'; readonly name: string; readonly text: string }
-  /** `--to URL [--to URL …] --listen ADDRESS`: the short form without a file. */
-  | { readonly kind: 'flags'; readonly to: readonly string[]; readonly listen?: string }
-
-/** A configuration without a fault. */
-export interface LoadedConfiguration {
-  /** The file's path as it was given, or the name of the text, or `command line`. */
-  readonly name: string
-  readonly form: 'envoy' | 'short'
-  /**
-   * Envoy's messages as plain objects: fields as in the `.proto` files, durations in ms, wrappers
-   * unwrapped.
-   */
-  readonly bootstrap: Bootstrap
-  /** Static layers, first to last; a later one overrides. */
-  readonly runtimeLayers: readonly RuntimeLayer[]
-  /** What the user wrote, expanded to Envoy's messages, as JSON values (for `/config_dump`). */
-  effective(): unknown
-}
-
-/**
- * Gives the native core's names for things. The same question must have the same answer within a
- * life of the process.
- */
-export interface CompileResolver {
-  /** The slot of a static cluster. */
-  cluster(name: string): SlotId
-  /**
-   * The slot of a route table; `key` tells the tables of all listeners apart and is stable across
-   * reloads.
-   */
-  routes(key: string): SlotId
-  /** The log id of a file's path, or of stdout (1) or stderr (2). */
-  log(target: string | 1 | 2): number
-  /** The index of a runtime key. */
-  runtime(key: string): RuntimeIndex
-}
-
-export interface CompiledRouteTable {
-  readonly key: string
-  readonly slot: SlotId
-  readonly table: NativeRouteTable
-}
-
-export interface CompiledCluster {
-  readonly name: string
-  readonly slot: SlotId
-  readonly cluster: NativeCluster
-}
-
-export interface CompiledConfiguration {
-  readonly listeners: readonly NativeListener[]
-  readonly routeTables: readonly CompiledRouteTable[]
-  readonly clusters: readonly CompiledCluster[]
-  /** Absent: no admin interface was asked for. */
-  readonly admin?: { readonly address: NativeAddress }
-  readonly node: { readonly id: string; readonly cluster: string }
-  /** ms; counters are copied to sinks this often. */
-  readonly statsFlushInterval: number
-  /** Upper bounds of histogram buckets for statistics. */
-  readonly histogramBounds: readonly number[]
-}
-
 export { compile } from './compile/compile.ts'
 export { effectiveYaml } from './effective.ts'
 export { findConfiguration, searchPath } from './find.ts'
 export { loadConfiguration } from './load.ts'
+export { ConfigError, formatProblem, type Problem, type ProblemCode } from './problem.ts'
+export type {
+  CompiledCluster,
+  CompiledConfiguration,
+  CompiledRouteTable,
+  CompileResolver,
+  ConfigSource,
+  LoadedConfiguration,
+} from './types.ts'

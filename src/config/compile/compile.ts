@@ -5,8 +5,8 @@
 
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
-import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../index.ts'
 import type { Bootstrap } from '../schema/messages.generated.ts'
+import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../types.ts'
 import { compileAddress } from './address.ts'
 import { compileCluster } from './clusters.ts'
 import type { Context, RegexCache } from './context.ts'

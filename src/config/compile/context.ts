@@ -3,7 +3,6 @@
 import type { NativeDfa, NativeRegexRewrite } from '../../native.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
-import type { CompileResolver } from '../index.ts'
 import { compileMatch, compileRewrite, RegexError, SubstitutionError } from '../regex/regex.ts'
 import type {
   AnyMessage,
@@ -12,6 +11,7 @@ import type {
   RegexMatcher,
 } from '../schema/messages.generated.ts'
 import { didYouMean } from '../suggest.ts'
+import type { CompileResolver } from '../types.ts'
 
 /**
  * Tables that were built once: a configuration is compiled when it is loaded, to check it, and

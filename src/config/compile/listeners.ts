@@ -1,13 +1,13 @@
 /** Listeners: where they listen, their filter chains, and the one filter that ends each chain. */
 
 import type { NativeAddress, NativeFilterChain, NativeListener } from '../../native.ts'
-import type { CompiledRouteTable } from '../index.ts'
 import type {
   Filter,
   FilterChain,
   HttpConnectionManager,
   Listener,
 } from '../schema/messages.generated.ts'
+import type { CompiledRouteTable } from '../types.ts'
 import { addressText, compileAddress } from './address.ts'
 import { type Context, unpack } from './context.ts'
 import { compileHttpManager } from './http.ts'
