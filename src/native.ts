@@ -206,7 +206,6 @@ export interface NativeDirectResponse {
   readonly kind: 'respond'
   readonly status: number
   readonly body: Uint8Array
-  /** `%…%` in the body: refused by the compiler; here it is bytes. */
 }
 
 export type NativeRouteAction = NativeForward | NativeRedirect | NativeDirectResponse
@@ -325,7 +324,6 @@ export interface NativeFilterChain {
   readonly name: string
   /** 0: any. */
   readonly destinationPort: number
-  /** Of the transport; 0: the connection is not limited. Reserved for TLS. */
   readonly filter: NativeHttpManager | NativeTcpProxy
 }
 
