@@ -292,7 +292,6 @@ export interface NativeHttpManager {
   readonly streamFlushTimeout: number
   readonly requestTimeout: number
   readonly requestHeadersTimeout: number
-  readonly drainTimeout: number
   readonly delayedCloseTimeout: number
   readonly maxConnectionDuration: number
   readonly maxStreamDuration: number

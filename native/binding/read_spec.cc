@@ -303,7 +303,6 @@ void readFields(JsReader& in, HttpManager& out) {
   in.field("streamFlushTimeout", out.streamFlushTimeout);
   in.field("requestTimeout", out.requestTimeout);
   in.field("requestHeadersTimeout", out.requestHeadersTimeout);
-  in.field("drainTimeout", out.drainTimeout);
   in.field("delayedCloseTimeout", out.delayedCloseTimeout);
   in.field("maxConnectionDuration", out.maxConnectionDuration);
   in.field("maxStreamDuration", out.maxStreamDuration);

@@ -43,7 +43,6 @@ namespace millrace {
   X(kRqIdleTimeout, "downstream_rq_idle_timeout", kCounter)                       \
   X(kRqMaxDurationReached, "downstream_rq_max_duration_reached", kCounter)        \
   X(kRqTooLarge, "downstream_rq_too_large", kCounter)                             \
-  X(kRqNonRelativePath, "downstream_rq_non_relative_path", kCounter)              \
   X(kRqRedirectedPath, "downstream_rq_redirected_with_normalized_path", kCounter) \
   X(kRqRejectedPath, "downstream_rq_failed_path_normalization", kCounter)         \
   X(kRqRejectedUnderscores, "downstream_rq_rejected_via_underscores", kCounter)   \

@@ -235,7 +235,6 @@ struct HttpManager {
   uint64_t streamFlushTimeout = 300'000;
   uint64_t requestTimeout = 0;
   uint64_t requestHeadersTimeout = 0;
-  uint64_t drainTimeout = 5000;
   uint64_t delayedCloseTimeout = 1000;
   uint64_t maxConnectionDuration = 0;
   uint64_t maxStreamDuration = 0;

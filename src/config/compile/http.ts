@@ -140,7 +140,6 @@ function timeouts(
   | 'streamFlushTimeout'
   | 'requestTimeout'
   | 'requestHeadersTimeout'
-  | 'drainTimeout'
   | 'delayedCloseTimeout'
   | 'maxConnectionDuration'
   | 'maxStreamDuration'
@@ -155,7 +154,6 @@ function timeouts(
     streamFlushTimeout: streamIdleTimeout,
     requestTimeout: manager.request_timeout ?? 0,
     requestHeadersTimeout: manager.request_headers_timeout ?? 0,
-    drainTimeout: manager.drain_timeout ?? 5000,
     delayedCloseTimeout: manager.delayed_close_timeout ?? 1000,
     maxConnectionDuration: common.max_connection_duration ?? 0,
     maxStreamDuration: common.max_stream_duration ?? 0,
