@@ -3,7 +3,7 @@
  * error says how to build one.
  */
 
-import { loadNative } from './native.ts'
+import { loadNative } from './native/index.ts'
 
 const native = loadNative()
 

@@ -1,4 +1,4 @@
-// The module that src/native.ts loads.
+// The module that src/native/ loads.
 
 #include <napi.h>
 

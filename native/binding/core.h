@@ -1,4 +1,4 @@
-// NativeCore of src/native.ts: a WorkerGroup as a JavaScript object. Main thread of its Node
+// NativeCore of src/native/: a WorkerGroup as a JavaScript object. Main thread of its Node
 // environment.
 #pragma once
 

@@ -1,4 +1,4 @@
-// How each type of src/native.ts is read (see js_reader.h). Main thread.
+// How each type of src/native/ is read (see js_reader.h). Main thread.
 #pragma once
 
 #include "binding/js_reader.h"

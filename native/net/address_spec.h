@@ -1,4 +1,4 @@
-// An address as configuration states it, before it is resolved: `NativeAddress` of src/native.ts.
+// An address as configuration states it, before it is resolved: `NativeAddress` of src/native/.
 // Plain data; any thread.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What is matched and how, as the main thread states it: the matching section of src/native.ts,
+// What is matched and how, as the main thread states it: the matching section of src/native/,
 // field by field. Plain data; any thread. Regular expressions arrive compiled; see dfa.h and
 // regex_program.h for their meaning.
 #pragma once

@@ -1,4 +1,4 @@
-// Routes and listeners as the main thread states them: src/native.ts, field by field, for the
+// Routes and listeners as the main thread states them: src/native/, field by field, for the
 // binding and for tests. What arrives is complete and checked (defaults filled in, names resolved
 // to slots, expressions compiled); the defaults here are Envoy's, so that tests state only what
 // they are about. Durations are milliseconds, sizes bytes. Clusters are in upstream/cluster_spec.h.
@@ -246,7 +246,7 @@ struct HttpManager {
   bool enableTrailers = false;
   bool allowAbsoluteUrl = true;
   HeaderCase headerCase = HeaderCase::kKeep;
-  // Filters before the router, in order (http_filter.h). Made, not read: src/native.ts has none of
+  // Filters before the router, in order (http_filter.h). Made, not read: src/native/ has none of
   // them yet.
   std::vector<std::shared_ptr<const HttpFilterFactory>> filters;
   std::vector<AccessLog> accessLogs;

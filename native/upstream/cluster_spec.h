@@ -1,4 +1,4 @@
-// A cluster as the main thread states it: `NativeCluster` of src/native.ts, field by field.
+// A cluster as the main thread states it: `NativeCluster` of src/native/, field by field.
 // Complete and checked: the defaults here are Envoy's, for tests. Durations are milliseconds, sizes
 // bytes. Plain data; any thread.
 #pragma once
@@ -21,7 +21,7 @@ struct Breaker {
 };
 
 struct Breakers {
-  Breaker normal;  // native.ts: `default`, a keyword here
+  Breaker normal;  // src/native/: `default`, a keyword here
   Breaker high;
 };
 

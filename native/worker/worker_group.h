@@ -1,5 +1,5 @@
 // A group of workers with its slot table, logs and listeners: everything that the main thread tells
-// them goes through here. What src/native.ts calls NativeCore is this, with JavaScript values.
+// them goes through here. What src/native/ calls NativeCore is this, with JavaScript values.
 //
 // Thread rule: one thread, the one that made it (the main thread). Workers reach it by toMain()
 // only.

@@ -1,7 +1,7 @@
 // GET /clusters: every cluster with its breakers and hosts, in Envoy's text and JSON.
 
 import type { ClusterState } from '../cluster/manager.ts'
-import type { NativeBreaker, NativeHostStats } from '../native.ts'
+import type { NativeBreaker, NativeHostStats } from '../native/index.ts'
 import { addressMessage } from './address.ts'
 import { type Answer, type Endpoint, json, text } from './endpoint.ts'
 import type { AdminTarget } from './target.ts'

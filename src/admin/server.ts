@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import type { NativeAddress } from '../native.ts'
+import type { NativeAddress } from '../native/index.ts'
 import { clustersEndpoint } from './clusters.ts'
 import { configDumpEndpoint } from './config_dump.ts'
 import { controlEndpoints } from './control.ts'

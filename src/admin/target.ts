@@ -3,7 +3,7 @@
 
 import type { ClusterManager } from '../cluster/manager.ts'
 import type { Logger } from '../log.ts'
-import type { NativeStat } from '../native.ts'
+import type { NativeStat } from '../native/index.ts'
 import type { RuntimeDump } from '../runtime/runtime.ts'
 
 export interface AdminTarget {

@@ -1,7 +1,7 @@
 // The address of --admin.
 
 import { isIP } from 'node:net'
-import type { NativeAddress } from '../native.ts'
+import type { NativeAddress } from '../native/index.ts'
 import { UsageError } from './options.ts'
 
 /**

@@ -3,7 +3,7 @@
 
 import { type ConfigSource, loadConfiguration } from '../config/index.ts'
 import type { Logger } from '../log.ts'
-import type { NativeStopReport } from '../native.ts'
+import type { NativeStopReport } from '../native/index.ts'
 import { Server } from '../server/server.ts'
 import { adminAddress } from './address.ts'
 import { defaultConcurrency } from './concurrency.ts'

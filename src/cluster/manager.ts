@@ -3,7 +3,7 @@
 // published again, so that its pools, counters and connections never notice a reload.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { NativeCluster, NativeCore, NativeHostStats, SlotId } from '../native.ts'
+import type { NativeCluster, NativeCore, NativeHostStats, SlotId } from '../native/index.ts'
 
 /** The part of the core that clusters need. */
 export type ClusterCore = Pick<

@@ -7,7 +7,7 @@ import type {
   NativeRouteTable,
   RuntimeIndex,
   SlotId,
-} from '../native.ts'
+} from '../native/index.ts'
 import type { RuntimeLayer } from '../runtime/runtime.ts'
 import type { Bootstrap } from './schema/messages.generated.ts'
 

@@ -5,7 +5,7 @@
  * the right flag.
  */
 
-import type { NativeRuntimeValue, RuntimeIndex } from '../native.ts'
+import type { NativeRuntimeValue, RuntimeIndex } from '../native/index.ts'
 
 /** A flag's value: a number, a boolean, a text (which workers do not read), or a fraction. */
 export type RuntimeValue =

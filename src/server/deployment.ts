@@ -12,7 +12,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterManager } from '../cluster/manager.ts'
 import { type CompiledConfiguration, compile, type LoadedConfiguration } from '../config/index.ts'
-import type { NativeCore, NativeListener, NativeRouteTable } from '../native.ts'
+import type { NativeCore, NativeListener, NativeRouteTable } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Lingering } from './lingering.ts'
 import type { LogFiles } from './log_files.ts'

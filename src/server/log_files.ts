@@ -1,6 +1,6 @@
 // The access-log files that are open: one for each path, however many listeners write to it.
 
-import type { NativeCore, NativeLogStats } from '../native.ts'
+import type { NativeCore, NativeLogStats } from '../native/index.ts'
 
 /** A ring of one worker into one file: room for several thousand lines while the disk is slow. */
 const kRingBytes = 1024 * 1024

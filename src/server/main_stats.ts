@@ -1,7 +1,7 @@
 // Stats of the main thread, under Envoy's names where Envoy has them: the server's, the managers',
 // and those of the log files and workers.
 
-import type { NativeStat } from '../native.ts'
+import type { NativeStat } from '../native/index.ts'
 import type { Server, ServerState } from './server.ts'
 
 export interface ReloadCounters {

@@ -3,7 +3,7 @@
 
 import type { ClusterManager } from '../cluster/manager.ts'
 import type { CompileResolver } from '../config/index.ts'
-import type { NativeCore, RuntimeIndex, SlotId } from '../native.ts'
+import type { NativeCore, RuntimeIndex, SlotId } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { LogFiles, LogTarget } from './log_files.ts'
 

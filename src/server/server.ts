@@ -18,7 +18,7 @@ import {
   type NativeEvent,
   type NativeModule,
   type NativeStopReport,
-} from '../native.ts'
+} from '../native/index.ts'
 import { Runtime } from '../runtime/runtime.ts'
 import { Deployment } from './deployment.ts'
 import { LogFiles } from './log_files.ts'

@@ -1,6 +1,6 @@
 // Stats in Prometheus's text format (version 0.0.4), under Envoy's names.
 
-import type { NativeHistogram, NativeStat } from '../native.ts'
+import type { NativeHistogram, NativeStat } from '../native/index.ts'
 import { taggedName } from './tags.ts'
 
 type Labels = readonly (readonly [string, string])[]

@@ -1,6 +1,6 @@
 // Which stats an admin request asked for, and their text and JSON forms (those of Envoy's /stats).
 
-import type { NativeHistogram, NativeStat } from '../native.ts'
+import type { NativeHistogram, NativeStat } from '../native/index.ts'
 
 /** Upper bounds of histogram buckets in milliseconds: Envoy's defaults. */
 export const histogramBounds: readonly number[] = [

@@ -1,7 +1,7 @@
 // Names of stats as Prometheus wants them: the variable parts of Envoy's dotted names become
 // labels.
 
-import type { NativeStat } from '../native.ts'
+import type { NativeStat } from '../native/index.ts'
 
 /** A stat's name without its variable parts, and those parts as [label, value] pairs. */
 export interface TaggedName {

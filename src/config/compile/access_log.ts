@@ -1,6 +1,6 @@
 /** Access logs: where they go, their formats, and which requests they record. */
 
-import type { NativeAccessLog, NativeFormat, NativeLogFilter } from '../../native.ts'
+import type { NativeAccessLog, NativeFormat, NativeLogFilter } from '../../native/index.ts'
 import { FormatError, kDefaultFormat, parseFormat } from '../format/format.ts'
 import { type JsonFormatOptions, parseJsonFormat } from '../format/json.ts'
 import type {

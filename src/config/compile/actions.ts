@@ -8,7 +8,7 @@ import type {
   NativeHostRewrite,
   NativeRedirect,
   NativeWeightedCluster,
-} from '../../native.ts'
+} from '../../native/index.ts'
 import type {
   DataSource,
   DirectResponseAction,

@@ -1,7 +1,7 @@
 /** Addresses of listeners, hosts and the admin interface. */
 
 import { isIP } from 'node:net'
-import type { NativeAddress } from '../../native.ts'
+import type { NativeAddress } from '../../native/index.ts'
 import type { Address, SocketAddress } from '../schema/messages.generated.ts'
 import type { Context } from './context.ts'
 

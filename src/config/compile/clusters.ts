@@ -1,6 +1,6 @@
 /** Clusters: hosts, limits and options of their connections. */
 
-import type { NativeBreaker, NativeCluster, NativeHost } from '../../native.ts'
+import type { NativeBreaker, NativeCluster, NativeHost } from '../../native/index.ts'
 import type {
   CircuitBreakers,
   Cluster,

@@ -1,6 +1,6 @@
 /** What every part of the compiler shares. */
 
-import type { NativeDfa, NativeRegexRewrite } from '../../native.ts'
+import type { NativeDfa, NativeRegexRewrite } from '../../native/index.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
 import { compileMatch, compileRewrite, RegexError, SubstitutionError } from '../regex/regex.ts'

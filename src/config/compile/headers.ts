@@ -1,6 +1,10 @@
 /** Header mutations of weighted clusters, routes, virtual hosts and route tables. */
 
-import type { NativeFormatOp, NativeHeaderMutations, NativeHeaderValue } from '../../native.ts'
+import type {
+  NativeFormatOp,
+  NativeHeaderMutations,
+  NativeHeaderValue,
+} from '../../native/index.ts'
 import { FormatError, parseFormat } from '../format/format.ts'
 import type { HeaderValueOption } from '../schema/messages.generated.ts'
 import type { Context } from './context.ts'

@@ -1,7 +1,7 @@
 /** The HTTP connection manager. */
 
 import { isIP } from 'node:net'
-import type { NativeCidr, NativeHttpManager, SlotId } from '../../native.ts'
+import type { NativeCidr, NativeHttpManager, SlotId } from '../../native/index.ts'
 import type {
   CidrRange,
   HttpConnectionManager,

@@ -1,6 +1,6 @@
 /** Listeners: where they listen, their filter chains, and the one filter that ends each chain. */
 
-import type { NativeAddress, NativeFilterChain, NativeListener } from '../../native.ts'
+import type { NativeAddress, NativeFilterChain, NativeListener } from '../../native/index.ts'
 import type {
   Filter,
   FilterChain,

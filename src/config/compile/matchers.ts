@@ -5,7 +5,7 @@ import type {
   NativeHeaderMatcher,
   NativeQueryMatcher,
   NativeStringMatcher,
-} from '../../native.ts'
+} from '../../native/index.ts'
 import type {
   HeaderMatcher,
   QueryParameterMatcher,

@@ -6,7 +6,7 @@ import type {
   NativeRouteMatch,
   NativeRouteTable,
   NativeVirtualHost,
-} from '../../native.ts'
+} from '../../native/index.ts'
 import type {
   Route,
   RouteConfiguration,

@@ -1,6 +1,6 @@
 /** The TCP proxy. */
 
-import type { NativeClusterChoice, NativeTcpProxy } from '../../native.ts'
+import type { NativeClusterChoice, NativeTcpProxy } from '../../native/index.ts'
 import type { TcpProxy } from '../schema/messages.generated.ts'
 import { compileAccessLogs } from './access_log.ts'
 import { type Context, checkCluster } from './context.ts'

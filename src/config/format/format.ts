@@ -1,7 +1,7 @@
 /** Envoy's format strings to operators for the native core. */
 
 import { hostname } from 'node:os'
-import type { NativeFormatOp } from '../../native.ts'
+import type { NativeFormatOp } from '../../native/index.ts'
 import { didYouMean } from '../suggest.ts'
 import {
   kAliases,

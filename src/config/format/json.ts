@@ -1,6 +1,6 @@
 /** JSON formats of access logs: a tree whose texts are format strings. */
 
-import type { NativeJsonNode } from '../../native.ts'
+import type { NativeJsonNode } from '../../native/index.ts'
 import type { JsonObject, JsonValue } from '../schema/messages.generated.ts'
 import { FormatError, parseFormat } from './format.ts'
 

@@ -3,7 +3,7 @@
  * matches.
  */
 
-import type { NativeDfa } from '../../native.ts'
+import type { NativeDfa } from '../../native/index.ts'
 import type { ByteSet } from './bytes.ts'
 import { Op, type Program } from './program.ts'
 import { RegexError } from './syntax.ts'

@@ -1,6 +1,6 @@
 /** The tree of an expression to a program for the linear-time matcher of the native core. */
 
-import type { NativeRegexProgram } from '../../native.ts'
+import type { NativeRegexProgram } from '../../native/index.ts'
 import type { ByteSet } from './bytes.ts'
 import { type ParsedRegex, RegexError, type RegexNode } from './syntax.ts'
 

@@ -3,7 +3,7 @@
  * substitute with.
  */
 
-import type { NativeDfa, NativeRegexRewrite } from '../../native.ts'
+import type { NativeDfa, NativeRegexRewrite } from '../../native/index.ts'
 import { buildDfa } from './dfa.ts'
 import { buildProgram, nativeProgram } from './program.ts'
 import { parseRegex, RegexError } from './syntax.ts'

@@ -2,7 +2,7 @@
 
 import type { AdminTarget } from '../../../src/admin/target.ts'
 import type { LogLevel } from '../../../src/log.ts'
-import type { NativeCluster, NativeHostStats } from '../../../src/native.ts'
+import type { NativeCluster, NativeHostStats } from '../../../src/native/index.ts'
 
 export const breaker = {
   maxConnections: 1024,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { NativeRoute } from '../../../src/native.ts'
+import type { NativeRoute } from '../../../src/native/index.ts'
 import { bootstrap, compiled, said } from './helpers.ts'
 import { matches } from './regex-machines.ts'
 

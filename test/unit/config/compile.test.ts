@@ -1,6 +1,6 @@
 // From messages to what the native core takes: defaults, and every field that is built.
 import { describe, expect, it } from 'vitest'
-import type { NativeHttpManager, NativeTcpProxy } from '../../../src/native.ts'
+import type { NativeHttpManager, NativeTcpProxy } from '../../../src/native/index.ts'
 import { bootstrap, compiled, said } from './helpers.ts'
 
 async function manager(parts: Parameters<typeof bootstrap>[0] = {}): Promise<NativeHttpManager> {

@@ -3,7 +3,11 @@
  * run them on.
  */
 
-import type { NativeDfa, NativeRegexProgram, NativeRegexRewrite } from '../../../src/native.ts'
+import type {
+  NativeDfa,
+  NativeRegexProgram,
+  NativeRegexRewrite,
+} from '../../../src/native/index.ts'
 
 export function matches(dfa: NativeDfa, bytes: Uint8Array): boolean {
   let state = dfa.start

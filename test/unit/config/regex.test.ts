@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compileMatch, compileRewrite, RegexError } from '../../../src/config/regex/regex.ts'
-import type { NativeDfa } from '../../../src/native.ts'
+import type { NativeDfa } from '../../../src/native/index.ts'
 import { firstMatch, matches, rewrite } from './regex-machines.ts'
 
 const isMatch = (pattern: string, text: string): boolean =>

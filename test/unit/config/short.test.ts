@@ -4,7 +4,7 @@ import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { effectiveYaml, loadConfiguration } from '../../../src/config/index.ts'
-import type { NativeRouteTable } from '../../../src/native.ts'
+import type { NativeRouteTable } from '../../../src/native/index.ts'
 import { compiled, load, said } from './helpers.ts'
 
 async function table(text: string): Promise<NativeRouteTable> {

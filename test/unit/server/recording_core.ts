@@ -1,7 +1,7 @@
 // A core that holds what it was given: which publishes happened is what these tests are about, and
 // no worker needs to run for that.
 
-import type { NativeCluster, NativeCore, NativeListener } from '../../../src/native.ts'
+import type { NativeCluster, NativeCore, NativeListener } from '../../../src/native/index.ts'
 
 type Call = string
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { NativeStat } from '../../../src/native.ts'
+import type { NativeStat } from '../../../src/native/index.ts'
 import { renderPrometheus } from '../../../src/stats/prometheus.ts'
 import { taggedName } from '../../../src/stats/tags.ts'
 

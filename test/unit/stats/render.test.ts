@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { NativeStat } from '../../../src/native.ts'
+import type { NativeStat } from '../../../src/native/index.ts'
 import { renderJson, renderText, selectStats } from '../../../src/stats/render.ts'
 
 const none = { count: 0, sum: 0, min: 0, max: 0, p50: 0, p90: 0, p99: 0, p999: 0, cumulative: [] }

@@ -1,0 +1,142 @@
+/** A core: the workers of one proxy, their slots, logs, listeners and statistics. */
+
+import type { NativeCluster, NativeHostStats } from './clusters.ts'
+import type { NativeListener } from './listeners.ts'
+import type { NativeRouteTable } from './routes.ts'
+import type { SlotId } from './values.ts'
+
+/** A runtime value; `denominator` 0: the code's own default denominator. null: no such key. */
+export type NativeRuntimeValue = { readonly value: number; readonly denominator: number } | null
+
+export interface NativeLogOptions {
+  /** A path, or 1 / 2 for stdout / stderr. */
+  readonly target: string | 1 | 2
+  readonly flushInterval: number
+  /** Ring of one worker, bytes. */
+  readonly ringBytes: number
+}
+
+export interface NativeLogStats {
+  readonly target: string
+  readonly lines: number
+  readonly bytes: number
+  readonly droppedLines: number
+  readonly bufferedBytes: number
+  readonly writeErrors: number
+  readonly reopens: number
+  /** Text of the last error, '' when writing works. */
+  readonly lastError: string
+}
+
+export interface NativeCoreOptions {
+  readonly concurrency: number
+  /** Called on the main thread. */
+  readonly onEvent?: (event: NativeEvent) => void
+}
+
+/**
+ * Something that a person may want to know. `subject`: the log's target, or the listener's name.
+ */
+export interface NativeEvent {
+  readonly kind: 'log-failing' | 'log-recovered' | 'log-reopen-failed' | 'accept-paused'
+  readonly subject: string
+  readonly message: string
+}
+
+export interface NativeWorkerStats {
+  readonly connections: number
+  readonly requests: number
+  /** ns spent outside poll, since the start. */
+  readonly busyNs: number
+  readonly turns: number
+  /** Connections that were handed to / received from another worker. */
+  readonly handedOver: number
+  readonly received: number
+  /** Published version minus the version that this worker has taken. */
+  readonly lag: number
+}
+
+export interface NativeHistogram {
+  readonly count: number
+  readonly sum: number
+  readonly min: number
+  readonly max: number
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly p999: number
+  /** Cumulative counts for the bounds given to {@link NativeCore.readStats}. */
+  readonly cumulative: readonly number[]
+}
+
+export interface NativeStat {
+  readonly name: string
+  /** Flat: key, value, key, value. */
+  readonly tags: readonly string[]
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly value: number
+  readonly histogram?: NativeHistogram
+}
+
+export interface NativeStopReport {
+  /** Connections that were still open and were cut. */
+  readonly connectionsCut: number
+  /** What could not be written before the deadline, for each log that lost any. */
+  readonly logsLost: readonly {
+    readonly target: string
+    readonly lines: number
+    readonly bytes: number
+  }[]
+}
+
+/**
+ * One group of workers with its slot table. Main thread only. Publishes of one turn of the event
+ * loop reach the workers with one wake-up.
+ */
+export interface NativeCore {
+  /** Workers begin to turn. Listeners can be added before and after. */
+  start(): void
+  /** Closes every listener and connection, flushes the logs, joins the workers. */
+  stop(deadline: number): Promise<NativeStopReport>
+
+  allocateSlot(name: string): SlotId
+  releaseSlot(slot: SlotId): void
+  publishRoutes(slot: SlotId, table: NativeRouteTable): void
+  /** Hosts whose address stays keep their identity: counters and pooled connections live on. */
+  publishCluster(slot: SlotId, cluster: NativeCluster): void
+  /** Requests then answer as for an unknown cluster; the slot stays allocated. */
+  withdrawCluster(slot: SlotId): void
+  /** Names for `cluster_header`: flat [name, slot, …]. */
+  publishDirectory(names: readonly (string | number)[]): void
+  publishRuntime(values: readonly NativeRuntimeValue[]): void
+  /** Text of the Date header and when it was formatted. */
+  publishDate(text: string): void
+
+  openLog(options: NativeLogOptions): number
+  closeLog(log: number): void
+  /** Reopens all files; the errors of those that could not be (they keep their old file). */
+  reopenLogs(): readonly { readonly target: string; readonly message: string }[]
+  logStats(): readonly NativeLogStats[]
+
+  /** Binds and listens. Throws with the address and errno's name; nothing is left open then. */
+  addListener(listener: NativeListener): readonly string[]
+  /** Same addresses, new filter chains; connections keep the chain that they were accepted with. */
+  updateListener(listener: NativeListener): void
+  /** Stops accepting; connections go on, and are told to close as they answer. */
+  drainListener(name: string): void
+  /** Closes the listener's sockets, and after `graceMs` the connections that are left. */
+  removeListener(name: string, graceMs: number): void
+  /** Responses carry `Connection: close`; idle connections are closed, over `spreadMs`. */
+  drainAll(spreadMs: number): void
+  /** Answers of health-check filters and drain decisions follow this. */
+  setHealthFailed(failed: boolean): void
+
+  workerStats(): readonly NativeWorkerStats[]
+  /** `bounds`: upper bounds of the histograms' cumulative counts. */
+  readStats(bounds: readonly number[]): readonly NativeStat[]
+  clusterHosts(slot: SlotId): readonly NativeHostStats[]
+  /** Open connections accepted by listeners. */
+  connectionCount(): number
+  listenerConnections(name: string): number
+  resetCounters(): void
+}
