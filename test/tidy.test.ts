@@ -272,6 +272,17 @@ describe('sources', () => {
   })
 })
 
+describe('package-lock.json', () => {
+  it('has the checksum of every package, those of other platforms too', () => {
+    type Lock = { packages: Record<string, { integrity?: string; link?: boolean }> }
+    const { packages } = JSON.parse(read('package-lock.json')) as Lock
+    const without = Object.entries(packages).filter(
+      ([path, { integrity, link }]) => path !== '' && !link && integrity === undefined,
+    )
+    expect(without.map(([path]) => path)).toEqual([])
+  })
+})
+
 describe('files', () => {
   it('say at their top what belongs in them (a .cc file: or its header does)', () => {
     const first = (path: string): string =>

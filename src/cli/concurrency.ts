@@ -17,8 +17,11 @@ export function readText(path: string): string | undefined {
 }
 
 /** min(CPUs in the affinity mask, cgroup quota rounded up), at least 1. */
-export function defaultConcurrency(read: ReadText = readText): number {
-  const cpus = affinity(read) ?? availableParallelism()
+export function defaultConcurrency(
+  read: ReadText = readText,
+  online: number = availableParallelism(),
+): number {
+  const cpus = affinity(read) ?? online
   return Math.max(1, Math.min(cpus, Math.ceil(cgroupQuota(read) ?? cpus)))
 }
 
@@ -38,18 +41,38 @@ const kCgroupRoot = '/sys/fs/cgroup'
  * CPUs that the quotas of this process's control groups pay for (v2, else v1); undefined: no quota.
  */
 export function cgroupQuota(read: ReadText): number | undefined {
-  const quotas: number[] = []
-  for (const line of (read('/proc/self/cgroup') ?? '').split('\n')) {
+  return least(
+    cpuGroups(read).map(({ v2, folder }) => (v2 ? quotaV2(read, folder) : quotaV1(read, folder))),
+  )
+}
+
+/** The share of periods (0 to 1) in which a quota made this process wait; undefined: no quota. */
+export function cgroupThrottled(read: ReadText): number | undefined {
+  const shares = cpuGroups(read).map(({ folder }) => {
+    const stat = read(`${folder}/cpu.stat`) ?? ''
+    const count = (name: string): number =>
+      Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stat)?.[1])
+    const share = count('nr_throttled') / count('nr_periods')
+    return Number.isFinite(share) ? -share : undefined
+  })
+  const most = least(shares)
+  return most === undefined ? undefined : -most
+}
+
+function least(numbers: readonly (number | undefined)[]): number | undefined {
+  const known = numbers.filter((n) => n !== undefined)
+  return known.length > 0 ? Math.min(...known) : undefined
+}
+
+/** The folders of the control groups that may set a quota of CPU time for this process. */
+function cpuGroups(read: ReadText): { readonly v2: boolean; readonly folder: string }[] {
+  return (read('/proc/self/cgroup') ?? '').split('\n').flatMap((line) => {
     const [hierarchy, controllers = '', path = ''] = line.split(':')
     const v2 = hierarchy === '0' && controllers === ''
-    if (!v2 && !controllers.split(',').includes('cpu')) continue
+    if (!v2 && !controllers.split(',').includes('cpu')) return []
     const mount = v2 ? kCgroupRoot : `${kCgroupRoot}/${controllers}`
-    for (const folder of upwards(path)) {
-      const quota = v2 ? quotaV2(read, mount + folder) : quotaV1(read, mount + folder)
-      if (quota !== undefined) quotas.push(quota)
-    }
-  }
-  return quotas.length > 0 ? Math.min(...quotas) : undefined
+    return upwards(path).map((folder) => ({ v2, folder: mount + folder }))
+  })
 }
 
 /** A group and those it is in, up to the root: each may set a quota. */

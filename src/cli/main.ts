@@ -16,6 +16,10 @@ async function main(args: readonly string[]): Promise<void> {
       return (await import('./check.ts')).validate(parsed)
     case 'config':
       return (await import('./check.ts')).showConfiguration(parsed)
+    case 'doctor':
+      return (await import('./doctor.ts')).doctor(parsed)
+    case 'build-native':
+      return (await import('./build_native.ts')).buildNative()
   }
 }
 

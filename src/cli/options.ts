@@ -51,7 +51,7 @@ const options = {
     help: 'how long connections may take to end on SIGTERM (default: 600)',
   },
   effective: { type: 'boolean', help: 'with config: what the configuration means, whole' },
-  json: { type: 'boolean', help: 'errors (and the answer of validate) as JSON' },
+  json: { type: 'boolean', help: 'errors, and the answers of validate and doctor, as JSON' },
   version: { type: 'boolean', short: 'v', help: 'print the version' },
   help: { type: 'boolean', short: 'h', help: 'print this' },
 } as const satisfies Record<string, Option>
@@ -62,6 +62,8 @@ const commands = {
   run: 'run the proxy (what happens without a command, too)',
   validate: 'check a configuration: OK, or every error in it',
   config: 'with --effective: print what a configuration means',
+  doctor: 'say what this machine gives the proxy, and what to change',
+  'build-native': 'build the native core here, where no published binary fits',
 } as const
 
 export type Command = keyof typeof commands
@@ -204,7 +206,7 @@ export function helpText(searched: readonly string[]): string {
       row(`${short ? `-${short}, ` : '    '}--${name}${value ? ` ${value}` : ''}`, help),
   )
   return [
-    'Usage: millrace [run|validate|config] [options]',
+    'Usage: millrace [command] [options]',
     '',
     'Commands:',
     ...Object.entries(commands).map(([name, help]) => row(name, help)),

@@ -122,3 +122,30 @@ describe('run', () => {
     expect((await started.log('ready')).configuration).toContain('millrace.yaml')
   })
 })
+
+describe('doctor', () => {
+  it('says which binary was loaded and what the machine gives, and exits with 0', async () => {
+    const { code, stdout } = await millrace(['doctor'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^ok +binary +\d+\.\d+\.\d+, built in a clone: .*millrace\.node$/m)
+    for (const name of ['system', 'cpu', 'concurrency', 'reuse-port']) {
+      expect(stdout).toMatch(new RegExp(`^(ok|advice) +${name} `, 'm'))
+    }
+    expect(stdout).toMatch(/^0 wrong, \d+ to consider$/m)
+  })
+  it('says it as JSON', async () => {
+    const { code, stdout } = await millrace(['doctor', '--json'])
+    expect(code).toBe(0)
+    const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: { name: string }[] }
+    expect(ok).toBe(true)
+    expect(findings[0]).toMatchObject({ name: 'binary', values: { kind: 'built in a clone' } })
+  })
+})
+
+describe('build-native', () => {
+  it('sends whoever has a clone to the build', async () => {
+    const { code, stderr } = await millrace(['build-native'])
+    expect(code).toBe(1)
+    expect(stderr).toContain('npm run build')
+  })
+})

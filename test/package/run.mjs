@@ -1,17 +1,29 @@
 // The package as a user gets it: packed with a prebuilt binary, installed elsewhere with install
 // scripts off, started on each supported line of Node. Its last line is "N passed, N failed".
 import { execFile, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { bin, buildEnv, finish, root } from '../../scripts/lib.mjs'
+import { checkLibraries } from './libraries.mjs'
 
 const OTHER_NODES = ['22', '24', '26']
 const START_PATIENCE_MS = 10_000
 const STOP_PATIENCE_MS = 10_000
+const MOST_BYTES = 5_000_000
+const PLATFORMS = 6 // linux glibc and musl, macOS; x64 and arm64 each
 
 const exec = promisify(execFile)
 const work = mkdtempSync(join(tmpdir(), 'millrace-package-'))
@@ -57,7 +69,8 @@ async function pack(dir) {
   await exec('npm', ['run', 'prebuild'], { cwd: dir, env: buildEnv(), maxBuffer: 1 << 26 })
   const { stdout } = await exec('npm', ['pack', '--json', '--ignore-scripts'], { cwd: dir })
   const [report] = JSON.parse(stdout)
-  return { tarball: join(dir, report.filename), files: report.files.map((file) => file.path) }
+  const files = report.files.map(({ path }) => path)
+  return { dir, tarball: join(dir, report.filename), files, size: report.size }
 }
 
 function checkContents(files) {
@@ -76,6 +89,18 @@ function checkContents(files) {
     (path) => path === 'binding.gyp' || /^(test|bench|scripts|src|build)/.test(path),
   )
   expect(stray.length === 0, `should not be in the package: ${stray}`)
+}
+
+const binaryIn = (files) => files.find((path) => path.endsWith('.node'))
+
+/** One platform's binary is in it here; what every binary more would add is added. */
+function checkSize({ dir, files, size }) {
+  const binary = gzipSync(readFileSync(join(dir, binaryIn(files)))).length
+  const kB = (bytes) => `${Math.round(bytes / 1000)} kB`
+  console.log(`the package: ${kB(size)}, of that the binary: ${kB(binary)}`)
+  expect(size <= MOST_BYTES, `with one platform's binary it has ${kB(size)}`)
+  const all = size + (PLATFORMS - 1) * binary
+  expect(all <= MOST_BYTES, `with the binaries of ${PLATFORMS} platforms it would have ${kB(all)}`)
 }
 
 /** Installs the tarball as a user who allows no install scripts would. */
@@ -196,17 +221,52 @@ async function imports(node, dir) {
 async function fromSource(dir) {
   const installed = join(dir, 'node_modules/millrace')
   rmSync(join(installed, 'prebuilds'), { recursive: true })
-  const load = "await import('millrace/core').then((core) => new core.SlotTable())"
-  const failure = await exec(process.execPath, ['--input-type=module', '--eval', load], {
-    cwd: dir,
-  }).then(
-    () => expect(false, 'it loaded without a binary'),
-    (error) => error.stderr,
+  const load = [
+    process.execPath,
+    ['--input-type=module', '--eval', "await import('millrace/core')"],
+  ]
+  const error = await fails(exec(...load, { cwd: dir }), 'it loaded without a binary')
+  const platform = `platform=${process.platform} arch=${process.arch}`
+  expect(error.includes(platform), `the error does not say what is missing: ${error}`)
+  expect(/^ +npx millrace build-native$/m.test(error), `the error names no command: ${error}`)
+  const wrong = await fails(
+    exec('npx', ['millrace', 'doctor'], { cwd: dir }),
+    'doctor exits with 0',
   )
-  const command = /^ +(npm install .*node-gyp rebuild .*)$/m.exec(failure)?.[1]
-  expect(command !== undefined, `the error names no command: ${failure}`)
-  await exec('sh', ['-c', command], { cwd: dir, env: buildEnv(), maxBuffer: 1 << 26 })
+  expect(/^WRONG +binary /m.test(wrong), `doctor said: ${wrong}`)
+  const env = { ...buildEnv(), npm_config_loglevel: 'error' }
+  const built = await exec('npx', ['millrace', 'build-native'], { cwd: dir, env, ...LONG_OUTPUT })
+  expect(/^millrace [\d.]+ loads it$/m.test(built.stdout), `it printed: ${built.stdout}`)
   await proxies('npx', ['millrace'], dir)
+}
+
+/** A machine without tools: all that is missing is named at once, before anything is done. */
+async function namesWhatIsMissing(dir) {
+  const main = join(dir, 'node_modules/millrace/dist/cli/main.js')
+  const { CXX: _, ...env } = { ...process.env, PATH: dir }
+  const error = await fails(
+    exec(process.execPath, [main, 'build-native'], { cwd: dir, env }),
+    'it built without tools',
+  )
+  for (const what of ['C++ compiler', 'make', 'Python', 'npm']) {
+    expect(error.includes(what), `${what} is not named in: ${error}`)
+  }
+  const broken = { ...process.env, CXX: 'false' }
+  const said = await fails(
+    exec(process.execPath, [main, 'build-native'], { cwd: dir, env: broken }),
+    'it built with a compiler that cannot compile',
+  )
+  expect(/C\+\+20; false says/.test(said), `it said: ${said}`)
+}
+
+const LONG_OUTPUT = { maxBuffer: 1 << 26 }
+
+/** What a command that must fail wrote. */
+function fails(run, message) {
+  return run.then(
+    () => expect(false, message),
+    (error) => `${error.stdout}${error.stderr}`,
+  )
 }
 
 try {
@@ -215,6 +275,11 @@ try {
   if (packed !== undefined) {
     const { tarball, files } = packed
     await check('contents of the package', () => checkContents(files))
+    await check('at most 5 MB to download', () => checkSize(packed))
+    if (process.platform === 'linux') {
+      const binary = join(packed.dir, binaryIn(files))
+      await check('the oldest libraries that are promised', () => checkLibraries(binary))
+    }
     await check('publint', () =>
       exec(process.execPath, [bin('publint'), 'run', tarball, '--strict']),
     )
@@ -237,6 +302,7 @@ try {
         await check(`the same binary on Node ${version}`, () => proxies(node, [main], dir))
         await check(`import of every door on Node ${version}`, () => imports(node, dir))
       }
+      await check('build-native names what is missing', () => namesWhatIsMissing(dir))
       await check('built from source where no binary fits', () => fromSource(dir))
     }
   }
