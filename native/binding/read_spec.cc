@@ -372,11 +372,20 @@ void readFields(JsReader& in, Listener& out) {
 // ---- Clusters
 // -------------------------------------------------------------------------------------------------
 
+void readFields(JsReader& in, RetryBudget& out) {
+  in.field("percent", out.percent);
+  in.field("minConcurrency", out.minConcurrency);
+}
+
 void readFields(JsReader& in, Breaker& out) {
   in.field("maxConnections", out.maxConnections);
   in.field("maxPendingRequests", out.maxPendingRequests);
   in.field("maxRequests", out.maxRequests);
   in.field("maxRetries", out.maxRetries);
+  in.optional("maxConnectionPools", out.maxConnectionPools);
+  in.optional("maxConnectionsPerHost", out.maxConnectionsPerHost);
+  in.optional("retryBudget", out.retryBudget);
+  in.field("trackRemaining", out.trackRemaining);
 }
 
 void readFields(JsReader& in, Breakers& out) {

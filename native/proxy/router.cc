@@ -100,10 +100,6 @@ void Router::forward(const ForwardAction& action, bool end) {
   pin_ = worker.slots.pin(slot);
   info.clusterName = cluster_->snapshot().name();
   priority_ = action.priority == spec::Priority::kHigh ? Priority::kHigh : Priority::kDefault;
-  if (!takeRequest()) {
-    failed(PoolFailure::kOverflow, 0);
-    return;
-  }
   host_ = cluster_->pick();
   if (host_ == nullptr) {
     ++cluster_->stats()[cluster_stat::kCxNoneHealthy];
@@ -149,7 +145,8 @@ void Router::acquire(bool fresh) {
   StreamInfo& info = stream_.info();
   info.upstreamHost = &host_->address();
   info.attemptCount++;
-  pool_ = &cluster_->pool(*host_);
+  pool_ = cluster_->pool(*host_, priority_);
+  if (pool_ == nullptr) return failed(PoolFailure::kOverflow, 0);
   HttpPool::Acquired got = pool_->acquire(*this, priority_, fresh);
   if (got.connection != nullptr) {
     send(*got.connection);
@@ -290,7 +287,6 @@ void Router::responseOver() {
   stream_.info().upstreamRxEndNs = now;
   cluster_->requestTime().record((now - sentNs_) / 1000);
   leaveUpstream();
-  giveRequest();
 }
 
 void Router::onResponseReset(ResetReason reason) {
@@ -306,7 +302,6 @@ void Router::onResponseReset(ResetReason reason) {
   }
   ++stats[cluster_stat::kRqRxReset];
   if (!responseStarted_) bump(hostLocal().rqError);
-  giveRequest();
   bool protocol = reason == ResetReason::kProtocolError;
   ResponseFlag flag = protocol ? ResponseFlag::kUpstreamProtocolError
                                : ResponseFlag::kUpstreamConnectionTermination;
@@ -341,7 +336,6 @@ bool Router::maySendAgain(ResetReason reason) const {
 
 void Router::failed(PoolFailure reason, int sysErrno) {
   StreamInfo& info = stream_.info();
-  giveRequest();
   if (sysErrno != 0) {
     char text[128];
     info.upstreamFailure = stream_.arena().copy(strerror_r(sysErrno, text, sizeof text));
@@ -394,7 +388,6 @@ void Router::cancel() {
     leaveUpstream();
     upstream->cancel();
   }
-  giveRequest();
 }
 
 // The exchange is over for us; the connection belongs to its pool again.
@@ -405,20 +398,6 @@ void Router::leaveUpstream() {
   bump(hostLocal().rqActive, -1);
   upstream_ = nullptr;
   encoder_ = nullptr;
-}
-
-bool Router::takeRequest() {
-  const ClusterSnapshot& cluster = cluster_->snapshot();
-  counted_ = cluster.identity().resources(priority_).requests.tryTake(
-      cluster.breaker(priority_).maxRequests);
-  if (!counted_) ++cluster_->stats()[cluster_stat::kRqPendingOverflow];
-  return counted_;
-}
-
-void Router::giveRequest() {
-  if (!counted_) return;
-  counted_ = false;
-  pin_.get<ClusterSnapshot>()->identity().resources(priority_).requests.give();
 }
 
 HostLocal& Router::hostLocal() const {

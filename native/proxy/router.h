@@ -59,8 +59,6 @@ class Router final : public ResponseSink, public PoolWaiter {
   bool maySendAgain(ResetReason reason) const;
   void failed(PoolFailure reason, int sysErrno);
   void leaveUpstream();
-  bool takeRequest();
-  void giveRequest();
   HostLocal& hostLocal() const;
 
   Stream& stream_;
@@ -79,7 +77,6 @@ class Router final : public ResponseSink, public PoolWaiter {
   Priority priority_ = Priority::kDefault;
   bool requestEnded_ = false;
   bool headOnly_ = false;  // the request has no body
-  bool counted_ = false;   // in the cluster's circuit breaker for requests
   bool waiting_ = false;   // for a connection; delivery of the request's body is paused
   bool pausedRequest_ = false;
   bool responseStarted_ = false;

@@ -99,17 +99,14 @@ void TcpSession::connect() {
   cluster_ = worker_.slots.pin(clusterSlot_);
   clusterStats_ = cluster->stats();
   const ClusterSnapshot& snapshot = *cluster_.get<ClusterSnapshot>();
-  const spec::Breaker& breaker = snapshot.breaker(Priority::kDefault);
-  Resource& connections = snapshot.identity().resources(Priority::kDefault).connections;
-  if (!connections.tryTake(breaker.maxConnections)) {
-    ++clusterStats_[cluster_stat::kCxOverflow];
-    return giveUp(ResponseFlag::kUpstreamOverflow);
-  }
   host_ = cluster->pick();
   if (host_ == nullptr) {
-    connections.give();
     ++clusterStats_[cluster_stat::kCxNoneHealthy];
     return giveUp(ResponseFlag::kNoHealthyUpstream);
+  }
+  if (!snapshot.tryTakeConnection(*host_, Priority::kDefault)) {
+    ++clusterStats_[cluster_stat::kCxOverflow];
+    return giveUp(ResponseFlag::kUpstreamOverflow);
   }
   openUpstream(snapshot);
 }

@@ -24,6 +24,15 @@ ClusterIdentity::~ClusterIdentity() {
   stats_.release(connectTime_);
 }
 
+bool ClusterSnapshot::tryTakeConnection(const Host& host, Priority p) const {
+  const spec::Breaker& limits = breaker(p);
+  if (limits.maxConnectionsPerHost != spec::Breaker::kUnlimited &&
+      host.activeConnections() >= limits.maxConnectionsPerHost) {
+    return false;
+  }
+  return identity_->resources(p).connections.tryTake(limits.maxConnections);
+}
+
 bool ClusterSnapshot::contains(const Host* host) const {
   return std::binary_search(byAddress_.begin(), byAddress_.end(), host);
 }
@@ -164,9 +173,21 @@ void ClusterRegistry::visitGauges(StatVisitor& visitor) const {
       const Resources& taken = entry.identity->resources(priority);
       const spec::Breaker& limit = high ? entry.breakers.high : entry.breakers.normal;
       std::string prefix = high ? "circuit_breakers.high." : "circuit_breakers.default.";
-      gauge(prefix + "cx_open", taken.connections.taken() >= limit.maxConnections);
-      gauge(prefix + "rq_pending_open", taken.pendingRequests.taken() >= limit.maxPendingRequests);
-      gauge(prefix + "rq_open", taken.requests.taken() >= limit.maxRequests);
+      auto breaker = [&](std::string_view open, std::string_view left, const Resource& resource,
+                         uint32_t most) {
+        uint32_t now = resource.taken();
+        gauge(prefix + std::string(open), now >= most);
+        if (limit.trackRemaining && !left.empty()) {
+          gauge(prefix + std::string(left), most > now ? most - now : 0);
+        }
+      };
+      breaker("cx_open", "remaining_cx", taken.connections, limit.maxConnections);
+      breaker("cx_pool_open", "remaining_cx_pools", taken.pools, limit.maxConnectionPools);
+      breaker("rq_pending_open", "remaining_pending", taken.pendingRequests,
+              limit.maxPendingRequests);
+      breaker("rq_open", "remaining_rq", taken.requests, limit.maxRequests);
+      breaker("rq_retry_open", limit.retryBudget ? "" : "remaining_retries", taken.retries,
+              taken.maxRetries(limit));
     }
   }
 }

@@ -68,6 +68,8 @@ class ClusterSnapshot final : public Snapshot {
   const spec::Breaker& breaker(Priority p) const {
     return p == Priority::kHigh ? breakers_.high : breakers_.normal;
   }
+  // Takes a connection to `host` from the breakers; false when one of them is open.
+  bool tryTakeConnection(const Host& host, Priority p) const;
   uint64_t idleTimeoutMs() const { return idleTimeoutMs_; }
   uint64_t maxConnectionDurationMs() const { return maxConnectionDurationMs_; }
   uint32_t maxRequestsPerConnection() const { return maxRequestsPerConnection_; }  // 0: no limit

@@ -12,12 +12,23 @@
 
 namespace millrace::spec {
 
+// How many retries may be under way, as a part of what is: Envoy's RetryBudget.
+struct RetryBudget {
+  double percent = 20;          // of active and pending requests
+  uint32_t minConcurrency = 3;  // never fewer than this
+};
+
 // Limits of one priority, shared by all workers.
 struct Breaker {
+  static constexpr uint32_t kUnlimited = UINT32_MAX;
   uint32_t maxConnections = 1024;
   uint32_t maxPendingRequests = 1024;
   uint32_t maxRequests = 1024;
   uint32_t maxRetries = 3;
+  uint32_t maxConnectionPools = kUnlimited;
+  uint32_t maxConnectionsPerHost = kUnlimited;  // `per_host_thresholds`
+  std::optional<RetryBudget> retryBudget;       // present: instead of maxRetries
+  bool trackRemaining = false;                  // show what is left of each limit
 };
 
 struct Breakers {

@@ -17,6 +17,7 @@ namespace millrace {
   X(kCxConnectFail, "upstream_cx_connect_fail", kCounter)                          \
   X(kCxConnectTimeout, "upstream_cx_connect_timeout", kCounter)                    \
   X(kCxOverflow, "upstream_cx_overflow", kCounter)                                 \
+  X(kCxPoolOverflow, "upstream_cx_pool_overflow", kCounter)                        \
   X(kCxConnectAttemptsExceeded, "upstream_cx_connect_attempts_exceeded", kCounter) \
   X(kCxDestroy, "upstream_cx_destroy", kCounter)                                   \
   X(kCxDestroyLocal, "upstream_cx_destroy_local", kCounter)                        \

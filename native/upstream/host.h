@@ -50,6 +50,14 @@ class Host {
   const std::string& hostname() const { return hostname_; }  // empty: none
   HostLocal& local(uint32_t worker) const { return locals_[worker]; }
   uint32_t workers() const { return workers_; }
+  // Connections to it on all workers, about. Any worker; costs a cache miss for each worker.
+  uint32_t activeConnections() const {
+    uint32_t sum = 0;
+    for (uint32_t w = 0; w < workers_; w++) {
+      sum += locals_[w].cxActive.load(std::memory_order_relaxed);
+    }
+    return sum;
+  }
 
  private:
   const Address address_;

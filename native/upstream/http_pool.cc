@@ -63,6 +63,7 @@ void UpstreamConnection::onClosed(Connection&, CloseReason reason, int sysErrno)
   state_ = State::kClosed;
   unlink();
   countBytes();
+  if (before == State::kBusy) pool_.requestOver(*this);
   pool_.closed(*this, reason, sysErrno, before == State::kConnecting);
   if (before == State::kBusy) {
     // Told last: the sink may ask the pool for another connection.
@@ -96,6 +97,8 @@ void UpstreamConnection::countBytes() {
 
 void UpstreamConnection::exchangeEnded() {
   countBytes();
+  state_ = State::kIdle;
+  pool_.requestOver(*this);
   const ClusterSnapshot& cluster = pool_.cluster_.snapshot();
   Loop& loop = pool_.cluster_.worker().net().loop();
   StatBlock stats = pool_.cluster_.stats();
@@ -137,9 +140,10 @@ HostLocal& HttpPool::local() const {
 
 HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority, bool fresh) {
   StatBlock stats = cluster_.stats();
-  if (UpstreamConnection* c = fresh ? nullptr : idle_.popFront(); c != nullptr) {
+  if (UpstreamConnection* c = fresh ? nullptr : idle_.front(); c != nullptr) {
+    if (!beginRequest(*c, priority)) return {.failure = PoolFailure::kOverflow};
     cluster_.worker().net().loop().cancel(c->idleTimer_);
-    c->state_ = UpstreamConnection::State::kBusy;
+    c->unlink();
     used_.pushBack(c);
     ++stats[kCxReused];
     return {.connection = c};
@@ -171,7 +175,7 @@ int HttpPool::open(Priority priority) {
   UpstreamWorker& worker = cluster_.worker();
   Resource& connections = snapshot.identity().resources(priority).connections;
   StatBlock stats = cluster_.stats();
-  if (!connections.tryTake(snapshot.breaker(priority).maxConnections)) {
+  if (!snapshot.tryTakeConnection(host_, priority)) {
     ++stats[kCxOverflow];
     // A worker without any connection to the host gets one all the same, or its requests would wait
     // for ever.
@@ -206,21 +210,39 @@ int HttpPool::open(Priority priority) {
 
 void HttpPool::ready(UpstreamConnection& c) {
   c.unlink();
-  PoolWaiter* waiter = waiters_.front();
-  if (waiter == nullptr) {
-    if (draining_) {
-      used_.pushBack(&c);
-      c.connection_->close();
+  c.state_ = UpstreamConnection::State::kIdle;  // it may have been connecting
+  used_.pushBack(&c);  // whatever a waiter that is refused does now, this one is not free yet
+  while (PoolWaiter* waiter = waiters_.front()) {
+    Priority priority = waiter->priority_;
+    stopWaiting(*waiter);
+    if (beginRequest(c, priority)) {
+      waiter->onPoolReady(c);
       return;
     }
-    c.state_ = UpstreamConnection::State::kIdle;
-    idle_.pushFront(&c);
+    waiter->onPoolFailure(PoolFailure::kOverflow, 0);
+  }
+  if (draining_) {
+    c.connection_->close();
     return;
   }
-  stopWaiting(*waiter);
+  c.unlink();
+  idle_.pushFront(&c);
+}
+
+bool HttpPool::beginRequest(UpstreamConnection& c, Priority priority) {
+  const ClusterSnapshot& snapshot = cluster_.snapshot();
+  Resource& requests = snapshot.identity().resources(priority).requests;
+  if (!requests.tryTake(snapshot.breaker(priority).maxRequests)) {
+    ++cluster_.stats()[kRqPendingOverflow];
+    return false;
+  }
+  c.requestPriority_ = priority;
   c.state_ = UpstreamConnection::State::kBusy;
-  used_.pushBack(&c);
-  waiter->onPoolReady(c);
+  return true;
+}
+
+void HttpPool::requestOver(UpstreamConnection& c) {
+  cluster_.snapshot().identity().resources(c.requestPriority_).requests.give();
 }
 
 void HttpPool::stopWaiting(PoolWaiter& waiter) {

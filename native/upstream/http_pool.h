@@ -24,7 +24,7 @@ class UpstreamConnection;
 
 enum class PoolFailure : uint8_t {
   kNone,
-  kOverflow,  // a circuit breaker: too many requests wait
+  kOverflow,  // a circuit breaker: too many requests wait or are under way
   kConnectFailed,
   kConnectTimeout,
 };
@@ -92,15 +92,16 @@ class UpstreamConnection final : public ConnectionOwner,
   uint64_t countedRead_ = 0, countedWritten_ = 0;
   uint32_t requests_ = 0;
   State state_ = State::kConnecting;
-  Priority priority_ = Priority::kDefault;  // whose breaker it counts for
+  Priority priority_ = Priority::kDefault;         // whose breaker it counts for
+  Priority requestPriority_ = Priority::kDefault;  // of the request that it is busy with
   CloseReason endReason_ = CloseReason::kLocal;
 };
 
 class HttpPool final : public ListNode<HttpPool>, public Deferred {
  public:
-  // `pin` holds a snapshot that `host` is in.
-  HttpPool(ClusterLocal& cluster, const Host& host, Pin pin)
-      : cluster_(cluster), host_(host), pin_(std::move(pin)) {}
+  // `pin` holds a snapshot that `host` is in. `priority`: whose breaker it counts for.
+  HttpPool(ClusterLocal& cluster, const Host& host, Pin pin, Priority priority)
+      : cluster_(cluster), host_(host), pin_(std::move(pin)), priority_(priority) {}
   HttpPool(const HttpPool&) = delete;
   HttpPool& operator=(const HttpPool&) = delete;
 
@@ -110,6 +111,7 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
     int sysErrno = 0;
     // Neither: `waiter` waits.
   };
+  // A request counts for the breaker from when it has a connection until the exchange is over.
   // `fresh`: only a connection that has served no request yet will do.
   Acquired acquire(PoolWaiter& waiter, Priority priority, bool fresh);
   // A later snapshot that the host is in too.
@@ -120,6 +122,9 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   // The host is gone from the cluster: idle connections close now, busy ones when they are done.
   void drain();
   bool draining() const { return draining_; }
+  // Nobody waits for it or uses it.
+  bool unused() const { return waiting_ == 0 && used_.empty() && !draining_; }
+  Priority priority() const { return priority_; }
   const Host& host() const { return host_; }
   ClusterLocal& cluster() const { return cluster_; }
   void destroyDeferred() override;
@@ -132,6 +137,8 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   void closed(UpstreamConnection& c, CloseReason reason, int sysErrno, bool neverUp);
   void failWaiters(PoolFailure reason, int sysErrno);
   void stopWaiting(PoolWaiter& waiter);
+  bool beginRequest(UpstreamConnection& c, Priority priority);
+  void requestOver(UpstreamConnection& c);
   void finishIfDrained();
   HostLocal& local() const;
 
@@ -142,6 +149,7 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   List<UpstreamConnection> used_;  // connecting and busy
   List<PoolWaiter> waiters_;       // oldest first
   uint32_t connecting_ = 0, waiting_ = 0;
+  const Priority priority_;
   bool draining_ = false, finished_ = false;
 };
 

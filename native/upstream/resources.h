@@ -3,6 +3,7 @@
 // (circuit_breaker.proto).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -36,6 +37,18 @@ struct alignas(64) Resources {
   Resource connections;
   Resource pendingRequests;
   Resource requests;
+  Resource retries;  // from the decision to retry to the end of the attempt
+  Resource pools;
+
+  // How many retries may be under way at this moment.
+  uint32_t maxRetries(const spec::Breaker& limits) const {
+    if (!limits.retryBudget) return limits.maxRetries;
+    double active = double(requests.taken()) + double(pendingRequests.taken());
+    return std::max(limits.retryBudget->minConcurrency,
+                    uint32_t(active * limits.retryBudget->percent / 100));
+  }
+  // Takes one retry, which its owner gives back with retries.give().
+  bool tryTakeRetry(const spec::Breaker& limits) { return retries.tryTake(maxRetries(limits)); }
 };
 
 }  // namespace millrace

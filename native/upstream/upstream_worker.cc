@@ -1,6 +1,7 @@
 #include "upstream/upstream_worker.h"
 
 #include "net/net_context.h"
+#include "upstream/cluster_stats.h"
 
 namespace millrace {
 
@@ -14,13 +15,29 @@ ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_
       requestTime_(&worker.stats().histogram(snapshot_->identity().requestTime())),
       connectTime_(&worker.stats().histogram(snapshot_->identity().connectTime())) {}
 
-HttpPool& ClusterLocal::pool(const Host& host) {
+HttpPool* ClusterLocal::pool(const Host& host, Priority priority) {
   HttpPool*& pool = host.local(worker_.index()).pool;
   if (pool == nullptr) {
-    pool = worker_.pools().take(*this, host, pin_.again());
+    if (!takePool(priority)) return nullptr;
+    pool = worker_.pools().take(*this, host, pin_.again(), priority);
     pools_.pushBack(pool);
   }
-  return *pool;
+  return pool;
+}
+
+// Counts one more pool. As in Envoy, an idle one is closed to make room.
+bool ClusterLocal::takePool(Priority priority) {
+  Resource& pools = snapshot_->identity().resources(priority).pools;
+  uint32_t most = snapshot_->breaker(priority).maxConnectionPools;
+  if (pools.tryTake(most)) return true;
+  for (HttpPool* pool = pools_.front(); pool != nullptr; pool = pools_.next(pool)) {
+    if (!pool->unused()) continue;
+    pool->drain();
+    if (pools.tryTake(most)) return true;
+    break;
+  }
+  ++stats_[cluster_stat::kCxPoolOverflow];
+  return false;
 }
 
 void ClusterLocal::update(Pin now) {
@@ -51,6 +68,7 @@ void ClusterLocal::drain() {
 }
 
 void ClusterLocal::poolGone(HttpPool& pool) {
+  snapshot_->identity().resources(pool.priority()).pools.give();
   static_cast<ListNode<HttpPool>&>(pool).unlink();
   if (draining_ && pools_.empty() && !gone_) {
     gone_ = true;

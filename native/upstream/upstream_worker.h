@@ -29,7 +29,9 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   SlotId slot() const { return slot_; }
   // The balancer's next host, or null.
   const Host* pick() { return snapshot_->roundRobin(position_++); }
-  HttpPool& pool(const Host& host);
+  // The pool of `host`, made on first use. Null when the breaker allows no more pools and none of
+  // this worker's can be closed for it.
+  HttpPool* pool(const Host& host, Priority priority);
   StatBlock stats() const { return stats_; }
   HistogramCells& requestTime() const { return *requestTime_; }
   HistogramCells& connectTime() const { return *connectTime_; }
@@ -42,6 +44,7 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   void update(Pin now);
   void drain();
   void poolGone(HttpPool& pool);
+  bool takePool(Priority priority);
 
   UpstreamWorker& worker_;
   const SlotId slot_;

@@ -7,6 +7,14 @@ export interface NativeBreaker {
   readonly maxPendingRequests: number
   readonly maxRequests: number
   readonly maxRetries: number
+  /** Absent: unlimited. */
+  readonly maxConnectionPools?: number
+  /** Of all workers to one host; absent: unlimited. */
+  readonly maxConnectionsPerHost?: number
+  /** Instead of `maxRetries`: a part of active and pending requests, in percent. */
+  readonly retryBudget?: { readonly percent: number; readonly minConcurrency: number }
+  /** Whether gauges tell what is left of each limit. */
+  readonly trackRemaining: boolean
 }
 
 export interface NativeHost {

@@ -1,8 +1,7 @@
 /** Clusters: hosts, limits and options of their connections. */
 
-import type { NativeBreaker, NativeCluster, NativeHost } from '../../native/index.ts'
+import type { NativeCluster, NativeHost } from '../../native/index.ts'
 import type {
-  CircuitBreakers,
   Cluster,
   Http1ProtocolOptions,
   HttpProtocolOptions,
@@ -11,18 +10,11 @@ import type {
   HttpHttpProtocolOptions as UpstreamOptions,
 } from '../schema/messages.generated.ts'
 import { compileAddress, socketAddress } from './address.ts'
+import { compileBreakers } from './breakers.ts'
 import { type Context, unpack } from './context.ts'
 
 const kHour = 3_600_000
 const kOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
-
-/** SEMANTICS of circuit_breaker.proto. */
-const defaultBreaker: NativeBreaker = {
-  maxConnections: 1024,
-  maxPendingRequests: 1024,
-  maxRequests: 1024,
-  maxRetries: 3,
-}
 
 export function compileCluster(context: Context, cluster: Cluster): NativeCluster {
   const { options, common, http1 } = httpOptions(context, cluster)
@@ -116,47 +108,6 @@ function compileHost(context: Context, lbEndpoint: LbEndpoint): NativeHost | und
   }
   const healthy = health === undefined || health === 'UNKNOWN' || health === 'HEALTHY'
   return { address, hostname: endpoint.hostname ?? '', weight, healthy }
-}
-
-function compileBreakers(
-  context: Context,
-  cluster: string,
-  breakers: CircuitBreakers | undefined,
-): NativeCluster['breakers'] {
-  const compiled = { default: defaultBreaker, high: defaultBreaker }
-  const seen = new Set<string>()
-  for (const limits of breakers?.thresholds ?? []) {
-    const priority = limits.priority ?? 'DEFAULT'
-    if (seen.has(priority)) {
-      const text = `thresholds of priority ${priority} are there twice`
-      context.origins.add(limits, undefined, 'duplicate', text)
-    }
-    seen.add(priority)
-    compiled[priority === 'HIGH' ? 'high' : 'default'] = {
-      maxConnections: limits.max_connections ?? defaultBreaker.maxConnections,
-      maxPendingRequests: limits.max_pending_requests ?? defaultBreaker.maxPendingRequests,
-      maxRequests: limits.max_requests ?? defaultBreaker.maxRequests,
-      maxRetries: limits.max_retries ?? defaultBreaker.maxRetries,
-    }
-  }
-  return {
-    default: overridden(context, `circuit_breakers.${cluster}.default.`, compiled.default),
-    high: overridden(context, `circuit_breakers.${cluster}.high.`, compiled.high),
-  }
-}
-
-/** Runtime keys such as `circuit_breakers.<cluster>.<priority>.max_connections` win. */
-function overridden(context: Context, prefix: string, limits: NativeBreaker): NativeBreaker {
-  const limit = (key: string, configured: number): number => {
-    const value = context.runtime.get(prefix + key)
-    return typeof value === 'number' ? Math.max(0, Math.floor(value)) : configured
-  }
-  return {
-    maxConnections: limit('max_connections', limits.maxConnections),
-    maxPendingRequests: limit('max_pending_requests', limits.maxPendingRequests),
-    maxRequests: limit('max_requests', limits.maxRequests),
-    maxRetries: limit('max_retries', limits.maxRetries),
-  }
 }
 
 /** Absent numbers are Linux's own defaults. */

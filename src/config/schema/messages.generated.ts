@@ -555,6 +555,7 @@ export type ClusterCommonLbConfig = object
 /** envoy.config.cluster.v3.CircuitBreakers */
 export interface CircuitBreakers {
   readonly thresholds?: readonly CircuitBreakersThresholds[]
+  readonly per_host_thresholds?: readonly CircuitBreakersThresholds[]
 }
 
 /** envoy.config.cluster.v3.CircuitBreakers.Thresholds */
@@ -564,6 +565,20 @@ export interface CircuitBreakersThresholds {
   readonly max_pending_requests?: number
   readonly max_requests?: number
   readonly max_retries?: number
+  readonly retry_budget?: CircuitBreakersThresholdsRetryBudget
+  readonly track_remaining?: boolean
+  readonly max_connection_pools?: number
+}
+
+/** envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget */
+export interface CircuitBreakersThresholdsRetryBudget {
+  readonly budget_percent?: Percent
+  readonly min_retry_concurrency?: number
+}
+
+/** envoy.type.v3.Percent */
+export interface Percent {
+  readonly value?: number
 }
 
 /** envoy.config.cluster.v3.UpstreamConnectionOptions */

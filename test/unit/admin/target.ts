@@ -9,6 +9,7 @@ export const breaker = {
   maxPendingRequests: 1024,
   maxRequests: 1024,
   maxRetries: 3,
+  trackRemaining: false,
 }
 
 export function cluster(name: string, port: number): NativeCluster {

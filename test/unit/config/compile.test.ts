@@ -335,6 +335,7 @@ describe('clusters', () => {
       maxPendingRequests: 1024,
       maxRequests: 1024,
       maxRetries: 3,
+      trackRemaining: false,
     }
     expect(clusters[0]?.cluster).toEqual({
       name: 'web',
@@ -406,6 +407,10 @@ describe('clusters', () => {
       'circuit_breakers: {thresholds: [{}, {}]},',
       /duplicate .*thresholds of priority DEFAULT are there twice/,
     ],
+    [
+      'circuit_breakers: {per_host_thresholds: [{max_retries: 1}]},',
+      /not-supported .*max_retries: not supported for each host: only max_connections/,
+    ],
   ]
   it('take the limits of breakers from the runtime first', async () => {
     const top = `layered_runtime: {layers: [{name: static, static_layer: {
@@ -417,6 +422,26 @@ describe('clusters', () => {
       default: { maxRequests: 7, maxConnections: 1024 },
       high: { maxRequests: 1024, maxConnections: 0 },
     })
+  })
+
+  it('take limits for each host, budgets of retries, and their runtime keys', async () => {
+    const top = `layered_runtime: {layers: [{name: static, static_layer: {
+      circuit_breakers.web.high.retry_budget.budget_percent: 12.5,
+      circuit_breakers.web.default.max_connection_pools: 9}}]}`
+    const cluster = `circuit_breakers: {thresholds: [{max_connection_pools: 4,
+      track_remaining: true, retry_budget: {budget_percent: {value: 50}}}],
+      per_host_thresholds: [{max_connections: 6}]},`
+    const { clusters } = await compiled(bootstrap({ cluster, top }))
+    expect(clusters[0]?.cluster.breakers).toMatchObject({
+      default: {
+        maxConnectionPools: 9,
+        maxConnectionsPerHost: 6,
+        trackRemaining: true,
+        retryBudget: { percent: 50, minConcurrency: 3 },
+      },
+      high: { retryBudget: { percent: 12.5, minConcurrency: 3 }, trackRemaining: false },
+    })
+    expect(clusters[0]?.cluster.breakers.high).not.toHaveProperty('maxConnectionsPerHost')
   })
 
   it.each(refused)('refuse %s', async (cluster, expected) => {
