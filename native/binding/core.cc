@@ -53,6 +53,7 @@ class Core final : public Napi::ObjectWrap<Core> {
   void releaseSlot(const Napi::CallbackInfo& info);
   void publishRoutes(const Napi::CallbackInfo& info);
   void publishCluster(const Napi::CallbackInfo& info);
+  void updateHosts(const Napi::CallbackInfo& info);
   void withdrawCluster(const Napi::CallbackInfo& info);
   void publishDirectory(const Napi::CallbackInfo& info);
   void publishRuntime(const Napi::CallbackInfo& info);
@@ -87,6 +88,7 @@ Napi::Function Core::define(Napi::Env env) {
                       InstanceMethod<&Core::releaseSlot>("releaseSlot"),
                       InstanceMethod<&Core::publishRoutes>("publishRoutes"),
                       InstanceMethod<&Core::publishCluster>("publishCluster"),
+                      InstanceMethod<&Core::updateHosts>("updateHosts"),
                       InstanceMethod<&Core::withdrawCluster>("withdrawCluster"),
                       InstanceMethod<&Core::publishDirectory>("publishDirectory"),
                       InstanceMethod<&Core::publishRuntime>("publishRuntime"),
@@ -218,6 +220,13 @@ void Core::publishCluster(const Napi::CallbackInfo& info) {
   spec::Cluster cluster;
   if (!argument(info, 0, slot) || !argument(info, 1, cluster)) return;
   done(info.Env(), group_->publishCluster(slot, cluster));
+}
+
+void Core::updateHosts(const Napi::CallbackInfo& info) {
+  SlotId slot = kNoSlot;
+  spec::HostDelta delta;
+  if (!argument(info, 0, slot) || !argument(info, 1, delta)) return;
+  done(info.Env(), group_->updateHosts(slot, delta));
 }
 
 void Core::withdrawCluster(const Napi::CallbackInfo& info) {
@@ -480,13 +489,18 @@ Napi::Value Core::clusterHosts(const Napi::CallbackInfo& info) {
   SlotId slot = kNoSlot;
   if (!argument(info, 0, slot)) return env.Undefined();
   Napi::Array result = Napi::Array::New(env);
+  static constexpr const char* kHealths[] = {"healthy", "degraded", "unhealthy"};
   uint32_t i = 0;
   for (const WorkerGroup::HostStats& h : group_->clusterHosts(slot)) {
     Napi::Object s = Napi::Object::New(env);
+    s.Set("id", number(env, double(h.id)));
     s.Set("address", h.address);
     s.Set("hostname", h.hostname);
     s.Set("weight", number(env, h.weight));
-    s.Set("healthy", Napi::Boolean::New(env, h.healthy));
+    s.Set("health", kHealths[size_t(h.health)]);
+    s.Set("priority", number(env, h.priority));
+    s.Set("locality", number(env, h.locality));
+    s.Set("canary", Napi::Boolean::New(env, h.canary));
     s.Set("cxActive", number(env, double(h.cxActive)));
     s.Set("cxTotal", number(env, double(h.cxTotal)));
     s.Set("cxConnectFail", number(env, double(h.cxConnectFail)));

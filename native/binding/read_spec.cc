@@ -396,8 +396,33 @@ void readFields(JsReader& in, Breakers& out) {
 void readFields(JsReader& in, Host& out) {
   in.field("address", out.address);
   in.field("hostname", out.hostname);
+  in.field("id", out.id);
+  in.optional("additionalAddresses", out.additionalAddresses);
   in.field("weight", out.weight);
-  in.field("healthy", out.healthy);
+  in.field("priority", out.priority);
+  in.field("locality", out.locality);
+  in.choice("health", {"healthy", "degraded", "unhealthy"}, out.health);
+  in.optional("excluded", out.excluded);
+  in.optional("canary", out.canary);
+  in.optional("metadata", out.metadata);
+}
+
+void readFields(JsReader& in, HostDelta& out) {
+  in.field("set", out.set);
+  in.field("remove", out.remove);
+}
+
+void readFields(JsReader& in, Locality& out) {
+  in.field("region", out.region);
+  in.field("zone", out.zone);
+  in.field("subZone", out.subZone);
+  in.field("weight", out.weight);
+  in.field("priority", out.priority);
+}
+
+void readFields(JsReader& in, Lb& out) {
+  in.choice("policy", {"round-robin"}, out.policy);
+  in.field("panicThreshold", out.panicThreshold);
 }
 
 void readFields(JsReader& in, Keepalive& out) {
@@ -410,6 +435,8 @@ void readFields(JsReader& in, Cluster& out) {
   in.field("name", out.name);
   in.field("statName", out.statName);
   in.field("hosts", out.hosts);
+  in.field("localities", out.localities);
+  in.field("lb", out.lb);
   in.field("connectTimeout", out.connectTimeout);
   in.field("idleTimeout", out.idleTimeout);
   in.field("maxConnectionDuration", out.maxConnectionDuration);

@@ -38,6 +38,9 @@ void readFields(JsReader& in, Listener& out);
 void readFields(JsReader& in, Breaker& out);
 void readFields(JsReader& in, Breakers& out);
 void readFields(JsReader& in, Host& out);
+void readFields(JsReader& in, HostDelta& out);
+void readFields(JsReader& in, Locality& out);
+void readFields(JsReader& in, Lb& out);
 void readFields(JsReader& in, Keepalive& out);
 void readFields(JsReader& in, Cluster& out);
 

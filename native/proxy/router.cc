@@ -100,13 +100,9 @@ void Router::forward(const ForwardAction& action, bool end) {
   pin_ = worker.slots.pin(slot);
   info.clusterName = cluster_->snapshot().name();
   priority_ = action.priority == spec::Priority::kHigh ? Priority::kHigh : Priority::kDefault;
-  host_ = cluster_->pick();
-  if (host_ == nullptr) {
-    ++cluster_->stats()[cluster_stat::kCxNoneHealthy];
-    info.setFlag(ResponseFlag::kNoHealthyUpstream);
-    stream_.reply({.status = 503, .body = "no healthy upstream", .details = "no_healthy_upstream"});
-    return;
-  }
+  const HostEntry* picked = cluster_->pick({});
+  if (picked == nullptr) return noHost();
+  host_ = picked->host;
   timeoutMs_ = action.timeout;
   if (!prepareRequest(action)) return;
   if (end) stream_.startRouteTimeout(timeoutMs_);
@@ -297,6 +293,13 @@ void Router::onResponseReset(ResetReason reason) {
     sentAgain_ = true;
     ++stats[cluster_stat::kRqStaleRetry];
     response_.clear();
+    // A pool is made for a host of the present snapshot only.
+    if (cluster_->snapshot().entry(*host_) == nullptr) {
+      const HostEntry* other = cluster_->pick({});
+      if (other == nullptr) return noHost();
+      pin_ = cluster_->pin();
+      host_ = other->host;
+    }
     acquire(true);
     return;
   }
@@ -367,6 +370,12 @@ void Router::failed(PoolFailure reason, int sysErrno) {
                      .details = "upstream_reset_before_response_started{connection_timeout}"});
       return;
   }
+}
+
+void Router::noHost() {
+  ++cluster_->stats()[cluster_stat::kCxNoneHealthy];
+  stream_.info().setFlag(ResponseFlag::kNoHealthyUpstream);
+  stream_.reply({.status = 503, .body = "no healthy upstream", .details = "no_healthy_upstream"});
 }
 
 void Router::timedOut() {

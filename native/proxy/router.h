@@ -58,6 +58,7 @@ class Router final : public ResponseSink, public PoolWaiter {
   void responseOver();
   bool maySendAgain(ResetReason reason) const;
   void failed(PoolFailure reason, int sysErrno);
+  void noHost();
   void leaveUpstream();
   HostLocal& hostLocal() const;
 

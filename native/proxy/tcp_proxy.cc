@@ -99,11 +99,12 @@ void TcpSession::connect() {
   cluster_ = worker_.slots.pin(clusterSlot_);
   clusterStats_ = cluster->stats();
   const ClusterSnapshot& snapshot = *cluster_.get<ClusterSnapshot>();
-  host_ = cluster->pick();
-  if (host_ == nullptr) {
+  const HostEntry* picked = cluster->pick({});
+  if (picked == nullptr) {
     ++clusterStats_[cluster_stat::kCxNoneHealthy];
     return giveUp(ResponseFlag::kNoHealthyUpstream);
   }
+  host_ = picked->host;
   if (!snapshot.tryTakeConnection(*host_, Priority::kDefault)) {
     ++clusterStats_[cluster_stat::kCxOverflow];
     return giveUp(ResponseFlag::kUpstreamOverflow);

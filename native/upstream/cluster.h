@@ -14,8 +14,9 @@
 #include "net/connection.h"
 #include "rcu/slot_table.h"
 #include "stats/registry.h"
+#include "upstream/balancer.h"
 #include "upstream/cluster_spec.h"
-#include "upstream/host.h"
+#include "upstream/host_set.h"
 #include "upstream/resources.h"
 
 namespace millrace {
@@ -45,57 +46,66 @@ class ClusterIdentity {
   mutable Resources resources_[kPriorities];  // atomics, shared by all workers
 };
 
+// What a cluster says of its connections and its balancing; the same for many snapshots.
+// Immutable.
+struct ClusterConfig {
+  // Errors: ERR_MILLRACE_ADDRESS.
+  static Result<std::shared_ptr<const ClusterConfig>> from(const spec::Cluster& cluster);
+
+  uint32_t connectTimeoutMs = 0;
+  ConnectOptions connectOptions;
+  std::optional<Address> bind;
+  Http1ClientOptions http1;
+  spec::Breakers breakers;
+  uint64_t idleTimeoutMs = 0, maxConnectionDurationMs = 0;
+  uint32_t maxRequestsPerConnection = 0, bufferLimit = 0;
+  std::vector<spec::Locality> localities;
+  spec::Lb lb;
+};
+
 // One state of a cluster. Immutable; read by every worker.
 class ClusterSnapshot final : public Snapshot {
  public:
   const ClusterIdentity& identity() const { return *identity_; }
   const std::string& name() const { return identity_->name(); }
-  const std::vector<std::shared_ptr<const Host>>& hosts() const { return hosts_; }
-  const std::vector<spec::Host>& hostSpecs() const { return specs_; }
-  bool contains(const Host* host) const;
-
-  // The order in which round robin gives out hosts: one round in which each healthy host stands as
-  // often as its weight says, spread evenly (earliest deadline first). Null when no host is to be
-  // had. `position` counts picks of one worker; it starts anywhere.
-  const Host* roundRobin(uint64_t position) const {
-    return schedule_.empty() ? nullptr : hosts_[schedule_[position % schedule_.size()]].get();
+  // By Host::place(), with holes.
+  const std::vector<HostEntry>& hosts() const { return hosts_; }
+  const std::vector<spec::Locality>& localities() const { return config_->localities; }
+  // Null when this snapshot does not have the host.
+  const HostEntry* entry(const Host& host) const {
+    return host.place() < hosts_.size() && hosts_[host.place()].host == &host
+               ? &hosts_[host.place()]
+               : nullptr;
+  }
+  const HostHistory& history() const { return *history_; }
+  // The balancer's choice; null when no host is to be had.
+  const HostEntry* pick(const PickContext& context, PickState& state) const {
+    return balancer_->pick(context, state, hosts_);
   }
 
   // How new connections to the hosts are made.
-  uint32_t connectTimeoutMs() const { return connectTimeoutMs_; }
-  const ConnectOptions& connectOptions() const { return connectOptions_; }
-  const Http1ClientOptions& http1() const { return http1_; }
+  uint32_t connectTimeoutMs() const { return config_->connectTimeoutMs; }
+  const ConnectOptions& connectOptions() const { return config_->connectOptions; }
+  const Http1ClientOptions& http1() const { return config_->http1; }
   const spec::Breaker& breaker(Priority p) const {
-    return p == Priority::kHigh ? breakers_.high : breakers_.normal;
+    return p == Priority::kHigh ? config_->breakers.high : config_->breakers.normal;
   }
   // Takes a connection to `host` from the breakers; false when one of them is open.
   bool tryTakeConnection(const Host& host, Priority p) const;
-  uint64_t idleTimeoutMs() const { return idleTimeoutMs_; }
-  uint64_t maxConnectionDurationMs() const { return maxConnectionDurationMs_; }
-  uint32_t maxRequestsPerConnection() const { return maxRequestsPerConnection_; }  // 0: no limit
-  uint32_t bufferLimit() const { return bufferLimit_; }
+  uint64_t idleTimeoutMs() const { return config_->idleTimeoutMs; }
+  uint64_t maxConnectionDurationMs() const { return config_->maxConnectionDurationMs; }
+  // 0: no limit.
+  uint32_t maxRequestsPerConnection() const { return config_->maxRequestsPerConnection; }
+  uint32_t bufferLimit() const { return config_->bufferLimit; }
 
  private:
   friend class ClusterRegistry;
   std::shared_ptr<const ClusterIdentity> identity_;
-  std::vector<std::shared_ptr<const Host>> hosts_;
-  std::vector<const Host*> byAddress_;  // sorted pointers, for contains()
-  std::vector<spec::Host> specs_;       // parallel to hosts_
-  std::vector<uint32_t> schedule_;
-  uint32_t connectTimeoutMs_ = 0;
-  ConnectOptions connectOptions_;
-  std::optional<Address> bind_;
-  Http1ClientOptions http1_;
-  spec::Breakers breakers_;
-  uint64_t idleTimeoutMs_ = 0, maxConnectionDurationMs_ = 0;
-  uint32_t maxRequestsPerConnection_ = 0, bufferLimit_ = 0;
+  std::shared_ptr<const ClusterConfig> config_;
+  std::shared_ptr<const HostHistory> history_;
+  std::vector<HostEntry> hosts_;
+  std::unique_ptr<const Balancer> balancer_;
 };
-
-// The order of one weighted round over `weights` (0: never), by earliest deadline first. Sums above
-// kMaxScheduleLength are scaled down; a host that has any weight keeps at least one place.
-inline constexpr uint64_t kPanicThresholdPercent = 50;     // Envoy's healthy_panic_threshold
-inline constexpr uint64_t kMaxScheduleLength = 64 * 1024;  // 256 KiB a cluster at the most
-std::vector<uint32_t> weightedSchedule(const std::vector<uint32_t>& weights);
 
 // Main thread: builds snapshots, and keeps identities and hosts alive from one to the next.
 class ClusterRegistry {
@@ -103,9 +113,12 @@ class ClusterRegistry {
   // `workers`: how many workers there will be. `stats` outlives every snapshot.
   ClusterRegistry(StatsRegistry& stats, uint32_t workers) : stats_(stats), workers_(workers) {}
 
-  // The next snapshot of the cluster in `slot`. An address that was in the last one keeps its Host.
-  // Errors: ERR_MILLRACE_ADDRESS; nothing has changed then.
+  // The next snapshot of the cluster in `slot`, stated as a whole. A host whose id was in the last
+  // one keeps its Host. Errors: ERR_MILLRACE_ADDRESS; nothing has changed then.
   Result<std::unique_ptr<ClusterSnapshot>> build(SlotId slot, const spec::Cluster& cluster);
+  // The next snapshot, stated as a change of hosts of the last one. Errors: as build(), and
+  // ERR_MILLRACE_CLUSTER when there is no last one.
+  Result<std::unique_ptr<ClusterSnapshot>> update(SlotId slot, const spec::HostDelta& delta);
   // Gauges that follow from the rest: which breakers are open (circuit_breaker.proto), and how many
   // hosts there are.
   void visitGauges(StatVisitor& visitor) const;
@@ -114,14 +127,18 @@ class ClusterRegistry {
 
  private:
   struct Entry {
+    explicit Entry(uint32_t workers) : hosts(workers) {}
+    ~Entry();
     std::shared_ptr<const ClusterIdentity> identity;
-    std::unordered_map<std::string, std::shared_ptr<const Host>> hosts;  // by address and hostname
-    spec::Breakers breakers;
-    size_t healthy = 0;
+    std::shared_ptr<const ClusterConfig> config;
+    HostSet hosts;
+    std::shared_ptr<HostHistory> history;  // of the newest snapshot
   };
+  std::unique_ptr<ClusterSnapshot> snapshotOf(Entry& entry);
+
   StatsRegistry& stats_;
   const uint32_t workers_;
-  std::unordered_map<SlotId, Entry> entries_;
+  std::unordered_map<SlotId, std::unique_ptr<Entry>> entries_;
 };
 
 // Names to slots, for routes that take the cluster from a header. Immutable.

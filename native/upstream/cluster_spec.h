@@ -37,10 +37,40 @@ struct Breakers {
 };
 
 struct Host {
+  enum class Health : uint8_t { kHealthy, kDegraded, kUnhealthy };
+  uint64_t id = 0;  // the cluster manager's: same id, same host
   Address address;
-  std::string hostname;  // for `auto` host rewriting; empty: none
-  uint32_t weight = 1;
-  bool healthy = true;
+  std::vector<Address> additionalAddresses;  // others of the same host, tried after the first
+  std::string hostname;                      // for `auto` host rewriting; empty: none
+  uint32_t weight = 1;                       // 0: gets nothing
+  uint8_t priority = 0;                      // at most kMaxPriority
+  uint32_t locality = 0;                     // index into Cluster::localities
+  Health health = Health::kHealthy;
+  bool excluded = false;              // left out of counting for panic and spill-over
+  bool canary = false;                // `envoy.lb` canary
+  std::vector<std::string> metadata;  // `envoy.lb`, flat: key, value, …; a key may repeat
+};
+
+inline constexpr uint8_t kMaxPriority = 128;  // endpoint_components.proto
+
+// Where hosts are: a region, zone and sub-zone at one priority.
+struct Locality {
+  std::string region, zone, subZone;
+  uint32_t weight = 0;  // of all its hosts together, for locality-weighted balancing
+  uint8_t priority = 0;
+};
+
+// A change of some hosts of a cluster.
+struct HostDelta {
+  std::vector<Host> set;         // added, or changed
+  std::vector<uint64_t> remove;  // ids; first
+};
+
+enum class LbPolicy : uint8_t { kRoundRobin };
+
+struct Lb {
+  LbPolicy policy = LbPolicy::kRoundRobin;
+  double panicThreshold = 50;  // percent of healthy hosts; below it health is not looked at
 };
 
 // TCP keep-alive of upstream connections, seconds.
@@ -54,6 +84,8 @@ struct Cluster {
   std::string name;
   std::string statName;  // `alt_stat_name`, or the name
   std::vector<Host> hosts;
+  std::vector<Locality> localities;
+  Lb lb;
   uint64_t connectTimeout = 5000;
   uint64_t idleTimeout = 3'600'000;       // of an idle pooled connection; 0: none
   uint64_t maxConnectionDuration = 0;     // 0: none

@@ -1,12 +1,13 @@
-// A host of a cluster. It keeps its identity, and with it counters and pooled connections, across
-// snapshots for as long as its address stays. Made and destroyed on the main thread, held by the
-// snapshots that name it.
+// A host of a cluster: what stays of it, and with it counters and pooled connections, across
+// snapshots. What may change (weight, health, …) is in the snapshots' HostEntry. Made and destroyed
+// on the main thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "net/address.h"
 
@@ -36,8 +37,12 @@ inline void bump(std::atomic<T>& counter, int delta = 1) {
 
 class Host {
  public:
-  Host(const Address& address, std::string hostname, uint32_t workers)
-      : address_(address),
+  Host(uint64_t id, uint32_t place, const Address& address, std::vector<Address> additional,
+       std::string hostname, uint32_t workers)
+      : id_(id),
+        place_(place),
+        address_(address),
+        additional_(std::move(additional)),
         text_(address.toString()),
         hostname_(std::move(hostname)),
         workers_(workers),
@@ -45,7 +50,10 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
+  uint64_t id() const { return id_; }        // the cluster manager's
+  uint32_t place() const { return place_; }  // among the entries of every snapshot that has it
   const Address& address() const { return address_; }
+  const std::vector<Address>& additionalAddresses() const { return additional_; }
   const std::string& addressText() const { return text_; }   // "127.0.0.1:80"
   const std::string& hostname() const { return hostname_; }  // empty: none
   HostLocal& local(uint32_t worker) const { return locals_[worker]; }
@@ -60,7 +68,10 @@ class Host {
   }
 
  private:
+  const uint64_t id_;
+  const uint32_t place_;
   const Address address_;
+  const std::vector<Address> additional_;
   const std::string text_;
   const std::string hostname_;
   const uint32_t workers_;

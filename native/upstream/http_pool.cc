@@ -299,8 +299,9 @@ void HttpPool::failWaiters(PoolFailure reason, int sysErrno) {
   }
 }
 
-void HttpPool::drain() {
+void HttpPool::drain(Pin last) {
   draining_ = true;
+  last_ = std::move(last);
   while (UpstreamConnection* c = idle_.front()) c->connection_->close();
   // Connections that nobody waits for would be idle as soon as they are up.
   for (UpstreamConnection* c = used_.front(); c != nullptr && connecting_ > waiting_;) {

@@ -99,9 +99,9 @@ class UpstreamConnection final : public ConnectionOwner,
 
 class HttpPool final : public ListNode<HttpPool>, public Deferred {
  public:
-  // `pin` holds a snapshot that `host` is in. `priority`: whose breaker it counts for.
-  HttpPool(ClusterLocal& cluster, const Host& host, Pin pin, Priority priority)
-      : cluster_(cluster), host_(host), pin_(std::move(pin)), priority_(priority) {}
+  // `host` is in the cluster's snapshot until drain(). `priority`: whose breaker it counts for.
+  HttpPool(ClusterLocal& cluster, const Host& host, Priority priority)
+      : cluster_(cluster), host_(host), priority_(priority) {}
   HttpPool(const HttpPool&) = delete;
   HttpPool& operator=(const HttpPool&) = delete;
 
@@ -114,13 +114,12 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   // A request counts for the breaker from when it has a connection until the exchange is over.
   // `fresh`: only a connection that has served no request yet will do.
   Acquired acquire(PoolWaiter& waiter, Priority priority, bool fresh);
-  // A later snapshot that the host is in too.
-  void moveTo(Pin pin) { pin_ = std::move(pin); }
   // The waiter no longer wants a connection.
   void forget(PoolWaiter& waiter);
 
   // The host is gone from the cluster: idle connections close now, busy ones when they are done.
-  void drain();
+  // `last` holds a snapshot that it was in.
+  void drain(Pin last);
   bool draining() const { return draining_; }
   // Nobody waits for it or uses it.
   bool unused() const { return waiting_ == 0 && used_.empty() && !draining_; }
@@ -144,7 +143,7 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
 
   ClusterLocal& cluster_;
   const Host& host_;
-  Pin pin_;                        // keeps host_ while connections to it last
+  Pin last_;                       // keeps host_ once it is gone from the cluster
   List<UpstreamConnection> idle_;  // most recently used first
   List<UpstreamConnection> used_;  // connecting and busy
   List<PoolWaiter> waiters_;       // oldest first

@@ -5,12 +5,12 @@
 
 namespace millrace {
 
-ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_t start)
+ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_t seed)
     : worker_(worker),
       slot_(slot),
       pin_(std::move(pin)),
       snapshot_(pin_.get<ClusterSnapshot>()),
-      position_(start),
+      picks_(seed),
       stats_(worker.stats().block(snapshot_->identity().statBlock())),
       requestTime_(&worker.stats().histogram(snapshot_->identity().requestTime())),
       connectTime_(&worker.stats().histogram(snapshot_->identity().connectTime())) {}
@@ -18,8 +18,9 @@ ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_
 HttpPool* ClusterLocal::pool(const Host& host, Priority priority) {
   HttpPool*& pool = host.local(worker_.index()).pool;
   if (pool == nullptr) {
+    MR_DASSERT(snapshot_->entry(host) != nullptr);
     if (!takePool(priority)) return nullptr;
-    pool = worker_.pools().take(*this, host, pin_.again(), priority);
+    pool = worker_.pools().take(*this, host, priority);
     pools_.pushBack(pool);
   }
   return pool;
@@ -32,7 +33,7 @@ bool ClusterLocal::takePool(Priority priority) {
   if (pools.tryTake(most)) return true;
   for (HttpPool* pool = pools_.front(); pool != nullptr; pool = pools_.next(pool)) {
     if (!pool->unused()) continue;
-    pool->drain();
+    pool->drain(pin_.again());
     if (pools.tryTake(most)) return true;
     break;
   }
@@ -41,24 +42,22 @@ bool ClusterLocal::takePool(Priority priority) {
 }
 
 void ClusterLocal::update(Pin now) {
+  Pin before = std::move(pin_);
+  const HostHistory& past = snapshot_->history();
   pin_ = std::move(now);
   snapshot_ = pin_.get<ClusterSnapshot>();
-  for (HttpPool* pool = pools_.front(); pool != nullptr;) {
-    HttpPool* next = pools_.next(pool);
-    if (snapshot_->contains(&pool->host())) {
-      pool->moveTo(pin_.again());
-    } else {
-      pool->drain();
-    }
-    pool = next;
-  }
+  HostHistory::walk(&past, &snapshot_->history(), [&](const HostChange& change) {
+    if (change.kind != HostChange::Kind::kRemoved) return;
+    HttpPool* pool = change.host->local(worker_.index()).pool;
+    if (pool != nullptr) pool->drain(before.again());
+  });
 }
 
 void ClusterLocal::drain() {
   draining_ = true;
   for (HttpPool* pool = pools_.front(); pool != nullptr;) {
     HttpPool* next = pools_.next(pool);
-    pool->drain();
+    pool->drain(pin_.again());
     pool = next;
   }
   if (pools_.empty() && !gone_) {
@@ -100,7 +99,7 @@ ClusterLocal* UpstreamWorker::cluster(SlotId slot) {
   if (locals_[index] != nullptr) remove(index);
   // Workers start their rounds at different hosts, or the first host would get every first request.
   seed_ = seed_ * 6364136223846793005u + 1442695040888963407u;
-  locals_[index] = localPool_.take(*this, slot, std::move(pin), seed_ >> 33);
+  locals_[index] = localPool_.take(*this, slot, std::move(pin), seed_);
   return locals_[index];
 }
 

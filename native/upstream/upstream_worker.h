@@ -19,19 +19,20 @@ class UpstreamWorker;
 // One worker's side of one cluster.
 class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
  public:
-  // `pin` holds the snapshot; `start`: where round robin begins.
-  ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_t start);
+  // `pin` holds the snapshot; `seed`: of what is random in balancing.
+  ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_t seed);
   ClusterLocal(const ClusterLocal&) = delete;
   ClusterLocal& operator=(const ClusterLocal&) = delete;
 
   // The state that this turn of the loop sees; of a cluster that is gone, the last one.
   const ClusterSnapshot& snapshot() const { return *snapshot_; }
   SlotId slot() const { return slot_; }
-  // The balancer's next host, or null.
-  const Host* pick() { return snapshot_->roundRobin(position_++); }
-  // The pool of `host`, made on first use. Null when the breaker allows no more pools and none of
-  // this worker's can be closed for it.
+  // The balancer's choice, or null. The entry is the snapshot's.
+  const HostEntry* pick(const PickContext& context) { return snapshot_->pick(context, picks_); }
+  // The pool of `host`, which must be in the snapshot unless it has one; made on first use. Null
+  // when the breaker allows no more pools and none of this worker's can be closed for it.
   HttpPool* pool(const Host& host, Priority priority);
+  Pin pin() const { return pin_.again(); }
   StatBlock stats() const { return stats_; }
   HistogramCells& requestTime() const { return *requestTime_; }
   HistogramCells& connectTime() const { return *connectTime_; }
@@ -50,7 +51,7 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   const SlotId slot_;
   Pin pin_;
   const ClusterSnapshot* snapshot_;  // what pin_ holds
-  uint64_t position_;
+  PickState picks_;
   StatBlock stats_;
   HistogramCells* requestTime_;
   HistogramCells* connectTime_;

@@ -140,6 +140,14 @@ Status WorkerGroup::publishCluster(SlotId slot, const spec::Cluster& cluster) {
   return {};
 }
 
+Status WorkerGroup::updateHosts(SlotId slot, const spec::HostDelta& delta) {
+  if (Status known = checkSlot(slot); !known.ok()) return known;
+  auto snapshot = clusters_.update(slot, delta);
+  if (!snapshot) return snapshot.error();
+  table_.publish(slot, std::move(*snapshot));
+  return {};
+}
+
 Status WorkerGroup::withdrawCluster(SlotId slot) {
   if (Status known = checkSlot(slot); !known.ok()) return known;
   clusters_.forget(slot);
@@ -373,13 +381,17 @@ std::vector<WorkerGroup::HostStats> WorkerGroup::clusterHosts(SlotId slot) const
   std::vector<HostStats> all;
   const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
   if (cluster == nullptr) return all;
-  for (size_t i = 0; i < cluster->hosts().size(); i++) {
-    const Host& host = *cluster->hosts()[i];
-    const spec::Host& spec = cluster->hostSpecs()[i];
-    HostStats s{.address = host.addressText(),
+  for (const HostEntry& entry : cluster->hosts()) {
+    if (entry.host == nullptr) continue;
+    const Host& host = *entry.host;
+    HostStats s{.id = host.id(),
+                .address = host.addressText(),
                 .hostname = host.hostname(),
-                .weight = spec.weight,
-                .healthy = spec.healthy,
+                .weight = entry.weight,
+                .health = entry.health,
+                .priority = entry.priority,
+                .locality = entry.locality,
+                .canary = entry.canary,
                 .cxActive = 0,
                 .cxTotal = 0,
                 .cxConnectFail = 0,

@@ -54,9 +54,13 @@ class WorkerGroup {
     uint64_t requests, busyNs, turns, handedOver, received, lag;
   };
   struct HostStats {
+    uint64_t id;
     std::string address, hostname;
     uint32_t weight;
-    bool healthy;
+    spec::Host::Health health;
+    uint8_t priority;
+    uint32_t locality;
+    bool canary;
     uint64_t cxActive, cxTotal, cxConnectFail, rqActive, rqTotal, rqSuccess, rqError, rqTimeout;
   };
   struct LogOptions {
@@ -91,6 +95,8 @@ class WorkerGroup {
   Status releaseSlot(SlotId slot);
   Status publishRoutes(SlotId slot, spec::RouteTable table);
   Status publishCluster(SlotId slot, const spec::Cluster& cluster);
+  // Changes hosts of the cluster that was published last.
+  Status updateHosts(SlotId slot, const spec::HostDelta& delta);
   // Requests to it are answered as for an unknown cluster; the slot stays allocated.
   Status withdrawCluster(SlotId slot);
   void publishDirectory(std::vector<std::pair<std::string, SlotId>> names);

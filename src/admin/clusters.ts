@@ -45,13 +45,13 @@ function hostLines(host: NativeHostStats): string[] {
   return [
     ...kHostStats.map(([name, , key]) => `${name}::${host[key]}`),
     `hostname::${host.hostname}`,
-    `health_flags::${host.healthy ? 'healthy' : '/failed_active_hc'}`,
+    `health_flags::${host.health === 'unhealthy' ? '/failed_active_hc' : 'healthy'}`,
     `weight::${host.weight}`,
     'region::',
     'zone::',
     'sub_zone::',
-    'canary::false',
-    'priority::0',
+    `canary::${host.canary}`,
+    `priority::${host.priority}`,
     'success_rate::-1',
     'local_origin_success_rate::-1',
   ].map((line) => `${host.address}::${line}`)
@@ -82,7 +82,7 @@ function hostStatus(host: NativeHostStats): object {
     address: addressMessage(host.address),
     stats,
     health_status: {
-      ...(host.healthy ? {} : { failed_active_health_check: true }),
+      ...(host.health !== 'unhealthy' ? {} : { failed_active_health_check: true }),
       eds_health_status: 'HEALTHY',
     },
     weight: host.weight,

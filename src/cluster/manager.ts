@@ -3,7 +3,9 @@
 // published again, so that its pools, counters and connections never notice a reload.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { NativeCluster, NativeCore, NativeHostStats, SlotId } from '../native/index.ts'
+import type { ClusterDefinition } from '../config/index.ts'
+import type { NativeCore, NativeHostStats, SlotId } from '../native/index.ts'
+import { HostIds } from './host_ids.ts'
 
 /** The part of the core that clusters need. */
 export type ClusterCore = Pick<
@@ -26,7 +28,7 @@ export interface ClusterCounters {
 export interface ClusterState {
   readonly name: string
   readonly slot: SlotId
-  readonly cluster: NativeCluster
+  readonly cluster: ClusterDefinition
   /** Counts the snapshots published under this name, from 1. */
   readonly version: number
   /** ms since 1970 of the latest of them. */
@@ -37,6 +39,7 @@ export class ClusterManager {
   readonly #core: ClusterCore
   readonly #slots = new Map<string, SlotId>()
   readonly #states = new Map<string, ClusterState>()
+  readonly #ids = new Map<string, HostIds>()
   #directory: readonly string[] = []
   readonly counters: ClusterCounters = { added: 0, modified: 0, removed: 0 }
 
@@ -58,12 +61,14 @@ export class ClusterManager {
   }
 
   /** Publishes `cluster` if it is new or differs from what is published; says whether it did. */
-  publish(cluster: NativeCluster, now: number = Date.now()): boolean {
+  publish(cluster: ClusterDefinition, now: number = Date.now()): boolean {
     const { name } = cluster
     const before = this.#states.get(name)
     if (before && isDeepStrictEqual(before.cluster, cluster)) return false
     const slot = this.slot(name)
-    this.#core.publishCluster(slot, cluster)
+    const ids = this.#ids.get(name) ?? new HostIds()
+    this.#ids.set(name, ids)
+    this.#core.publishCluster(slot, { ...cluster, hosts: ids.assign(cluster.hosts) })
     const version = (before?.version ?? 0) + 1
     this.#states.set(name, { name, slot, cluster, version, updatedAt: now })
     if (before) this.counters.modified++
@@ -91,6 +96,7 @@ export class ClusterManager {
       this.counters.removed++
     }
     this.#slots.delete(name)
+    this.#ids.delete(name)
     this.#core.releaseSlot(slot)
   }
 

@@ -12,10 +12,12 @@ export { findConfiguration, searchPath } from './find.ts'
 export { loadConfiguration } from './load.ts'
 export { ConfigError, formatProblem, type Problem, type ProblemCode } from './problem.ts'
 export type {
+  ClusterDefinition,
   CompiledCluster,
   CompiledConfiguration,
   CompiledRouteTable,
   CompileResolver,
   ConfigSource,
+  HostDefinition,
   LoadedConfiguration,
 } from './types.ts'

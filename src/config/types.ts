@@ -3,6 +3,7 @@
 import type {
   NativeAddress,
   NativeCluster,
+  NativeHost,
   NativeListener,
   NativeRouteTable,
   RuntimeIndex,
@@ -59,10 +60,18 @@ export interface CompiledRouteTable {
   readonly table: NativeRouteTable
 }
 
+/** A host as discovery finds it; the cluster manager gives it its id. */
+export type HostDefinition = Omit<NativeHost, 'id'>
+
+/** A cluster as the configuration states it, with the hosts that are written there. */
+export type ClusterDefinition = Omit<NativeCluster, 'hosts'> & {
+  readonly hosts: readonly HostDefinition[]
+}
+
 export interface CompiledCluster {
   readonly name: string
   readonly slot: SlotId
-  readonly cluster: NativeCluster
+  readonly cluster: ClusterDefinition
 }
 
 export interface CompiledConfiguration {

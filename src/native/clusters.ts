@@ -17,12 +17,56 @@ export interface NativeBreaker {
   readonly trackRemaining: boolean
 }
 
+export type NativeHealth = 'healthy' | 'degraded' | 'unhealthy'
+
 export interface NativeHost {
+  /**
+   * Given by the cluster manager, unique in its cluster for the life of the process. Same id, same
+   * host: counters and pooled connections live on, as long as addresses and hostname stay.
+   */
+  readonly id: number
   readonly address: NativeAddress
+  /** Others of the same host, tried after the first. */
+  readonly additionalAddresses?: readonly NativeAddress[]
   /** For `auto` host rewriting; empty: none. */
   readonly hostname: string
+  /** 0: gets nothing. */
   readonly weight: number
-  readonly healthy: boolean
+  /** 0 first, at most 128. */
+  readonly priority: number
+  /** Index into the cluster's localities. */
+  readonly locality: number
+  readonly health: NativeHealth
+  /** Left out of counting for panic and spill-over. */
+  readonly excluded?: boolean
+  readonly canary?: boolean
+  /**
+   * `envoy.lb`, flat: [key, value, …]. A value is the JSON text of Envoy's; a key with several
+   * values is there several times.
+   */
+  readonly metadata?: readonly string[]
+}
+
+/** A change of some hosts; `remove` (ids) comes first. A host that is known is replaced. */
+export interface NativeHostDelta {
+  readonly set: readonly NativeHost[]
+  readonly remove: readonly number[]
+}
+
+export interface NativeLocality {
+  readonly region: string
+  readonly zone: string
+  readonly subZone: string
+  /** Of all its hosts together, for locality-weighted balancing. */
+  readonly weight: number
+  readonly priority: number
+}
+
+/** How hosts are chosen. */
+export interface NativeLb {
+  readonly policy: 'round-robin'
+  /** Percent of hosts that must be healthy, or health is not looked at. */
+  readonly panicThreshold: number
 }
 
 export interface NativeCluster {
@@ -30,6 +74,8 @@ export interface NativeCluster {
   /** `alt_stat_name`, or the name. */
   readonly statName: string
   readonly hosts: readonly NativeHost[]
+  readonly localities: readonly NativeLocality[]
+  readonly lb: NativeLb
   readonly connectTimeout: number
   /** Of an idle pooled connection; 0: none. */
   readonly idleTimeout: number
@@ -46,10 +92,14 @@ export interface NativeCluster {
 }
 
 export interface NativeHostStats {
+  readonly id: number
   readonly address: string
   readonly hostname: string
   readonly weight: number
-  readonly healthy: boolean
+  readonly health: NativeHealth
+  readonly priority: number
+  readonly locality: number
+  readonly canary: boolean
   readonly cxActive: number
   readonly cxTotal: number
   readonly cxConnectFail: number

@@ -1,6 +1,6 @@
 /** A core: the workers of one proxy, their slots, logs, listeners and statistics. */
 
-import type { NativeCluster, NativeHostStats } from './clusters.ts'
+import type { NativeCluster, NativeHostDelta, NativeHostStats } from './clusters.ts'
 import type { NativeListener } from './listeners.ts'
 import type { NativeRouteTable } from './routes.ts'
 import type { SlotId } from './values.ts'
@@ -102,8 +102,10 @@ export interface NativeCore {
   allocateSlot(name: string): SlotId
   releaseSlot(slot: SlotId): void
   publishRoutes(slot: SlotId, table: NativeRouteTable): void
-  /** Hosts whose address stays keep their identity: counters and pooled connections live on. */
+  /** Hosts whose id was there before live on, with counters and pooled connections. */
   publishCluster(slot: SlotId, cluster: NativeCluster): void
+  /** Changes hosts of the cluster that was published last; the core keeps the others. */
+  updateHosts(slot: SlotId, delta: NativeHostDelta): void
   /** Requests then answer as for an unknown cluster; the slot stays allocated. */
   withdrawCluster(slot: SlotId): void
   /** Names for `cluster_header`: flat [name, slot, …]. */

@@ -1,6 +1,6 @@
 /** Clusters: hosts, limits and options of their connections. */
 
-import type { NativeCluster, NativeHost } from '../../native/index.ts'
+import type { NativeCluster } from '../../native/index.ts'
 import type {
   Cluster,
   Http1ProtocolOptions,
@@ -9,6 +9,7 @@ import type {
   TcpKeepalive,
   HttpHttpProtocolOptions as UpstreamOptions,
 } from '../schema/messages.generated.ts'
+import type { ClusterDefinition, HostDefinition } from '../types.ts'
 import { compileAddress, socketAddress } from './address.ts'
 import { compileBreakers } from './breakers.ts'
 import { type Context, unpack } from './context.ts'
@@ -16,7 +17,7 @@ import { type Context, unpack } from './context.ts'
 const kHour = 3_600_000
 const kOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
-export function compileCluster(context: Context, cluster: Cluster): NativeCluster {
+export function compileCluster(context: Context, cluster: Cluster): ClusterDefinition {
   const { options, common, http1 } = httpOptions(context, cluster)
   if (options !== undefined) checkOptions(context, common, http1)
   const { name = '', alt_stat_name: statName = '', upstream_bind_config: bindConfig } = cluster
@@ -26,6 +27,8 @@ export function compileCluster(context: Context, cluster: Cluster): NativeCluste
     name,
     statName: statName === '' ? name : statName,
     hosts: compileHosts(context, cluster),
+    localities: [],
+    lb: { policy: 'round-robin', panicThreshold: 50 },
     connectTimeout: cluster.connect_timeout ?? 5000,
     idleTimeout: common?.idle_timeout ?? kHour,
     maxConnectionDuration: common?.max_connection_duration ?? 0,
@@ -84,7 +87,7 @@ function checkOptions(
   }
 }
 
-function compileHosts(context: Context, cluster: Cluster): NativeHost[] {
+function compileHosts(context: Context, cluster: Cluster): HostDefinition[] {
   // Of a kind of discovery that was refused, the endpoints are names, as they should be.
   if (context.origins.wasRefused(cluster, 'type')) return []
   const endpoints = cluster.load_assignment?.endpoints ?? []
@@ -93,7 +96,7 @@ function compileHosts(context: Context, cluster: Cluster): NativeHost[] {
     .flatMap((endpoint) => compileHost(context, endpoint) ?? [])
 }
 
-function compileHost(context: Context, lbEndpoint: LbEndpoint): NativeHost | undefined {
+function compileHost(context: Context, lbEndpoint: LbEndpoint): HostDefinition | undefined {
   const { endpoint, load_balancing_weight: weight = 1, health_status: health } = lbEndpoint
   if (endpoint === undefined) {
     context.origins.addMissing(lbEndpoint, 'needs endpoint')
@@ -107,7 +110,14 @@ function compileHost(context: Context, lbEndpoint: LbEndpoint): NativeHost | und
     context.origins.add(socket, ['port_value'], 'bad-value', text)
   }
   const healthy = health === undefined || health === 'UNKNOWN' || health === 'HEALTHY'
-  return { address, hostname: endpoint.hostname ?? '', weight, healthy }
+  return {
+    address,
+    hostname: endpoint.hostname ?? '',
+    weight,
+    priority: 0,
+    locality: 0,
+    health: healthy ? 'healthy' : 'unhealthy',
+  }
 }
 
 /** Absent numbers are Linux's own defaults. */

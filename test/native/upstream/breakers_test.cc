@@ -56,7 +56,7 @@ TEST_CASE("a limit for each host counts its connections on all workers") {
   auto spec = oneHost();
   spec.breakers.normal.maxConnectionsPerHost = 2;
   auto snapshot = std::move(*registry.build(1, spec));
-  const Host& host = *snapshot->hosts()[0];
+  const Host& host = *snapshot->hosts()[0].host;
   CHECK(snapshot->tryTakeConnection(host, Priority::kDefault));
   bump(host.local(0).cxActive);
   CHECK(snapshot->tryTakeConnection(host, Priority::kDefault));

@@ -13,14 +13,15 @@ spec::Cluster cluster(std::vector<std::pair<uint16_t, uint32_t>> portsAndWeights
   spec::Cluster c;
   c.name = "web";
   for (auto [port, weight] : portsAndWeights) {
-    c.hosts.push_back({.address = {.ip = "127.0.0.1", .port = port}, .weight = weight});
+    c.hosts.push_back({.id = port, .address = {.ip = "127.0.0.1", .port = port}, .weight = weight});
   }
   return c;
 }
 
-std::map<uint16_t, int> picks(const ClusterSnapshot& snapshot, uint64_t from, int n) {
+std::map<uint16_t, int> picks(const ClusterSnapshot& snapshot, uint64_t seed, int n) {
   std::map<uint16_t, int> counts;
-  for (int i = 0; i < n; i++) counts[snapshot.roundRobin(from + uint64_t(i))->address().port()]++;
+  PickState state(seed);
+  for (int i = 0; i < n; i++) counts[snapshot.pick({}, state)->host->address().port()]++;
   return counts;
 }
 
@@ -53,32 +54,33 @@ TEST_CASE("huge weights are scaled, and no host loses its last place") {
   CHECK(std::count(schedule.begin(), schedule.end(), 1u) == 1);
 }
 
-TEST_CASE("hosts keep their identity while their address stays") {
+TEST_CASE("hosts keep their identity while their id and address stay") {
   StatsRegistry stats;
   ClusterRegistry registry(stats, 2);
   auto first = std::move(*registry.build(1, cluster({{80, 1}, {81, 1}})));
   auto second = std::move(*registry.build(1, cluster({{81, 5}, {82, 1}})));
-  CHECK(first->hosts()[1].get() == second->hosts()[0].get());
-  CHECK(second->contains(first->hosts()[1].get()));
-  CHECK_FALSE(second->contains(first->hosts()[0].get()));
+  CHECK(first->hosts()[1].host == second->hosts()[1].host);
+  CHECK(second->entry(*first->hosts()[1].host));
+  CHECK_FALSE(second->entry(*first->hosts()[0].host));
   CHECK(&first->identity() == &second->identity());
 
   // A host that left and came back is another one: its pools were closed.
   auto third = std::move(*registry.build(1, cluster({{80, 1}, {81, 1}})));
-  CHECK(third->hosts()[0].get() != first->hosts()[0].get());
+  CHECK(third->hosts()[0].host != first->hosts()[0].host);
 
   auto other = cluster({{80, 1}});
   other.name = "other";
   auto fourth = std::move(*registry.build(1, other));
   CHECK(&fourth->identity() != &third->identity());
-  CHECK(fourth->hosts()[0].get() != third->hosts()[0].get());
+  CHECK(fourth->hosts()[0].host != third->hosts()[0].host);
 }
 
-TEST_CASE("an address that is named twice is one host") {
+TEST_CASE("an id that is named twice is one host, as it stands last") {
   StatsRegistry stats;
   ClusterRegistry registry(stats, 1);
   auto snapshot = std::move(*registry.build(1, cluster({{80, 1}, {80, 9}})));
-  CHECK(snapshot->hosts().size() == 1);
+  REQUIRE(snapshot->hosts().size() == 1);
+  CHECK(snapshot->hosts()[0].weight == 9);
 }
 
 TEST_CASE("a bad address changes nothing") {
@@ -91,17 +93,17 @@ TEST_CASE("a bad address changes nothing") {
   REQUIRE_FALSE(refused.ok());
   CHECK(std::string_view(refused.error().code) == "ERR_MILLRACE_ADDRESS");
   auto again = std::move(*registry.build(1, cluster({{80, 1}})));
-  CHECK(again->hosts()[0].get() == good->hosts()[0].get());
+  CHECK(again->hosts()[0].host == good->hosts()[0].host);
 }
 
 TEST_CASE("unhealthy hosts get nothing, unless so many are that it is a panic") {
   StatsRegistry stats;
   ClusterRegistry registry(stats, 1);
   auto spec = cluster({{80, 1}, {81, 1}, {82, 1}});
-  spec.hosts[0].healthy = false;
+  spec.hosts[0].health = Health::kUnhealthy;
   auto snapshot = std::move(*registry.build(1, spec));
   CHECK(picks(*snapshot, 7, 10) == std::map<uint16_t, int>{{81, 5}, {82, 5}});
-  spec.hosts[1].healthy = false;  // one of three: below 50 %
+  spec.hosts[1].health = Health::kUnhealthy;  // one of three: below 50 %
   snapshot = std::move(*registry.build(1, spec));
   CHECK(picks(*snapshot, 0, 9) == std::map<uint16_t, int>{{80, 3}, {81, 3}, {82, 3}});
 }
@@ -109,7 +111,8 @@ TEST_CASE("unhealthy hosts get nothing, unless so many are that it is a panic") 
 TEST_CASE("a cluster without hosts has none to give") {
   StatsRegistry stats;
   ClusterRegistry registry(stats, 1);
-  CHECK(registry.build(1, cluster({})).value()->roundRobin(3) == nullptr);
+  PickState state(1);
+  CHECK(registry.build(1, cluster({})).value()->pick({}, state) == nullptr);
 }
 
 TEST_CASE("breakers count over all workers") {
@@ -135,7 +138,7 @@ TEST_CASE("open breakers and the number of hosts show as gauges") {
   StatsRegistry stats;
   ClusterRegistry registry(stats, 1);
   auto spec = cluster({{80, 1}, {81, 1}});
-  spec.hosts[0].healthy = false;
+  spec.hosts[0].health = Health::kUnhealthy;
   spec.breakers.high.maxRequests = 1;
   auto snapshot = std::move(*registry.build(1, spec));
   CHECK(snapshot->identity().resources(Priority::kHigh).requests.tryTake(1));

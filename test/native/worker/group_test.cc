@@ -63,6 +63,29 @@ TEST_CASE("no cluster, no host, no upstream: each has its answer") {
   CHECK(proxy.until([&] { return client.get() == 200; }));
 }
 
+TEST_CASE("a host that a delta removes is drained, the others keep their connections") {
+  Origin a, b;
+  Running proxy(1, {a.port(), b.port()});
+  Client client(proxy.port);
+  for (int i = 0; i < 4; i++) REQUIRE(client.get() == 200);
+  CHECK(a.accepted() == 1);
+  CHECK(b.accepted() == 1);
+  REQUIRE(proxy.group->updateHosts(proxy.cluster, {{}, {a.port()}}).ok());
+  proxy.group->turn();
+  REQUIRE(proxy.until([&] { return proxy.counter("cluster.web.upstream_cx_destroy_local") == 1; }));
+  for (int i = 0; i < 4; i++) CHECK(client.get() == 200);
+  CHECK(a.requests() == 2);
+  CHECK(b.requests() == 6);
+  CHECK(b.accepted() == 1);
+  REQUIRE(proxy.group->updateHosts(proxy.cluster, {{}, {b.port()}}).ok());
+  REQUIRE(proxy.group->updateHosts(proxy.cluster, {{{.id = 9, .address = localPort(a.port())}}, {}})
+              .ok());
+  proxy.group->turn();
+  REQUIRE(proxy.until([&] { return proxy.counter("cluster.web.upstream_cx_destroy_local") == 2; }));
+  CHECK(client.get() == 200);
+  CHECK(a.accepted() == 2);
+}
+
 TEST_CASE("thousands of cluster snapshots under load fail no request") {
   Origin a, b;
   Running proxy(3, {a.port(), b.port()});

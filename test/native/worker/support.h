@@ -200,7 +200,7 @@ class Running {
   void publish(std::vector<uint16_t> ports) {
     spec::Cluster c;
     c.name = "web";
-    for (uint16_t p : ports) c.hosts.emplace_back().address = localPort(p);
+    for (uint16_t p : ports) c.hosts.push_back({.id = p, .address = localPort(p)});
     REQUIRE(group->publishCluster(cluster, c).ok());
   }
   void pump() {

@@ -177,6 +177,7 @@ class Proxy {
     spec::Cluster cluster = base_;
     for (uint16_t p : ports) {
       spec::Host host;
+      host.id = p;
       host.address = at(p);
       cluster.hosts.push_back(host);
     }

@@ -1,8 +1,9 @@
 // A target for the admin interface that holds plain data and writes down what it is told to do.
 
 import type { AdminTarget } from '../../../src/admin/target.ts'
+import type { ClusterDefinition } from '../../../src/config/index.ts'
 import type { LogLevel } from '../../../src/log.ts'
-import type { NativeCluster, NativeHostStats } from '../../../src/native/index.ts'
+import type { NativeHostStats } from '../../../src/native/index.ts'
 
 export const breaker = {
   maxConnections: 1024,
@@ -12,11 +13,22 @@ export const breaker = {
   trackRemaining: false,
 }
 
-export function cluster(name: string, port: number): NativeCluster {
+export function cluster(name: string, port: number): ClusterDefinition {
   return {
     name,
     statName: name,
-    hosts: [{ address: { ip: '127.0.0.1', port }, hostname: '', weight: 1, healthy: true }],
+    hosts: [
+      {
+        address: { ip: '127.0.0.1', port },
+        hostname: '',
+        weight: 1,
+        priority: 0,
+        locality: 0,
+        health: 'healthy',
+      },
+    ],
+    localities: [],
+    lb: { policy: 'round-robin', panicThreshold: 50 },
     connectTimeout: 5000,
     idleTimeout: 3_600_000,
     maxConnectionDuration: 0,
@@ -30,10 +42,14 @@ export function cluster(name: string, port: number): NativeCluster {
 }
 
 const host: NativeHostStats = {
+  id: 0,
   address: '127.0.0.1:3000',
   hostname: 'web-1',
   weight: 1,
-  healthy: true,
+  health: 'healthy',
+  priority: 0,
+  locality: 0,
+  canary: false,
   cxActive: 2,
   cxTotal: 5,
   cxConnectFail: 0,

@@ -340,7 +340,18 @@ describe('clusters', () => {
     expect(clusters[0]?.cluster).toEqual({
       name: 'web',
       statName: 'web',
-      hosts: [{ address: { ip: '127.0.0.1', port: 3000 }, hostname: '', weight: 1, healthy: true }],
+      hosts: [
+        {
+          address: { ip: '127.0.0.1', port: 3000 },
+          hostname: '',
+          weight: 1,
+          priority: 0,
+          locality: 0,
+          health: 'healthy',
+        },
+      ],
+      localities: [],
+      lb: { policy: 'round-robin', panicThreshold: 50 },
       connectTimeout: 5000,
       idleTimeout: 3_600_000,
       maxConnectionDuration: 0,

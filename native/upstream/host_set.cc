@@ -1,0 +1,175 @@
+#include "upstream/host_set.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace millrace {
+
+// ---- HostMetadata
+// ------------------------------------------------------------------------------------------------
+
+HostMetadata::HostMetadata(std::vector<std::string> flat) {
+  sorted_.reserve(flat.size() / 2);
+  for (size_t i = 0; i + 1 < flat.size(); i += 2) {
+    sorted_.emplace_back(std::move(flat[i]), std::move(flat[i + 1]));
+  }
+  std::sort(sorted_.begin(), sorted_.end());
+}
+
+bool HostMetadata::has(std::string_view key, std::string_view value) const {
+  auto less = [](const auto& pair, std::string_view wanted) { return pair.first < wanted; };
+  auto it = std::lower_bound(sorted_.begin(), sorted_.end(), key, less);
+  for (; it != sorted_.end() && it->first == key; ++it) {
+    if (it->second == value) return true;
+  }
+  return false;
+}
+
+// ---- HostHistory
+// ------------------------------------------------------------------------------------------------
+
+HostHistory::~HostHistory() {
+  // One by one: a chain can be long when an old snapshot was pinned for long.
+  std::shared_ptr<HostHistory> link = std::move(next);
+  while (link != nullptr && link.use_count() == 1) {
+    std::shared_ptr<HostHistory> after = std::move(link->next);
+    link = std::move(after);
+  }
+}
+
+// ---- HostSet
+// ------------------------------------------------------------------------------------------------
+
+struct HostSet::Resolved {
+  Address address;
+  std::vector<Address> additional;
+};
+
+Result<HostSet::Resolved> HostSet::resolve(const spec::Host& spec) {
+  auto one = [](const spec::Address& a) {
+    return a.isUnix() ? Address::unixPath(a.path) : Address::ip(a.ip, a.port);
+  };
+  auto address = one(spec.address);
+  if (!address) return address.error();
+  Resolved resolved{*address, {}};
+  for (const spec::Address& more : spec.additionalAddresses) {
+    auto next = one(more);
+    if (!next) return next.error();
+    resolved.additional.push_back(*next);
+  }
+  return resolved;
+}
+
+Status HostSet::set(const spec::Host& spec) {
+  auto addresses = resolve(spec);
+  if (!addresses) return addresses.error();
+  put(spec, std::move(*addresses));
+  return {};
+}
+
+Status HostSet::replace(const std::vector<spec::Host>& hosts) {
+  std::unordered_set<uint64_t> named;
+  std::vector<uint64_t> gone;
+  for (const spec::Host& host : hosts) named.insert(host.id);
+  for (const auto& [id, owned] : byId_) {
+    if (!named.contains(id)) gone.push_back(id);
+  }
+  // In a fixed order, so that places do not depend on the hash.
+  std::sort(gone.begin(), gone.end());
+  return apply({hosts, std::move(gone)});
+}
+
+Status HostSet::apply(const spec::HostDelta& delta) {
+  std::vector<Resolved> addresses;
+  addresses.reserve(delta.set.size());
+  for (const spec::Host& host : delta.set) {
+    auto resolved = resolve(host);
+    if (!resolved) return resolved.error();
+    addresses.push_back(std::move(*resolved));
+  }
+  for (uint64_t id : delta.remove) remove(id);
+  for (size_t i = 0; i < delta.set.size(); i++) put(delta.set[i], std::move(addresses[i]));
+  return {};
+}
+
+void HostSet::put(const spec::Host& spec, Resolved addresses) {
+  auto [it, isNew] = byId_.try_emplace(spec.id);
+  Owned& owned = it->second;
+  if (!isNew && (owned.host->address() != addresses.address ||
+                 owned.host->additionalAddresses() != addresses.additional ||
+                 owned.host->hostname() != spec.hostname)) {
+    take(owned);
+    isNew = true;
+  }
+  if (isNew) {
+    if (holes_.empty()) {
+      owned.place = uint32_t(entries_.size());
+      entries_.emplace_back();
+    } else {
+      owned.place = holes_.back();
+      holes_.pop_back();
+    }
+    owned.host =
+        std::make_shared<const Host>(spec.id, owned.place, addresses.address,
+                                     std::move(addresses.additional), spec.hostname, workers_);
+    owned.metadata = nullptr;
+  } else {
+    const HostEntry& before = entries_[owned.place];
+    counts_[size_t(before.health)]--;
+    if (before.health != Health::kUnhealthy && spec.health == Health::kUnhealthy) {
+      changes_.push_back({owned.host.get(), HostChange::Kind::kFailed});
+    }
+  }
+  auto metadata =
+      spec.metadata.empty() ? nullptr : std::make_shared<const HostMetadata>(spec.metadata);
+  bool same = metadata == nullptr
+                  ? owned.metadata == nullptr
+                  : owned.metadata != nullptr && owned.metadata->sorted() == metadata->sorted();
+  if (!same) {
+    if (owned.metadata != nullptr) kept_.push_back(std::move(owned.metadata));
+    owned.metadata = std::move(metadata);
+  }
+  counts_[size_t(spec.health)]++;
+  entries_[owned.place] = {.host = owned.host.get(),
+                           .metadata = owned.metadata.get(),
+                           .weight = spec.weight,
+                           .locality = spec.locality,
+                           .priority = spec.priority,
+                           .health = spec.health,
+                           .excluded = spec.excluded,
+                           .canary = spec.canary};
+}
+
+// The host leaves its place; older snapshots may still point to it.
+void HostSet::take(Owned& owned) {
+  counts_[size_t(entries_[owned.place].health)]--;
+  entries_[owned.place] = {};
+  holes_.push_back(owned.place);
+  changes_.push_back({owned.host.get(), HostChange::Kind::kRemoved});
+  kept_.push_back(std::move(owned.host));
+  if (owned.metadata != nullptr) kept_.push_back(std::move(owned.metadata));
+}
+
+void HostSet::remove(uint64_t id) {
+  auto it = byId_.find(id);
+  if (it == byId_.end()) return;
+  take(it->second);
+  byId_.erase(it);
+}
+
+bool HostSet::takeChanges(HostHistory& history) {
+  if (changes_.empty() && kept_.empty()) return false;
+  history.changes = std::move(changes_);
+  history.kept = std::move(kept_);
+  changes_.clear();
+  kept_.clear();
+  return true;
+}
+
+void HostSet::giveAll(HostHistory& history) {
+  for (auto& [id, owned] : byId_) take(owned);
+  byId_.clear();
+  takeChanges(history);
+}
+
+}  // namespace millrace

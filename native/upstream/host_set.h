@@ -1,0 +1,133 @@
+// The hosts of one cluster, as its snapshots state them (HostEntry), as the main thread keeps them
+// (HostSet), and what became of them from one snapshot to the next (HostHistory).
+//
+//   set(), remove() ──▶ HostSet ──entries()──▶ snapshot n ─────────▶ snapshot n+1
+//                          └──takeChanges()──▶ history ──changes──▶ history
+//
+// A host keeps its place among the entries for as long as it is in the cluster; a place that became
+// free is given to a later host. Entries may thus have holes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "upstream/cluster_spec.h"
+#include "upstream/host.h"
+
+namespace millrace {
+
+using Health = spec::Host::Health;
+
+// `envoy.lb` of a host. Immutable.
+class HostMetadata {
+ public:
+  // `flat`: key, value, key, value…
+  explicit HostMetadata(std::vector<std::string> flat);
+  // Whether one of the values of `key` is `value`.
+  bool has(std::string_view key, std::string_view value) const;
+  const std::vector<std::pair<std::string, std::string>>& sorted() const { return sorted_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> sorted_;
+};
+
+// A host as one snapshot sees it. What it points to lives at least as long as the snapshot.
+struct HostEntry {
+  const Host* host = nullptr;              // null: a hole
+  const HostMetadata* metadata = nullptr;  // null: none
+  uint32_t weight = 1;
+  uint32_t locality = 0;  // index into the snapshot's localities
+  uint8_t priority = 0;
+  Health health = Health::kHealthy;
+  bool excluded = false;  // left out of counting for panic and spill-over
+  bool canary = false;
+};
+
+// What a worker may have to act on. Health that only changes who is picked is no such thing: the
+// new snapshot says it.
+struct HostChange {
+  enum class Kind : uint8_t {
+    kRemoved,
+    kFailed,  // was healthy or degraded, and is unhealthy now
+  };
+  const Host* host;
+  Kind kind;
+};
+
+// One link of the chain of changes: `changes` lead from the snapshots that hold this link to those
+// that hold the next. It keeps what those snapshots and older ones point to and newer ones do not.
+// Made, extended and destroyed on the main thread; a worker that has a snapshot with this link and
+// a later one may read the links between.
+class HostHistory {
+ public:
+  HostHistory() = default;
+  ~HostHistory();
+  HostHistory(const HostHistory&) = delete;
+  HostHistory& operator=(const HostHistory&) = delete;
+
+  std::vector<HostChange> changes;
+  std::vector<std::shared_ptr<const void>> kept;
+  std::shared_ptr<HostHistory> next;
+
+  // Calls `fn(const HostChange&)` for what happened from `from` to `to`, which is the same link or
+  // a later one.
+  template <typename F>
+  static void walk(const HostHistory* from, const HostHistory* to, F fn) {
+    for (; from != to; from = from->next.get()) {
+      for (const HostChange& change : from->changes) fn(change);
+    }
+  }
+};
+
+// Main thread: the hosts of one cluster, by id. The cost of set() and remove() does not depend on
+// how many there are.
+class HostSet {
+ public:
+  explicit HostSet(uint32_t workers) : workers_(workers) {}
+
+  // Adds a host or changes it. A known id keeps its Host while address, additional addresses and
+  // hostname stay; otherwise the old one is removed, and this is another one. Errors:
+  // ERR_MILLRACE_ADDRESS; nothing has changed then.
+  Status set(const spec::Host& spec);
+  // An unknown id: nothing happens.
+  void remove(uint64_t id);
+  // Removes everything that is not among `hosts`, and sets those. As set(): all or nothing.
+  Status replace(const std::vector<spec::Host>& hosts);
+  // As one step, all or nothing: first `remove`, then `set`.
+  Status apply(const spec::HostDelta& delta);
+
+  const std::vector<HostEntry>& entries() const { return entries_; }
+  size_t size() const { return byId_.size(); }
+  size_t count(Health health) const { return counts_[size_t(health)]; }
+  // Moves what happened since the last call into `history`; false when nothing did that a worker or
+  // an older snapshot has to do with.
+  bool takeChanges(HostHistory& history);
+  // The cluster is gone: its last snapshots live on with what they point to.
+  void giveAll(HostHistory& history);
+
+ private:
+  struct Owned {
+    std::shared_ptr<const Host> host;
+    std::shared_ptr<const HostMetadata> metadata;
+    uint32_t place;
+  };
+  struct Resolved;
+  static Result<Resolved> resolve(const spec::Host& spec);
+  void put(const spec::Host& spec, Resolved addresses);
+  void take(Owned& owned);
+
+  const uint32_t workers_;
+  std::unordered_map<uint64_t, Owned> byId_;
+  std::vector<HostEntry> entries_;
+  std::vector<uint32_t> holes_;
+  size_t counts_[3] = {};
+  std::vector<HostChange> changes_;
+  std::vector<std::shared_ptr<const void>> kept_;
+};
+
+}  // namespace millrace
