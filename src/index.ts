@@ -1,5 +1,6 @@
 /**
- * `millrace`: what a program can do with Millrace's configurations. Loading and checking one needs
+ * `millrace`: a proxy inside a program, and its configurations. `await createProxy({ listen: 8080,
+ * routes: { '/': 'http://127.0.0.1:3000' } })` serves. Loading and checking a configuration needs
  * no native core: `await loadConfiguration({ kind: 'file', path })` gives it without a fault, or
  * throws a {@link ConfigError} with every problem in it.
  */
@@ -7,6 +8,7 @@
 export {
   ConfigError,
   type ConfigSource,
+  type EnvoyConfiguration,
   effectiveYaml,
   findConfiguration,
   formatProblem,
@@ -14,5 +16,38 @@ export {
   loadConfiguration,
   type Problem,
   type ProblemCode,
+  type ShortConfiguration,
 } from './config/index.ts'
 export { MillraceError, type MillraceErrorOptions } from './errors.ts'
+export type { Logger, LogLevel } from './log.ts'
+export type { EndpointState, ProxyCluster } from './proxy/cluster.ts'
+export type { ConfigurationFile, ProxyConfiguration } from './proxy/configuration.ts'
+export type { Endpoint, EndpointHealth, EndpointOptions } from './proxy/endpoints.ts'
+export {
+  type CloseReport,
+  type ConfigChanges,
+  type ConfigEvent,
+  channelNames,
+  type DrainEvent,
+  type HealthEvent,
+  type LogEvent,
+  type ProxyEvents,
+} from './proxy/events.ts'
+export type { ProxyOptions } from './proxy/options.ts'
+export {
+  createProxy,
+  type DrainOptions,
+  type DrainReport,
+  type ListenAddress,
+  Proxy,
+  type ProxyState,
+} from './proxy/proxy.ts'
+export type { ProxyRuntime, RuntimeValue } from './proxy/runtime.ts'
+export type {
+  CounterSample,
+  GaugeSample,
+  HistogramSample,
+  StatSample,
+  StatsOptions,
+  StatsSample,
+} from './proxy/stats.ts'

@@ -21,3 +21,10 @@ export interface Logger {
   readonly warn: Write
   readonly error: Write
 }
+
+/** Whether a value has what a logger needs. */
+export function isLogger(value: unknown): value is Logger {
+  if (typeof value !== 'object' || value === null) return false
+  const logger = value as Readonly<Record<string, unknown>>
+  return ['debug', 'info', 'warn', 'error'].every((name) => typeof logger[name] === 'function')
+}

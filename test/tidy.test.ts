@@ -29,6 +29,7 @@ const NATIVE_LAYERS = [
  */
 const SRC_RANKS: Record<string, number> = {
   cli: 3,
+  proxy: 2.25,
   server: 2,
   config: 1,
   cluster: 1,

@@ -1,7 +1,9 @@
 #include "binding/core.h"
 
+#include <map>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "binding/read_spec.h"
 #include "worker/worker_group.h"
@@ -30,9 +32,12 @@ class Core final : public Napi::ObjectWrap<Core> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit Core(const Napi::CallbackInfo& info);
-  ~Core() override { release(); }
+  ~Core() override;
 
  private:
+  // The Node environment goes: its thread ends, or the process does. Runs before anything of it is
+  // destroyed.
+  static void onEnvironmentEnd(void* core);
   void release();
   void report(const WorkerGroup::Options::Event& event);
   // Reads argument `index`; false when it was wrong and the error is thrown.
@@ -49,6 +54,7 @@ class Core final : public Napi::ObjectWrap<Core> {
 
   void start(const Napi::CallbackInfo&) { group_->start(); }
   Napi::Value stop(const Napi::CallbackInfo& info);
+  Napi::Value published(const Napi::CallbackInfo& info);
   Napi::Value allocateSlot(const Napi::CallbackInfo& info);
   void releaseSlot(const Napi::CallbackInfo& info);
   void publishRoutes(const Napi::CallbackInfo& info);
@@ -78,12 +84,18 @@ class Core final : public Napi::ObjectWrap<Core> {
   std::unique_ptr<WorkerGroup> group_;
   Napi::FunctionReference onEvent_;
   napi_threadsafe_function turn_ = nullptr;
+  // Who waits for the workers, by number.
+  std::map<uint64_t, Napi::Promise::Deferred> published_;
+  uint64_t nextPublished_ = 0;
+  napi_env env_;
+  bool environmentEnded_ = false;
 };
 
 Napi::Function Core::define(Napi::Env env) {
   return DefineClass(env, "NativeCore",
                      {InstanceMethod<&Core::start>("start"),
                       InstanceMethod<&Core::stop>("stop"),
+                      InstanceMethod<&Core::published>("published"),
                       InstanceMethod<&Core::allocateSlot>("allocateSlot"),
                       InstanceMethod<&Core::releaseSlot>("releaseSlot"),
                       InstanceMethod<&Core::publishRoutes>("publishRoutes"),
@@ -111,7 +123,7 @@ Napi::Function Core::define(Napi::Env env) {
                       InstanceMethod<&Core::resetCounters>("resetCounters")});
 }
 
-Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Env env = info.Env();
   uint32_t concurrency = 0;
   if (!info[0].IsObject()) {
@@ -137,6 +149,8 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       &turn_);
   // It does not keep the process alive: whoever embeds a proxy decides that.
   napi_unref_threadsafe_function(env, turn_);
+  // Later hooks run first: this one before that of the function above, which the workers call.
+  napi_add_env_cleanup_hook(env, onEnvironmentEnd, this);
   auto group = WorkerGroup::create(
       {.concurrency = concurrency,
        .wakeMain =
@@ -149,7 +163,21 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   group_ = std::move(*group);
 }
 
+Core::~Core() {
+  if (!environmentEnded_) napi_remove_env_cleanup_hook(env_, onEnvironmentEnd, this);
+  release();
+}
+
+void Core::onEnvironmentEnd(void* self) {
+  auto* core = static_cast<Core*>(self);
+  core->environmentEnded_ = true;
+  core->release();
+}
+
 void Core::release() {
+  // Nothing is said any more: JavaScript may be gone.
+  onEvent_.Reset();
+  published_.clear();
   group_.reset();
   if (turn_ != nullptr) napi_release_threadsafe_function(turn_, napi_tsfn_abort);
   turn_ = nullptr;
@@ -184,9 +212,33 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
     lost.Set(uint32_t(i), log);
   }
   result.Set("logsLost", lost);
+  for (auto& [id, waiting] : std::exchange(published_, {})) {
+    Napi::Error stopped = Napi::Error::New(env, "the workers were stopped");
+    stopped.Set("code", Napi::String::New(env, "ERR_MILLRACE_CLOSED"));
+    waiting.Reject(stopped.Value());
+  }
+  napi_unref_threadsafe_function(env, turn_);
+  // It holds whoever holds this object: without it, both can be collected.
+  onEvent_.Reset();
   auto deferred = Napi::Promise::Deferred::New(env);
   deferred.Resolve(result);
   return deferred.Promise();
+}
+
+Napi::Value Core::published(const Napi::CallbackInfo& info) {
+  uint64_t id = nextPublished_++;
+  // Whoever waits is told, even if nothing else keeps the process alive.
+  napi_ref_threadsafe_function(env_, turn_);
+  auto [entry, added] = published_.emplace(id, Napi::Promise::Deferred::New(info.Env()));
+  group_->whenTaken([this, id] {
+    auto waiting = published_.extract(id);
+    if (waiting.empty()) return;
+    if (published_.empty()) napi_unref_threadsafe_function(env_, turn_);
+    Napi::Env env(env_);
+    Napi::HandleScope scope(env);
+    waiting.mapped().Resolve(env.Undefined());
+  });
+  return entry->second.Promise();
 }
 
 // ---- Snapshots

@@ -77,12 +77,14 @@ void WorkerGroup::start() {
   if (started_) return;
   started_ = true;
   table_.commit();
+  postStaged();
   for (auto& worker : workers_) worker->start();
 }
 
 WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
   if (stopped_) return report_;
   stopped_ = true;
+  staged_.clear();
   for (auto& worker : workers_) report_.connectionsCut += worker->stopAndJoin();
   turn();
   for (auto& [id, log] : logs_) {
@@ -94,6 +96,7 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
 
 void WorkerGroup::turn() {
   table_.commit();
+  postStaged();
   for (ToMain* item = toMain_.takeAll(); item != nullptr;) {
     std::unique_ptr<ToMain> owned(item);
     item = item->next;
@@ -107,6 +110,40 @@ void WorkerGroup::toMain(std::function<void()> fn) {
   item->fn = std::move(fn);
   toMain_.push(item.release());
   options_.wakeMain();
+}
+
+void WorkerGroup::stage(Worker& worker, uint32_t listener, std::function<void()> fn) {
+  if (staged_.empty()) options_.wakeMain();
+  staged_.push_back({&worker, listener, std::move(fn)});
+}
+
+void WorkerGroup::postStaged() {
+  auto staged = std::move(staged_);
+  staged_.clear();
+  for (Staged& s : staged) {
+    // Posted tasks come before the quiet period of a turn: what was committed before them is taken
+    // first.
+    s.worker->post([worker = s.worker, fn = std::move(s.fn)] {
+      worker->context().slots.quiesce();
+      fn();
+    });
+  }
+}
+
+// Whether workers had not heard of the listener yet.
+bool WorkerGroup::dropStaged(uint32_t listener) {
+  return std::erase_if(staged_, [listener](const Staged& s) { return s.listener == listener; }) > 0;
+}
+
+void WorkerGroup::whenTaken(std::function<void()> done) {
+  auto left = std::make_shared<std::atomic<size_t>>(workers_.size());
+  auto shared = std::make_shared<std::function<void()>>(std::move(done));
+  for (auto& worker : workers_) {
+    stage(*worker, 0, [this, left, shared] {
+      if (left->fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+      toMain([shared] { (*shared)(); });
+    });
+  }
 }
 
 // ---- Snapshots
@@ -258,9 +295,6 @@ Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listene
     return config.error();
   }
   table_.publish(*slot, std::move(*config));
-  // Workers must have the configuration, and whatever was published before, when the first
-  // connection comes.
-  table_.commit();
 
   auto& listening = listeners_[name] = std::make_unique<Listening>();
   SharedListener& shared = listening->shared;
@@ -271,10 +305,7 @@ Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listene
     for (size_t i = 0; i < workers_.size(); i++) {
       Worker* worker = workers_[i].get();
       auto fd = std::make_shared<Fd>(i < sockets.fds.size() ? std::move(sockets.fds[i]) : Fd());
-      worker->post([this, worker, &shared, fd, local = sockets.local] {
-        // Posted tasks come before the quiet period of a turn: what was committed before them is
-        // taken first.
-        worker->context().slots.quiesce();
+      stage(*worker, shared.id, [this, worker, &shared, fd, local = sockets.local] {
         Status status = worker->addListener(shared, std::move(*fd), local);
         if (!status.ok()) {
           toMain([this, name = shared.name, message = status.error().message] {
@@ -304,7 +335,7 @@ Status WorkerGroup::drainListener(const std::string& name) {
   auto it = listeners_.find(name);
   if (it == listeners_.end()) return unknownListener(name);
   for (auto& worker : workers_) {
-    worker->post([w = worker.get(), id = it->second->shared.id] { w->drainListener(id); });
+    stage(*worker, 0, [w = worker.get(), id = it->second->shared.id] { w->drainListener(id); });
   }
   return {};
 }
@@ -315,12 +346,17 @@ Status WorkerGroup::removeListener(const std::string& name, uint32_t graceMs) {
   Listening* listening = it->second.get();
   removed_.push_back(std::move(it->second));
   listeners_.erase(it);
+  if (dropStaged(listening->shared.id)) {
+    table_.release(listening->shared.slot);
+    removed_.pop_back();
+    return {};
+  }
   // First everybody stops accepting. Only when all have is the listener taken down anywhere: a
   // connection that one worker was handing over to another is then already in that one's queue.
   auto step = std::make_shared<std::atomic<size_t>>(workers_.size());
   listening->workersLeft = uint32_t(workers_.size());
   for (auto& worker : workers_) {
-    worker->post([this, w = worker.get(), listening, graceMs, step] {
+    stage(*worker, 0, [this, w = worker.get(), listening, graceMs, step] {
       w->drainListener(listening->shared.id);
       if (step->fetch_sub(1, std::memory_order_acq_rel) != 1) return;
       toMain([this, listening, graceMs] { takeDown(listening, graceMs); });

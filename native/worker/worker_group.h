@@ -87,9 +87,13 @@ class WorkerGroup {
   // Closes every listener and connection, ends the threads, flushes the logs (at most so long
   // each). Blocks for that long. Nothing but reading stats is allowed afterwards.
   StopReport stop(uint32_t deadlineMs);
-  // Hands on what was published, frees what came back, runs what workers posted. Called after
-  // wakeMain().
+  // Hands on what was published and staged, frees what came back, runs what workers posted. Called
+  // after wakeMain(). What one turn of the main thread's loop published and told listeners becomes
+  // visible to a worker all at once.
   void turn();
+  // Calls `done` on the main thread when every worker uses all that was published, and has carried
+  // out all that was said about listeners, before this call. Not called when the group stops first.
+  void whenTaken(std::function<void()> done);
 
   Result<SlotId> allocateSlot(std::string_view name) { return table_.allocate(name); }
   Status releaseSlot(SlotId slot);
@@ -137,6 +141,11 @@ class WorkerGroup {
   explicit WorkerGroup(Options options);
   Status makeWorkers();
   void toMain(std::function<void()> fn);
+  // Runs `fn` on the worker's thread after the next commit, when the worker has taken it.
+  // `listener`: whom it is about, 0: nobody.
+  void stage(Worker& worker, uint32_t listener, std::function<void()> fn);
+  void postStaged();
+  bool dropStaged(uint32_t listener);
   Status checkSlot(SlotId slot) const;
   Status unknownListener(const std::string& name) const;
   void takeDown(Listening* listening, uint32_t graceMs);
@@ -152,6 +161,14 @@ class WorkerGroup {
   std::vector<std::unique_ptr<Listening>> removed_;  // until every worker let go of them
   std::map<uint32_t, std::unique_ptr<Log>> logs_;
   uint32_t nextListener_ = 1, nextLog_ = 0;
+  // What workers are told together with the next commit, so that a listener never serves with half
+  // of what was published with it.
+  struct Staged {
+    Worker* worker;
+    uint32_t listener;
+    std::function<void()> fn;
+  };
+  std::vector<Staged> staged_;
   bool started_ = false, stopped_ = false;
   StopReport report_;
   struct ToMain {

@@ -59,6 +59,7 @@ export class AdminServer {
   ): Promise<AdminServer> {
     const http = createServer({ requestTimeout: 10_000 })
     await bind(http, address)
+    http.unref() // what keeps the process alive is the server's to say
     if ('path' in address) return new AdminServer(http, `unix:${address.path}`, true, target, log)
     const { port } = http.address() as AddressInfo
     const host = address.ip.includes(':') ? `[${address.ip}]` : address.ip

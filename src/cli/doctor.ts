@@ -3,8 +3,8 @@
 
 import { cpus, release } from 'node:os'
 import { nativeBinary } from '../native/index.ts'
+import { readText } from '../server/concurrency.ts'
 import { version } from '../version.ts'
-import { readText } from './concurrency.ts'
 import { examine, type Finding, type Machine } from './examine.ts'
 import type { Arguments } from './options.ts'
 import { kExitFailure } from './report.ts'

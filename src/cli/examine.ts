@@ -8,7 +8,7 @@ import {
   cgroupThrottled,
   defaultConcurrency,
   type ReadText,
-} from './concurrency.ts'
+} from '../server/concurrency.ts'
 
 /**
  * `ok`: nothing to do. `advice`: it runs, but something costs throughput or fails under load.

@@ -3,7 +3,7 @@
 // published again, so that its pools, counters and connections never notice a reload.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { ClusterDefinition } from '../config/index.ts'
+import type { ClusterDefinition, HostDefinition } from '../config/index.ts'
 import type { NativeCore, NativeHostStats, SlotId } from '../native/index.ts'
 import { HostIds } from './host_ids.ts'
 
@@ -40,6 +40,11 @@ export class ClusterManager {
   readonly #slots = new Map<string, SlotId>()
   readonly #states = new Map<string, ClusterState>()
   readonly #ids = new Map<string, HostIds>()
+  /** Endpoints that a program set, and those of the configuration that they stand in for. */
+  readonly #set = new Map<
+    string,
+    { readonly hosts: readonly HostDefinition[]; readonly configured: readonly HostDefinition[] }
+  >()
   #directory: readonly string[] = []
   readonly counters: ClusterCounters = { added: 0, modified: 0, removed: 0 }
 
@@ -60,8 +65,38 @@ export class ClusterManager {
     return slot
   }
 
-  /** Publishes `cluster` if it is new or differs from what is published; says whether it did. */
+  /**
+   * Publishes `cluster` if it is new or differs from what is published; says whether it did.
+   * Endpoints that {@link setEndpoints} gave stay, until a configuration names others than the one
+   * that was in force then.
+   */
   publish(cluster: ClusterDefinition, now: number = Date.now()): boolean {
+    const set = this.#set.get(cluster.name)
+    if (set && isDeepStrictEqual(set.configured, cluster.hosts)) {
+      return this.#publish({ ...cluster, hosts: set.hosts }, now)
+    }
+    this.#set.delete(cluster.name)
+    return this.#publish(cluster, now)
+  }
+
+  /**
+   * Replaces the endpoints of a published cluster; those that stay keep their connections and
+   * counters. Says what they were before; undefined: no such cluster.
+   */
+  setEndpoints(
+    name: string,
+    hosts: readonly HostDefinition[],
+    now: number = Date.now(),
+  ): readonly HostDefinition[] | undefined {
+    const cluster = this.#states.get(name)?.cluster
+    if (!cluster) return undefined
+    const configured = this.#set.get(name)?.configured ?? cluster.hosts
+    this.#set.set(name, { hosts, configured })
+    this.#publish({ ...cluster, hosts }, now)
+    return cluster.hosts
+  }
+
+  #publish(cluster: ClusterDefinition, now: number): boolean {
     const { name } = cluster
     const before = this.#states.get(name)
     if (before && isDeepStrictEqual(before.cluster, cluster)) return false
@@ -77,11 +112,13 @@ export class ClusterManager {
   }
 
   /**
-   * Says which clusters requests may name by themselves (`cluster_header`); others keep their slot
-   * until {@link withdraw}, for requests that were routed before.
+   * Says which clusters the configuration has, and so which ones requests may name by themselves
+   * (`cluster_header`); others keep their slot until {@link withdraw}, for requests that were
+   * routed before.
    */
   publishDirectory(names: Iterable<string>): void {
     const directory = [...new Set(names)].sort()
+    for (const name of this.#set.keys()) if (!directory.includes(name)) this.#set.delete(name)
     if (isDeepStrictEqual(directory, this.#directory)) return
     this.#directory = directory
     this.#core.publishDirectory(directory.flatMap((name) => [name, this.slot(name)]))
@@ -91,6 +128,7 @@ export class ClusterManager {
   withdraw(name: string): void {
     const slot = this.#slots.get(name)
     if (slot === undefined) return
+    this.#set.delete(name)
     if (this.#states.delete(name)) {
       this.#core.withdrawCluster(slot)
       this.counters.removed++

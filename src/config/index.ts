@@ -11,6 +11,8 @@ export { effectiveYaml } from './effective.ts'
 export { findConfiguration, searchPath } from './find.ts'
 export { loadConfiguration } from './load.ts'
 export { ConfigError, formatProblem, type Problem, type ProblemCode } from './problem.ts'
+export type { Bootstrap as EnvoyConfiguration } from './schema/messages.generated.ts'
+export type { ShortConfiguration } from './short/types.ts'
 export type {
   ClusterDefinition,
   CompiledCluster,

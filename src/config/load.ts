@@ -28,24 +28,25 @@ const checkingResolver: CompileResolver = {
 
 /** Throws a ConfigError with everything that is wrong. */
 export async function loadConfiguration(source: ConfigSource): Promise<LoadedConfiguration> {
-  const text = sourceText(source)
-  const problems = new Problems(text)
+  const { text, problems } = await readText(source)
   const origins = new Origins(problems)
+  const before = problems.size
   const written = parseJson(text.text) ?? (await parseYaml(text, problems))
-  problems.throwIfAny()
+  if (problems.size > before) problems.throwIfAny()
   if (written === undefined) throw new TypeError('a text without problems has a tree')
   const short = isShortForm(written)
   const tree = short ? await expand(written, problems) : written
   const bootstrap: Bootstrap = new Checker(problems, origins).check(tree, kBootstrap) ?? {}
   const runtimeLayers = compileLayers(origins, bootstrap)
   const internals = { origins, regexes: new Map(), runtime: new Runtime(runtimeLayers) }
-  compileBootstrap(bootstrap, checkingResolver, internals)
+  const { admin } = compileBootstrap(bootstrap, checkingResolver, internals)
   problems.throwIfAny()
   const loaded: LoadedConfiguration = {
     name: text.name,
     form: short ? 'short' : 'envoy',
     bootstrap,
     runtimeLayers,
+    ...(admin && { admin: admin.address }),
     effective: () => toJson(tree),
   }
   rememberInternals(loaded, internals)
@@ -65,7 +66,19 @@ async function expand(written: SourceNode, problems: Problems): Promise<SourceNo
   return expandShortForm(written, problems)
 }
 
-function sourceText(source: ConfigSource): SourceText {
+/** The text, and what is wrong with it before anything of it is read. */
+async function readText(
+  source: ConfigSource,
+): Promise<{ readonly text: SourceText; readonly problems: Problems }> {
+  if (source.kind === 'object') {
+    const { objectText } = await import('./source/object.ts')
+    return objectText(source.name, source.value)
+  }
+  const text = sourceText(source)
+  return { text, problems: new Problems(text) }
+}
+
+function sourceText(source: Exclude<ConfigSource, { kind: 'object' }>): SourceText {
   if (source.kind === 'file') return new SourceText(source.path, readSource(source.path))
   if (source.kind === 'text') return new SourceText(source.name, source.text)
   return flagsText(source.to, source.listen)

@@ -20,6 +20,9 @@ export class Problems {
   readonly #text: SourceText
   readonly #found = new Map<string, { readonly start: number; readonly problem: Problem }>()
 
+  /** Paths of which nothing more is to be said. */
+  readonly #settled = new Set<string>()
+
   constructor(text: SourceText) {
     this.#text = text
   }
@@ -35,11 +38,18 @@ export class Problems {
   add(details: ProblemDetails): void {
     const key = `${details.start} ${details.message}`
     if (this.#found.size > kProblemsMax || this.#found.has(key)) return
+    if (this.#settled.has(details.path)) return
     if (this.#found.size === kProblemsMax) {
       const end = this.#text.text.length
       const message = `these are the first ${kProblemsMax} problems, and there are more`
       this.#insert(key, { code: details.code, message, path: '', start: end, end })
     } else this.#insert(key, details)
+  }
+
+  /** As add(); and nothing more is said of the same path. */
+  settle(details: ProblemDetails): void {
+    this.add(details)
+    this.#settled.add(details.path)
   }
 
   #insert(key: string, details: ProblemDetails): void {

@@ -17,6 +17,8 @@ export type ConfigSource =
   | { readonly kind: 'file'; readonly path: string }
   /** `name` stands in errors where a file's name would. */
   | { readonly kind: 'text'; readonly name: string; readonly text: string }
+  /** The same as plain objects; `name` stands in errors where a file's name would. */
+  | { readonly kind: 'object'; readonly name: string; readonly value: unknown }
   /** `--to URL [--to URL …] --listen ADDRESS`: the short form without a file. */
   | { readonly kind: 'flags'; readonly to: readonly string[]; readonly listen?: string }
 
@@ -32,6 +34,8 @@ export interface LoadedConfiguration {
   readonly bootstrap: Bootstrap
   /** Static layers, first to last; a later one overrides. */
   readonly runtimeLayers: readonly RuntimeLayer[]
+  /** Of the admin interface, where one is asked for. */
+  readonly admin?: NativeAddress
   /** What the user wrote, expanded to Envoy's messages, as JSON values (for `/config_dump`). */
   effective(): unknown
 }

@@ -90,14 +90,21 @@ export interface NativeStopReport {
 }
 
 /**
- * One group of workers with its slot table. Main thread only. Publishes of one turn of the event
- * loop reach the workers with one wake-up.
+ * One group of workers with its slot table. Only the thread that made it may use it. What one turn
+ * of the event loop publishes and says about listeners reaches each worker all at once, with one
+ * wake-up. Ends with its Node environment, if it was not stopped before.
  */
 export interface NativeCore {
   /** Workers begin to turn. Listeners can be added before and after. */
   start(): void
   /** Closes every listener and connection, flushes the logs, joins the workers. */
   stop(deadline: number): Promise<NativeStopReport>
+
+  /**
+   * Resolves when every worker uses all that was published, and has carried out all that was said
+   * about listeners, before this call; at once before {@link start}. Rejects when the core stops.
+   */
+  published(): Promise<void>
 
   allocateSlot(name: string): SlotId
   releaseSlot(slot: SlotId): void

@@ -30,6 +30,8 @@ export interface RuntimeDump {
 
 export class Runtime {
   #layers: readonly RuntimeLayer[]
+  /** Set while the program runs, above all layers; the admin interface shows it as one. */
+  readonly #overrides = new Map<string, RuntimeValue>()
   readonly #indexes = new Map<string, RuntimeIndex>()
 
   constructor(layers: readonly RuntimeLayer[] = []) {
@@ -39,6 +41,18 @@ export class Runtime {
   /** Replaces all layers; indexes stay. */
   setLayers(layers: readonly RuntimeLayer[]): void {
     this.#layers = layers
+  }
+
+  /** Sets a key above all layers, whatever they become; undefined takes that back. */
+  override(key: string, value: RuntimeValue | undefined): void {
+    if (value === undefined) this.#overrides.delete(key)
+    else this.#overrides.set(key, value)
+  }
+
+  /** Those of the configuration, and what was set while running, if anything was. */
+  #allLayers(): readonly RuntimeLayer[] {
+    if (this.#overrides.size === 0) return this.#layers
+    return [...this.#layers, { name: 'program', values: this.#overrides }]
   }
 
   /** The index of a key; a new one when it was never asked for. */
@@ -53,8 +67,9 @@ export class Runtime {
 
   /** The value in force, or undefined. */
   get(key: string): RuntimeValue | undefined {
-    for (let i = this.#layers.length - 1; i >= 0; i--) {
-      const value = this.#layers[i]?.values.get(key)
+    const layers = this.#allLayers()
+    for (let i = layers.length - 1; i >= 0; i--) {
+      const value = layers[i]?.values.get(key)
       if (value !== undefined) return value
     }
     return undefined
@@ -66,13 +81,14 @@ export class Runtime {
   }
 
   dump(): RuntimeDump {
-    const keys = new Set(this.#layers.flatMap((layer) => [...layer.values.keys()]))
+    const layers = this.#allLayers()
+    const keys = new Set(layers.flatMap((layer) => [...layer.values.keys()]))
     const entries: Record<string, { final_value: string; layer_values: string[] }> = {}
     for (const key of [...keys].sort()) {
-      const layerValues = this.#layers.map((layer) => text(layer.values.get(key)))
+      const layerValues = layers.map((layer) => text(layer.values.get(key)))
       entries[key] = { final_value: text(this.get(key)), layer_values: layerValues }
     }
-    return { layers: this.#layers.map((layer) => layer.name), entries }
+    return { layers: layers.map((layer) => layer.name), entries }
   }
 }
 

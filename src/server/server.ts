@@ -17,10 +17,11 @@ import {
   type NativeCore,
   type NativeEvent,
   type NativeModule,
+  type NativeStat,
   type NativeStopReport,
 } from '../native/index.ts'
-import { Runtime } from '../runtime/runtime.ts'
-import { Deployment } from './deployment.ts'
+import { Runtime, type RuntimeValue } from '../runtime/runtime.ts'
+import { type Changes, Deployment } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
 import { mainStats, type ReloadCounters } from './main_stats.ts'
 
@@ -51,6 +52,8 @@ export interface ServerOptions {
   readonly commandLine?: Readonly<Record<string, unknown>>
   /** Somebody asked for the end through the admin interface. */
   readonly onQuit?: () => void
+  /** Besides the log. Must not throw. */
+  readonly onEvent?: (event: NativeEvent) => void
 }
 
 export class Server {
@@ -93,56 +96,77 @@ export class Server {
   }
 
   /** Ready when it returns: listeners accept, and the admin interface answers. */
-  async start(loaded: LoadedConfiguration): Promise<void> {
+  async start(loaded: LoadedConfiguration): Promise<Changes> {
     if (this.#state !== 'PRE_INITIALIZING') {
       throw new MillraceError('ERR_MILLRACE_STARTED', 'a server can be started once')
     }
     this.#state = 'INITIALIZING'
     try {
       this.#publishDate()
-      this.deployment.apply(loaded)
-      this.core.start()
-      this.#configuration = { loaded, at: Date.now() }
-      await this.#moveAdmin(this.#wantedAdmin())
+      const changes = await this.#putInForce(loaded, () => this.core.start())
+      if (this.#stopped) throw closedWhileStarting()
+      this.#dateTimer = setInterval(() => this.#publishDate(), kDateIntervalMs).unref()
+      this.#holdTimer = setInterval(() => {}, kHoldIntervalMs)
+      this.#state = 'LIVE'
+      return changes
     } catch (error) {
       await this.stop()
       throw error
     }
-    this.#dateTimer = setInterval(() => this.#publishDate(), kDateIntervalMs).unref()
-    this.#holdTimer = setInterval(() => {}, kHoldIntervalMs)
-    this.#state = 'LIVE'
   }
 
   /**
-   * Puts another configuration in force, touching only what differs. When it cannot be loaded or
-   * opened, the one in force stays, and the error is thrown. Reloads wait for one another.
+   * Puts another configuration in force, touching only what differs; every worker uses it when this
+   * resolves. When it cannot be loaded or opened, the one in force stays, and the error is thrown.
+   * Reloads wait for one another.
    */
-  reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<void> {
+  reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<Changes> {
     const turn = this.#reloading.then(() => this.#reload(load))
     this.#reloading = turn.catch(() => {})
     return turn
   }
 
-  async #reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<void> {
-    if (this.#state !== 'LIVE') {
-      throw new MillraceError('ERR_MILLRACE_NOT_LIVE', 'only a server that is live can be reloaded')
-    }
-    const before = this.#configuration
+  async #reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<Changes> {
     try {
+      this.#mustBeLive()
       const loaded = await load()
-      this.#configuration = { loaded, at: Date.now() }
-      const changes = this.deployment.apply(loaded)
-      await this.#moveAdmin(this.#wantedAdmin()).catch((error: unknown) => {
-        if (before) this.deployment.apply(before.loaded)
-        throw error
-      })
+      this.#mustBeLive() // loading took a while
+      const changes = await this.#putInForce(loaded)
       this.reloads.success++
       this.options.log.info({ configuration: loaded.name, ...changes }, 'configuration reloaded')
+      return changes
     } catch (error) {
-      this.#configuration = before
       this.reloads.rejected++
       throw error
     }
+  }
+
+  #mustBeLive(): void {
+    if (this.#state === 'LIVE') return
+    throw new MillraceError('ERR_MILLRACE_NOT_LIVE', 'only a server that is live can be reloaded')
+  }
+
+  /** All that can fail comes first; what fails leaves everything as it was. */
+  async #putInForce(loaded: LoadedConfiguration, applied?: () => void): Promise<Changes> {
+    const admin = await this.#openAdmin(this.options.admin ?? loaded.admin)
+    let changes: Changes
+    try {
+      if (this.#stopped) throw closedWhileStarting()
+      changes = this.deployment.apply(loaded)
+      applied?.()
+    } catch (error) {
+      await admin?.server?.close()
+      throw error
+    }
+    this.#configuration = { loaded, at: Date.now() }
+    const before = this.#admin
+    if (admin) {
+      this.#admin = admin.server
+      this.#adminAddress = admin.address
+    }
+    await this.core.published()
+    if (admin) await before?.close()
+    return changes
   }
 
   get state(): ServerState {
@@ -187,14 +211,15 @@ export class Server {
   }
 
   /**
-   * Stops accepting, lets connections end, and returns when none is left or the drain time is over.
+   * Stops accepting, lets connections end, and returns when none is left or `deadlineMs` have
+   * passed.
    */
-  async drain(): Promise<void> {
+  async drain(deadlineMs: number = this.options.drainTimeMs): Promise<void> {
     if (this.#stopped) return
     this.#state = 'DRAINING'
     this.stopListeners()
-    this.core.drainAll(Math.min(kDrainSpreadMs, this.options.drainTimeMs))
-    const deadline = performance.now() + this.options.drainTimeMs
+    this.core.drainAll(Math.min(kDrainSpreadMs, deadlineMs))
+    const deadline = performance.now() + deadlineMs
     while (!this.#stopped && this.core.connectionCount() > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, kDrainPollMs))
     }
@@ -222,6 +247,27 @@ export class Server {
     }
   }
 
+  /** All statistics: the workers', and those of the main thread. */
+  stats(bounds: readonly number[] = []): readonly NativeStat[] {
+    return [...this.core.readStats(bounds), ...mainStats(this)]
+  }
+
+  /**
+   * Sets a runtime key above all layers of the configuration; undefined takes that back. Resolves
+   * when every worker reads it so.
+   */
+  setRuntime(key: string, value: RuntimeValue | undefined): Promise<void> {
+    this.runtime.override(key, value)
+    this.core.publishRuntime(this.runtime.values())
+    return this.core.published()
+  }
+
+  /** Whether this server, while it is live, keeps the process (or worker thread) alive. */
+  hold(on: boolean): void {
+    if (on) this.#holdTimer?.ref()
+    else this.#holdTimer?.unref()
+  }
+
   /** Opens every log file again by its name. Says which could not be. */
   reopenLogs(): readonly { readonly target: string; readonly message: string }[] {
     const failed = this.logFiles.reopen()
@@ -233,22 +279,15 @@ export class Server {
     this.core.publishDate(new Date().toUTCString())
   }
 
-  #wantedAdmin(): NativeAddress | undefined {
-    return this.options.admin ?? this.deployment.admin?.address
-  }
-
-  /** Opens the admin interface at `address` before it closes the one elsewhere. */
-  async #moveAdmin(address: NativeAddress | undefined): Promise<void> {
-    if (JSON.stringify(address) === JSON.stringify(this.#adminAddress)) return
-    let admin: AdminServer | undefined
-    if (address) {
-      const { AdminServer } = await import('../admin/server.ts')
-      admin = await AdminServer.listen(address, this.#adminTarget(), this.options.log)
-    }
-    const before = this.#admin
-    this.#admin = admin
-    this.#adminAddress = address
-    await before?.close()
+  /** The admin interface at `address`, or undefined when it is there already. */
+  async #openAdmin(
+    address: NativeAddress | undefined,
+  ): Promise<{ address: NativeAddress | undefined; server: AdminServer | undefined } | undefined> {
+    if (JSON.stringify(address) === JSON.stringify(this.#adminAddress)) return undefined
+    if (!address) return { address, server: undefined }
+    const { AdminServer } = await import('../admin/server.ts')
+    const server = await AdminServer.listen(address, this.#adminTarget(), this.options.log)
+    return { address, server }
   }
 
   #adminTarget(): AdminTarget {
@@ -260,7 +299,7 @@ export class Server {
       clusters: this.clusters,
       state: () => this.state,
       node: () => this.deployment.node,
-      stats: (bounds) => [...this.core.readStats(bounds), ...mainStats(this)],
+      stats: (bounds) => this.stats(bounds),
       histogramBounds: () => this.deployment.histogramBounds,
       listeners: () => this.deployment.listeners(),
       configuration: () => this.#configuration,
@@ -274,8 +313,14 @@ export class Server {
     }
   }
 
-  #onEvent({ kind, subject, message }: NativeEvent): void {
+  #onEvent(event: NativeEvent): void {
+    const { kind, subject, message } = event
+    this.options.onEvent?.(event)
     if (kind === 'log-recovered') this.options.log.info({ subject }, message)
     else this.options.log.warn({ subject, kind }, message)
   }
+}
+
+function closedWhileStarting(): MillraceError {
+  return new MillraceError('ERR_MILLRACE_CLOSED', 'closed before the configuration was in force')
 }

@@ -85,6 +85,7 @@ struct Filtered {
                     std::make_shared<TestFactory>('b', b, journal)};
     auto addresses = proxy.group->addListener(std::move(listener));
     REQUIRE(addresses.ok());
+    proxy.group->turn();
     port = uint16_t(std::stoi((*addresses)[0].substr((*addresses)[0].rfind(':') + 1)));
   }
   std::string seen() {

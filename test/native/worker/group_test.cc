@@ -155,6 +155,7 @@ TEST_CASE("a drained listener finishes what it has and closes") {
   CHECK(idle.get() == 200);
   CHECK(other.get() == 200);
   REQUIRE(proxy.group->drainListener("in").ok());
+  proxy.group->turn();
   CHECK(idle.closed());
   CHECK(other.closed());
   CHECK(connectTo(proxy.port) == -1);
@@ -167,6 +168,8 @@ TEST_CASE("a removed listener is gone, and its name and port are free again") {
   Client client(proxy.port);
   CHECK(client.get() == 200);
   REQUIRE(proxy.group->removeListener("in", 100).ok());
+  proxy.group->turn();
+  CHECK(proxy.until([&] { return proxy.group->connectionCount() == 0; }));
   CHECK(client.closed());
   CHECK_FALSE(proxy.group->removeListener("in", 0).ok());
   spec::Listener again = proxy.listener();

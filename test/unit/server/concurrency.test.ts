@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { affinity, cgroupQuota, defaultConcurrency } from '../../../src/cli/concurrency.ts'
+import { affinity, cgroupQuota, defaultConcurrency } from '../../../src/server/concurrency.ts'
 
 type Files = Record<string, string>
 const reader = (files: Files) => (path: string) => files[path]

@@ -1,0 +1,68 @@
+/** Checks what a program passes in: every wrong argument is an error with its path in it. */
+
+import { didYouMean } from '../config/suggest.ts'
+import { MillraceError } from '../errors.ts'
+
+/** `path` is wrong: `message` says what it must be. */
+export function argumentError(path: string, message: string, hint?: string): MillraceError {
+  return new MillraceError('ERR_MILLRACE_ARGUMENT', `${path} ${message}`, {
+    path,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+/** What a value is, for messages. */
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (value === undefined) return 'undefined'
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'string') {
+    return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 37)}…` : value)}`
+  }
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** An object whose keys are all known; undefined counts as an empty one. */
+export function optionsObject(
+  value: unknown,
+  path: string,
+  keys: readonly string[],
+): Readonly<Record<string, unknown>> {
+  if (value === undefined) return {}
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw argumentError(path, `must be an object, not ${kindOf(value)}`)
+  }
+  for (const key of Object.keys(value)) {
+    if (keys.includes(key)) continue
+    const hint = didYouMean(key, keys) ?? `there are: ${keys.join(', ')}`
+    throw argumentError(`${path}.${key}`, 'is no option', hint)
+  }
+  return value as Readonly<Record<string, unknown>>
+}
+
+/** undefined passes. */
+export function optionalNumber(
+  value: unknown,
+  path: string,
+  { min, max, unit }: { readonly min: number; readonly max: number; readonly unit?: string },
+): number | undefined {
+  if (value === undefined) return undefined
+  if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) return Number(value)
+  const of = unit === undefined ? '' : ` of ${unit}`
+  throw argumentError(
+    path,
+    `must be a whole number${of} from ${min} to ${max}, not ${kindOf(value)}`,
+  )
+}
+
+/** undefined passes. */
+export function optionalSignal(value: unknown, path: string): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value
+  throw argumentError(path, `must be an AbortSignal, not ${kindOf(value)}`)
+}
+
+export function text(value: unknown, path: string): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw argumentError(path, `must be a text that is not empty, not ${kindOf(value)}`)
+}

@@ -1,0 +1,352 @@
+// The class Proxy: a proxy inside a program.
+
+import { createServer } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  ConfigError,
+  createProxy,
+  type HealthEvent,
+  type LogEvent,
+  MillraceError,
+  type ProxyConfiguration,
+  type ProxyOptions,
+  type Proxy as TestedProxy,
+} from '../../dist/index.js'
+import { simple } from './support/config.ts'
+import { temporaryFolder, write } from './support/files.ts'
+import { httpService, sayingService } from './support/peers.ts'
+
+const open = new Set<TestedProxy>()
+afterEach(async () => {
+  for (const proxy of open) await proxy.close()
+  open.clear()
+})
+
+async function start(
+  configuration: ProxyConfiguration,
+  options: ProxyOptions = {},
+): Promise<TestedProxy> {
+  const proxy = await createProxy(configuration, { concurrency: 2, ...options })
+  open.add(proxy)
+  return proxy
+}
+
+const kListen = '127.0.0.1:0'
+const short = (port: number): ProxyConfiguration => ({
+  listen: kListen,
+  routes: { '/': 'app' },
+  upstreams: { app: port },
+})
+
+async function said(proxy: TestedProxy, path = '/'): Promise<string> {
+  const response = await fetch(`http://${proxy.addresses[0]?.text}${path}`)
+  return `${response.status} ${await response.text()}`
+}
+
+/** What a promise rejects with. */
+async function failure(promise: Promise<unknown>): Promise<MillraceError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(MillraceError)
+  return error as MillraceError
+}
+
+describe('a configuration', () => {
+  it('may be the short form', async () => {
+    const proxy = await start(short(await sayingService('short')))
+    expect(proxy.addresses).toEqual([
+      {
+        listener: 'http',
+        text: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+        host: '127.0.0.1',
+        port: expect.any(Number),
+      },
+    ])
+    expect(proxy.clusters).toEqual(['app'])
+    expect(await said(proxy)).toBe('200 short')
+  })
+
+  it("may be Envoy's messages", async () => {
+    const proxy = await start(simple([await sayingService('envoy')]))
+    expect(await said(proxy)).toBe('200 envoy')
+  })
+
+  it('may be a text', async () => {
+    const port = await sayingService('text')
+    const proxy = await start(`listen: ${kListen}\nroutes:\n  /: http://127.0.0.1:${port}\n`)
+    expect(await said(proxy)).toBe('200 text')
+  })
+
+  it('may be a file, read anew by each apply', async () => {
+    const folder = temporaryFolder()
+    const file = write(folder, 'a.json', short(await sayingService('one')))
+    const proxy = await start({ file })
+    expect(await said(proxy)).toBe('200 one')
+    write(folder, 'a.json', short(await sayingService('two')))
+    await proxy.apply({ file: new URL(`file://${file}`) })
+    expect(await said(proxy)).toBe('200 two')
+  })
+
+  it.each([
+    [undefined, 'configuration'],
+    [null, 'configuration'],
+    [7, 'configuration'],
+    ['envoy.yaml', 'configuration'],
+    [{ file: 7 }, 'configuration.file'],
+    [{ file: '' }, 'configuration.file'],
+    [{ file: 'a.yaml', other: 1 }, 'configuration.other'],
+    [{ file: new URL('http://x/') }, 'configuration.file'],
+  ])('%j is none', async (configuration, path) => {
+    const error = await failure(createProxy(configuration as never))
+    expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path })
+  })
+
+  it('that is wrong is refused with every problem', async () => {
+    const error = await failure(
+      createProxy({
+        listen: 'nowhere',
+        routes: { '/': () => 1, '/b': 'nobody' },
+        access_log: Number.NaN,
+        admin: new Map(),
+        timeout: 5n,
+      } as never),
+    )
+    expect(error).toBeInstanceOf(ConfigError)
+    expect((error as ConfigError).problems.map(({ path, message }) => [path, message])).toEqual([
+      ['listen', expect.stringContaining('is an address')],
+      ['routes["/"]', 'is no value of a configuration: a function'],
+      ['routes["/b"]', 'no upstream is called "nobody"'],
+      ['access_log', 'is a finite number, not NaN'],
+      ['admin', 'is a plain object, not a Map'],
+      ['timeout', 'is no value of a configuration: a bigint'],
+    ])
+  })
+
+  it('that contains itself, or cannot be read, is refused', async () => {
+    const routes: Record<string, unknown> = {}
+    routes['/'] = routes
+    const upstreams = {
+      get app(): never {
+        throw new Error('no')
+      },
+    }
+    const error = await failure(createProxy({ listen: kListen, routes, upstreams } as never))
+    expect((error as ConfigError).problems).toMatchObject([
+      { path: 'routes["/"]', message: 'contains itself' },
+      { path: 'upstreams.app', message: 'cannot be read: Error: no' },
+    ])
+  })
+
+  it('that is missing as a file is refused', async () => {
+    const error = await failure(createProxy({ file: '/nowhere/at.all' }))
+    expect((error as ConfigError).problems).toMatchObject([{ code: 'unreadable' }])
+  })
+})
+
+describe('options', () => {
+  it.each([
+    [7, 'options'],
+    [{ concurency: 2 }, 'options.concurency'],
+    [{ concurrency: 0 }, 'options.concurrency'],
+    [{ concurrency: 1.5 }, 'options.concurrency'],
+    [{ drainTime: -1 }, 'options.drainTime'],
+    [{ flushInterval: '1s' }, 'options.flushInterval'],
+    [{ admin: 'x' }, 'options.admin'],
+    [{ admin: 70_000 }, 'options.admin'],
+    [{ log: console.log }, 'options.log'],
+    [{ signal: {} }, 'options.signal'],
+  ])('%j are refused', async (options, path) => {
+    const error = await failure(createProxy(short(1), options as never))
+    expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path })
+  })
+
+  it('admin opens the admin interface', async () => {
+    const proxy = await start(short(1), { admin: 0 })
+    expect(await (await fetch(`${proxy.adminUrl}/ready`)).text()).toBe('LIVE\n')
+    const { adminUrl } = proxy
+    await proxy.close()
+    await expect(fetch(`${adminUrl}/ready`)).rejects.toThrow('fetch failed')
+  })
+
+  it('log takes a logger, and the event log says the same', async () => {
+    const lines: [string, string][] = []
+    const say =
+      (level: string) =>
+      (_fields: object, message: string): void => {
+        lines.push([level, message])
+      }
+    const log = { level: 'info', debug: say('debug'), info: say('info'), warn: say('warn') }
+    const proxy = await start(short(1), { log: { ...log, error: say('error') } })
+    const events: LogEvent[] = []
+    proxy.on('log', (event) => events.push(event))
+    await proxy.apply(short(2))
+    expect(lines).toEqual([['info', 'configuration reloaded']])
+    expect(events).toMatchObject([{ level: 'info', message: 'configuration reloaded' }])
+  })
+})
+
+describe('apply', () => {
+  it('is in force when it resolves', async () => {
+    const [a, b] = [await sayingService('a'), await sayingService('b')]
+    const proxy = await start(short(a))
+    for (let i = 0; i < 20; i++) {
+      await proxy.apply(short(i % 2 === 0 ? b : a))
+      expect(await said(proxy)).toBe(i % 2 === 0 ? '200 b' : '200 a')
+    }
+  })
+
+  it('that is refused changes nothing', async () => {
+    const proxy = await start(short(await sayingService('kept')))
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    const { port } = taken.address() as { port: number }
+    const [free] = [await freePort()]
+    const error = await failure(
+      proxy.apply({ listen: [`127.0.0.1:${free}`, `127.0.0.1:${port}`], routes: { '/': 1 } }),
+    )
+    expect(error).toMatchObject({ code: 'ERR_MILLRACE_BIND' })
+    expect(error.message).toContain('EADDRINUSE')
+    expect(proxy.clusters).toEqual(['app'])
+    expect(await said(proxy)).toBe('200 kept')
+    // Nothing is left open: the address that could be had is free at once.
+    const again = createServer()
+    await new Promise<void>((resolve, reject) => {
+      again.once('error', reject)
+      again.listen(free, '127.0.0.1', resolve)
+    })
+    again.close()
+    taken.close()
+  })
+
+  it('with an admin address in use changes nothing', async () => {
+    const proxy = await start(short(await sayingService('kept')))
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    const { port } = taken.address() as { port: number }
+    const next = { ...(short(1) as object), admin: port } as ProxyConfiguration
+    const error: NodeJS.ErrnoException = await proxy.apply(next).then(
+      () => undefined,
+      (reason) => reason,
+    )
+    expect(error.message).toContain('EADDRINUSE')
+    expect(await said(proxy)).toBe('200 kept')
+    taken.close()
+  })
+
+  it('waits for the one before', async () => {
+    const ports = await Promise.all(['a', 'b', 'c'].map(sayingService))
+    const proxy = await start(short(1))
+    await Promise.all(ports.map((port) => proxy.apply(short(port))))
+    expect(await said(proxy)).toBe('200 c')
+  })
+})
+
+describe('setEndpoints', () => {
+  it('replaces the endpoints of a cluster', async () => {
+    const proxy = await start(short(1))
+    const port = await sayingService('set')
+    const health: HealthEvent[] = []
+    proxy.on('health', (event) => health.push(event))
+    const cluster = proxy.cluster('app')
+    await cluster.setEndpoints([`http://127.0.0.1:${port}`])
+    expect(await said(proxy)).toBe('200 set')
+    await cluster.setEndpoints([
+      { address: `127.0.0.1:${port}`, health: 'unhealthy' },
+      { address: await sayingService('other'), weight: 3, hostname: 'o' },
+    ])
+    expect(await said(proxy)).toBe('200 other')
+    const address = `127.0.0.1:${port}`
+    expect(health).toEqual([{ cluster: 'app', address, health: 'unhealthy', was: 'healthy' }])
+    expect(cluster.endpoints).toMatchObject([
+      { address: `127.0.0.1:${port}`, health: 'unhealthy', rqTotal: 1 },
+      { hostname: 'o', weight: 3, rqTotal: 1 },
+    ])
+    await cluster.setEndpoints([])
+    expect(await said(proxy)).toBe('503 no healthy upstream')
+  })
+
+  it('keeps the connections of an endpoint that stays', async () => {
+    let connections = 0
+    const port = await httpService((_, response) => response.end('x'))
+    const proxy = await start(short(port), { concurrency: 1 })
+    for (let i = 0; i < 5; i++) {
+      await proxy.cluster('app').setEndpoints([port, 1 + i].slice(0, 1 + (i % 2)))
+      await proxy.cluster('app').setEndpoints([port])
+      expect(await said(proxy)).toBe('200 x')
+      connections = proxy.cluster('app').endpoints[0]?.cxTotal ?? 0
+    }
+    expect(connections).toBe(1)
+  })
+
+  it('holds until the configuration says something else of the endpoints', async () => {
+    const [set, other] = [await sayingService('set'), await sayingService('other')]
+    const proxy = await start(short(1))
+    await proxy.cluster('app').setEndpoints([set])
+    await proxy.apply({
+      ...(short(1) as object),
+      timeouts: { connect: '3s' },
+    } as ProxyConfiguration)
+    expect(await said(proxy)).toBe('200 set')
+    await proxy.apply(short(other))
+    expect(await said(proxy)).toBe('200 other')
+    await proxy.apply(short(1))
+    expect(await said(proxy)).toMatch(/^503/)
+  })
+
+  it('of a cluster that went is refused', async () => {
+    const proxy = await start(short(1))
+    const cluster = proxy.cluster('app')
+    await cluster.setEndpoints([2])
+    await proxy.apply({ listen: kListen, routes: { '/': 3 } })
+    const error = await failure(cluster.setEndpoints([3]))
+    expect(error).toMatchObject({ code: 'ERR_MILLRACE_UNKNOWN_CLUSTER' })
+    expect(() => cluster.endpoints).toThrow(error.message)
+    await proxy.apply(short(1))
+    expect(cluster.endpoints).toMatchObject([{ address: '127.0.0.1:1' }])
+  })
+
+  it.each([
+    ['x', 'endpoints'],
+    [[undefined], 'endpoints[0]'],
+    [[1, {}], 'endpoints[1].address'],
+    [['nowhere'], 'endpoints[0]'],
+    [['example.com:80'], 'endpoints[0]'],
+    [[70_000], 'endpoints[0]'],
+    [[0], 'endpoints[0]'],
+    [[{ address: 1, port: 2 }], 'endpoints[0].port'],
+    [[{ address: 1, weight: 0 }], 'endpoints[0].weight'],
+    [[{ address: 1, health: true }], 'endpoints[0].health'],
+    [[{ address: 1, priority: 129 }], 'endpoints[0].priority'],
+    [[{ address: 1, hostname: 1 }], 'endpoints[0].hostname'],
+    [[1, 2, '127.0.0.1:1'], 'endpoints[2]'],
+    [Array(2), 'endpoints[0]'],
+  ])('%j is refused', async (endpoints, path) => {
+    const proxy = await start(short(1))
+    const error = await failure(proxy.cluster('app').setEndpoints(endpoints as never))
+    expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path })
+    expect(proxy.cluster('app').endpoints).toMatchObject([{ address: '127.0.0.1:1' }])
+  })
+
+  it.each([
+    ['aap', expect.stringContaining('"app"')],
+    ['nobody', 'there are: app'],
+  ])('there is no cluster %s', async (name, hint) => {
+    const proxy = await start(short(1))
+    expect(() => proxy.cluster(name)).toThrow(
+      expect.objectContaining({ code: 'ERR_MILLRACE_UNKNOWN_CLUSTER', hint }),
+    )
+    expect(() => proxy.cluster(7 as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_MILLRACE_ARGUMENT', path: 'name' }),
+    )
+  })
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
