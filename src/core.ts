@@ -12,3 +12,13 @@ export const version: string = native.version
 
 /** Instruction sets that byte scanning uses on this machine, e.g. `['sse4.2', 'avx2']`. */
 export const cpuFeatures: readonly string[] = native.cpuFeatures
+
+export {
+  type FlushCounters,
+  FlushFile,
+  type FlushFileEvents,
+  type FlushFileHandle,
+  type FlushLine,
+  type FlushLoss,
+} from './flush/flush_file.ts'
+export type { FlushFileOptions } from './flush/options.ts'

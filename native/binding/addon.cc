@@ -4,6 +4,7 @@
 
 #include "base/scan.h"
 #include "binding/core.h"
+#include "binding/flush_file.h"
 
 #ifndef MILLRACE_VERSION
 #define MILLRACE_VERSION "0.0.0-dev"
@@ -29,6 +30,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("version", Napi::String::New(env, MILLRACE_VERSION));
   exports.Set("cpuFeatures", cpuFeatures(env));
   exports.Set("createCore", Napi::Function::New<createCore>(env, "createCore"));
+  exports.Set("openFlushFile", Napi::Function::New<openFlushFile>(env, "openFlushFile"));
+  exports.Set("attachFlushFile", Napi::Function::New<attachFlushFile>(env, "attachFlushFile"));
+  exports.Set("watchEndingSignals",
+              Napi::Function::New<watchEndingSignals>(env, "watchEndingSignals"));
   return exports;
 }
 

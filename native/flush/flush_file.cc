@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "flush/flush_thread.h"
+#include "flush/process_end.h"
 
 namespace millrace {
 
@@ -30,10 +31,24 @@ void* flushThreadMain(void* arg) {
   pthread_setname_np(pthread_self(), "millrace-flush");
 #endif
   thread->run();
+  if (thread->shared().options.endDeadlineMs != 0) ProcessEnd::remove(thread.get());
   return nullptr;
 }
 
 }  // namespace
+
+FlushLock::FlushLock(FlushShared& shared) : lock_(shared.mutex, std::defer_lock) {
+  sigset_t ending;
+  sigemptyset(&ending);
+  for (int signo : ProcessEnd::kTerminating) sigaddset(&ending, signo);
+  pthread_sigmask(SIG_BLOCK, &ending, &before_);
+  lock_.lock();
+}
+
+FlushLock::~FlushLock() {
+  lock_.unlock();
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
 
 struct FlushFile::Impl {
   std::shared_ptr<FlushShared> shared;
@@ -57,6 +72,9 @@ Result<std::unique_ptr<FlushFile>> FlushFile::create(FlushOptions options) {
   impl->shared = std::make_shared<FlushShared>(std::move(options));
   impl->shared->waker = std::move(*waker);
   auto thread = std::make_unique<FlushThread>(impl->shared, std::move(sink));
+  if (impl->shared->options.endDeadlineMs != 0) {
+    if (Status s = ProcessEnd::enroll(thread.get()); !s.ok()) return s.error();
+  }
   // No signal is for this thread; SIGPIPE and SIGXFSZ come back as EPIPE and EFBIG.
   sigset_t all, before;
   sigfillset(&all);
@@ -64,6 +82,7 @@ Result<std::unique_ptr<FlushFile>> FlushFile::create(FlushOptions options) {
   const int failed = pthread_create(&impl->thread, nullptr, flushThreadMain, thread.get());
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (failed != 0) {
+    if (impl->shared->options.endDeadlineMs != 0) ProcessEnd::remove(thread.get());
     return Error{"ERR_MILLRACE_FLUSH_THREAD",
                  std::string("cannot start a flush thread: ") + std::strerror(failed), failed};
   }
@@ -74,12 +93,17 @@ Result<std::unique_ptr<FlushFile>> FlushFile::create(FlushOptions options) {
 std::shared_ptr<FlushRing> FlushFile::attach() {
   const auto& shared = impl_->shared;
   const FlushOptions& o = shared->options;
-  auto ring = std::make_shared<FlushRing>(FlushRing::Limits{o.ringBytes, o.maxBytes, o.fillMark},
-                                          shared->waker.get());
+  auto ring = std::make_shared<FlushRing>(
+      FlushRing::Limits{o.ringBytes, o.maxBytes, o.fillMark, o.deferWake}, shared->waker.get());
   {
-    std::lock_guard lock(shared->mutex);
-    shared->rings.push_back(ring);
-    shared->ringsChanged = true;
+    FlushLock lock(*shared);
+    shared->ringsBusy = true;
+    // When the process is about to end, a signal handler reads the list.
+    if (!shared->pen.claimed()) {
+      shared->rings.push_back(ring);
+      shared->ringsChanged = true;
+    }
+    shared->ringsBusy = false;
   }
   shared->waker->wake();
   // The writer's end: closes the ring when it goes, and keeps the waker alive until then.
@@ -87,14 +111,46 @@ std::shared_ptr<FlushRing> FlushFile::attach() {
   return std::shared_ptr<FlushRing>(raw, [shared, ring](FlushRing* r) { r->close(); });
 }
 
+uint64_t FlushFile::askReopen() {
+  FlushShared& s = *impl_->shared;
+  FlushLock lock(s);
+  s.waker->wake();
+  return ++s.reopenAsked;
+}
+
+uint64_t FlushFile::askFlush() {
+  FlushShared& s = *impl_->shared;
+  FlushLock lock(s);
+  s.waker->wake();
+  return ++s.flushAsked;
+}
+
+void FlushFile::askStop(uint32_t deadlineMs) {
+  FlushShared& s = *impl_->shared;
+  FlushLock lock(s);
+  s.stopDeadlineNs = monotonicNs() + uint64_t{deadlineMs} * kNsPerMs;
+  s.waker->wake();
+}
+
+void FlushFile::retire(uint32_t deadlineMs) {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  {
+    FlushLock lock(*impl_->shared);
+    impl_->shared->retired = true;
+  }
+  askStop(deadlineMs);
+  pthread_detach(impl_->thread);
+}
+
 Status FlushFile::reopen(uint32_t timeoutMs) {
   FlushShared& s = *impl_->shared;
-  std::unique_lock lock(s.mutex);
+  FlushLock lock(s);
   if (s.exited || s.abandoned) return Error{"ERR_MILLRACE_FLUSH_STOPPED", "the file was stopped"};
   const uint64_t ticket = ++s.reopenAsked;
   s.waker->wake();
   if (timeoutMs == 0) return {};
-  const bool served = s.changed.wait_until(lock, inMs(timeoutMs),
+  const bool served = s.changed.wait_until(lock.lock(), inMs(timeoutMs),
                                            [&] { return s.reopenDone >= ticket || s.exited; });
   if (!served || s.reopenDone < ticket) {
     return Error{"ERR_MILLRACE_FLUSH_TIMEOUT", "reopening waits for a write that has not returned"};
@@ -104,10 +160,11 @@ Status FlushFile::reopen(uint32_t timeoutMs) {
 
 bool FlushFile::flush(uint32_t timeoutMs) {
   FlushShared& s = *impl_->shared;
-  std::unique_lock lock(s.mutex);
+  FlushLock lock(s);
   const uint64_t ticket = ++s.flushAsked;
   s.waker->wake();
-  s.changed.wait_until(lock, inMs(timeoutMs), [&] { return s.flushDone >= ticket || s.exited; });
+  s.changed.wait_until(lock.lock(), inMs(timeoutMs),
+                       [&] { return s.flushDone >= ticket || s.exited; });
   return s.flushDone >= ticket;
 }
 
@@ -117,10 +174,13 @@ FlushFile::StopReport FlushFile::stop(uint32_t deadlineMs) {
   FlushShared& s = *impl_->shared;
   bool exited;
   {
-    std::unique_lock lock(s.mutex);
-    s.stopDeadlineNs = monotonicNs() + uint64_t{deadlineMs} * kNsPerMs;
+    FlushLock lock(s);
+    // askStop() may have set one already; an earlier one counts.
+    s.stopDeadlineNs =
+        std::min(s.stopDeadlineNs.load(), monotonicNs() + uint64_t{deadlineMs} * kNsPerMs);
     s.waker->wake();
-    exited = s.changed.wait_until(lock, inMs(deadlineMs) + kStopGrace, [&] { return s.exited; });
+    exited =
+        s.changed.wait_until(lock.lock(), inMs(deadlineMs) + kStopGrace, [&] { return s.exited; });
     s.abandoned = !exited;
   }
   if (exited) {
@@ -129,7 +189,7 @@ FlushFile::StopReport FlushFile::stop(uint32_t deadlineMs) {
     pthread_detach(impl_->thread);
   }
   const FlushStats now = stats();
-  std::lock_guard lock(s.mutex);
+  FlushLock lock(s);
   s.totals.lostLines = now.bufferedLines;
   s.totals.lostBytes = now.bufferedBytes;
   impl_->report = {now.bufferedBytes == 0, now.bufferedLines, now.bufferedBytes};
@@ -137,10 +197,13 @@ FlushFile::StopReport FlushFile::stop(uint32_t deadlineMs) {
 }
 
 FlushStats FlushFile::stats() const {
-  FlushShared& s = *impl_->shared;
-  std::lock_guard lock(s.mutex);
-  FlushStats t = s.totals;
-  for (const auto& ring : s.rings) {
+  return impl_->shared->stats();
+}
+
+FlushStats FlushShared::stats() {
+  FlushLock lock(*this);
+  FlushStats t = totals;
+  for (const auto& ring : rings) {
     const FlushRing::Counts c = ring->counts();
     t.acceptedLines += c.lines;
     t.acceptedBytes += c.bytes;

@@ -18,8 +18,8 @@
 //   counted and told. Meanwhile the rings fill, and then drop what does not fit, counted.
 // - accepted = written + buffered + lost, in lines and in bytes; offered = accepted + dropped.
 //
-// Thread rule: create, attach, reopen, flush, stop and the destructor belong to one thread (main).
-// stats() may be called by any.
+// Thread rule: create, reopen, flush, stop and the destructor belong to one thread at a time.
+// attach(), ask…() and stats() may be called by any.
 #pragma once
 
 #include <cstddef>
@@ -39,6 +39,15 @@ struct FlushEvent {
   int sysErrno;  // 0 for kRecovered
 };
 
+// What was asked for by askFlush(), askReopen() or askStop() has come about, or a writer that
+// wanted to know has been drained.
+struct FlushProgress {
+  enum Kind : uint8_t { kFlushed, kReopened, kStopped, kDrained };
+  Kind kind;
+  uint64_t ticket;  // kFlushed, kReopened: this and all before it
+  int sysErrno;     // kFlushed: a write failed, what is left is kept; kReopened: the old file stays
+};
+
 struct FlushOptions {
   static constexpr uint32_t kIntervalMs = 10'000;  // Envoy's --file-flush-interval-msec
   // Envoy's flush size: large writes, small delay.
@@ -51,10 +60,19 @@ struct FlushOptions {
       kIntervalMs;  // at least 1; what was written is on its way to the kernel after so long
   size_t fillMark = kFillMarkBytes;  // or when a ring holds so much
   size_t ringBytes = kRingBytes;     // of each writer
-  size_t maxBytes = 0;  // up to which a full ring grows; at most ringBytes: it drops instead
+  size_t maxBytes = 0;     // up to which a full ring grows; at most ringBytes: it drops instead
+  bool deferWake = false;  // see FlushRing::Limits
+  bool fsync = false;      // after each pass that wrote something, and before a flush is done
+  // When the process ends (exit(), a fatal signal, SIGTERM left to its default), what is buffered
+  // is written for at most so long, and what could not be is said on stderr; see process_end.h. 0:
+  // that is left to whoever owns the file.
+  uint32_t endDeadlineMs = 0;
+  std::string name = {};  // in what is said on stderr
   // Called on the flush thread when writing begins to fail, works again, or reopening failed. Must
   // not call back into the FlushFile other than stats().
   std::function<void(const FlushEvent&)> onEvent = {};
+  // Called on the flush thread, with the same restriction.
+  std::function<void(const FlushProgress&)> onProgress = {};
 };
 
 struct FlushStats {
@@ -93,8 +111,13 @@ class FlushFile {
   // tell).
   Status reopen(uint32_t timeoutMs);
 
+  // As reopen() that does not wait: onProgress tells, with the ticket that is returned.
+  uint64_t askReopen();
+
   // Writes out what was committed before the call; false when that took longer than `timeoutMs`.
   bool flush(uint32_t timeoutMs);
+  // The same, without waiting: onProgress tells, also when writing fails meanwhile.
+  uint64_t askFlush();
 
   struct StopReport {
     bool clean;  // nothing was lost
@@ -105,6 +128,12 @@ class FlushFile {
   // more and ends when the kernel lets it go; the bytes of that one call count as lost. Writers
   // must have stopped before. Idempotent.
   StopReport stop(uint32_t deadlineMs);
+  // The same, without waiting: onProgress tells when the thread has ended, and then stop(0) reports
+  // at once. A thread that hangs in the kernel never tells.
+  void askStop(uint32_t deadlineMs);
+  // Lets go of the thread: it writes out what there is within the deadline, says on stderr what it
+  // could not (if endDeadlineMs is set), and ends by itself. Nothing else may be called after it.
+  void retire(uint32_t deadlineMs);
 
   FlushStats stats() const;
 

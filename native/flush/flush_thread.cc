@@ -6,34 +6,55 @@
 #include "flush/flush_thread.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "base/clock.h"
+#include "flush/process_end.h"
 
 namespace millrace {
 
 FlushThread::FlushThread(std::shared_ptr<FlushShared> shared, std::unique_ptr<FlushSink> sink)
-    : shared_(std::move(shared)), sink_(std::move(sink)), block_(kBlockBytes) {}
+    : shared_(std::move(shared)), sink_(std::move(sink)), block_(kBlockBytes) {
+  lineEnds_.reserve(kLinesReserved);
+}
 
 void FlushThread::run() {
-  for (;;) {
-    const Orders orders = takeOrders();
-    Outcome outcome = pass();
-    if (orders.reopen > reopenServed_ && !shared_->abandoned) {
-      serveReopen(orders.reopen);
-      if (outcome != Outcome::kDone) outcome = pass();
-    }
-    if (shared_->abandoned) return;
-    if (outcome == Outcome::kDone) completeFlush(orders.flush);
-    if (orders.stopping() && (outcome == Outcome::kDone || monotonicNs() >= orders.deadlineNs)) {
-      finish();
-      return;
-    }
-    wait(outcome, orders);
+  while (turn()) {
   }
+}
+
+// False: the thread has ended.
+bool FlushThread::turn() {
+  FlushPen& pen = shared_->pen;
+  if (pen.claimed() || !pen.tryTake()) {
+    for (;;) pause();  // the process ends: a signal handler has taken over
+  }
+  const Orders orders = takeOrders();
+  Outcome outcome = pass();
+  if (orders.reopen > reopenServed_ && !shared_->abandoned) {
+    serveReopen(orders.reopen);
+    if (outcome != Outcome::kDone) outcome = pass();
+  }
+  if (outcome == Outcome::kDone) outcome = sync();
+  if (outcome == Outcome::kDone) {
+    completeFlush(orders.flush, 0);
+    noteDrained();
+  } else if (outcome == Outcome::kFailed && shared_->options.onProgress) {
+    completeFlush(orders.flush, lastErrno_);
+  }
+  pen.drop();
+  if (shared_->abandoned) return false;
+  deliverNotes();
+  if (orders.stopping() && (outcome == Outcome::kDone || monotonicNs() >= orders.deadlineNs)) {
+    finish();
+    return false;
+  }
+  wait(outcome, orders);
+  return true;
 }
 
 FlushThread::Orders FlushThread::takeOrders() {
@@ -116,7 +137,7 @@ FlushThread::Outcome FlushThread::writeBlock() {
     if (const Status s = reopenSink(); !s.ok()) return failed(s.error().sysErrno);
   }
   while (written_ < blockSize_) {
-    if (shared_->abandoned) return Outcome::kAbandoned;
+    if (shared_->abandoned || shared_->pen.claimed()) return Outcome::kAbandoned;
     if (shared_->stopDeadlineNs != FlushShared::kNever &&
         monotonicNs() >= shared_->stopDeadlineNs) {
       return Outcome::kDeadline;
@@ -145,6 +166,7 @@ bool FlushThread::countWritten(size_t bytes) {
     shared_->totals.writtenLines += lines;
     shared_->totals.failing = false;
   }
+  unsynced_ = true;
   failing_ = false;
   retryNs_ = kRetryMinNs;
   if (recovered) tell(FlushEvent::kRecovered, 0);
@@ -169,7 +191,32 @@ FlushThread::Outcome FlushThread::failed(int sysErrno) {
 }
 
 void FlushThread::tell(FlushEvent::Kind kind, int sysErrno) {
-  if (shared_->options.onEvent) shared_->options.onEvent({kind, sysErrno});
+  if (shared_->options.onEvent) events_.push_back({kind, sysErrno});
+}
+
+// With the pen dropped: what is called may take locks that a thread holds which was interrupted by
+// a signal, whose handler waits for the pen.
+void FlushThread::deliverNotes() {
+  for (const FlushEvent& event : events_) shared_->options.onEvent(event);
+  for (const FlushProgress& progress : progress_) shared_->options.onProgress(progress);
+  events_.clear();
+  progress_.clear();
+}
+
+// What a device refuses to keep cannot be written again: it is told as a failed write, once.
+FlushThread::Outcome FlushThread::sync() {
+  if (!shared_->options.fsync || !unsynced_) return Outcome::kDone;
+  unsynced_ = false;
+  const int sysErrno = sink_->sync();
+  return sysErrno == 0 ? Outcome::kDone : failed(sysErrno);
+}
+
+void FlushThread::noteDrained() {
+  bool wanted = false;
+  for (Source& s : sources_) wanted |= s.ring->takeDrainWanted();
+  if (wanted && shared_->options.onProgress) {
+    progress_.push_back({FlushProgress::kDrained, 0, 0});
+  }
 }
 
 // Opens the path anew. What is left of the block goes there; a line that was cut starts over if it
@@ -205,9 +252,19 @@ void FlushThread::serveReopen(uint64_t ticket) {
   }
   shared_->changed.notify_all();
   if (sysErrno != 0) tell(FlushEvent::kReopenFailed, sysErrno);
+  if (shared_->options.onProgress) {
+    progress_.push_back({FlushProgress::kReopened, ticket, sysErrno});
+  }
 }
 
-void FlushThread::completeFlush(uint64_t ticket) {
+// A flush that failed is told as such to who does not wait for it; who waits goes on waiting, as
+// the write is repeated.
+void FlushThread::completeFlush(uint64_t ticket, int sysErrno) {
+  if (flushServed_ != ticket && shared_->options.onProgress) {
+    progress_.push_back({FlushProgress::kFlushed, ticket, sysErrno});
+    flushServed_ = ticket;
+  }
+  if (sysErrno != 0) return;
   std::lock_guard lock(shared_->mutex);
   if (shared_->flushDone == ticket) return;
   shared_->flushDone = ticket;
@@ -215,9 +272,21 @@ void FlushThread::completeFlush(uint64_t ticket) {
 }
 
 void FlushThread::finish() {
-  std::lock_guard lock(shared_->mutex);
-  shared_->exited = true;
-  shared_->changed.notify_all();
+  bool retired;
+  {
+    std::lock_guard lock(shared_->mutex);
+    shared_->exited = true;
+    retired = shared_->retired;
+    shared_->changed.notify_all();
+  }
+  if (shared_->options.onProgress) {
+    shared_->options.onProgress({FlushProgress::kStopped, 0, 0});
+  }
+  if (retired && shared_->options.endDeadlineMs != 0) {
+    const FlushStats s = shared_->stats();
+    ProcessEnd::sayLoss(*shared_,
+                        {s.bufferedLines, s.bufferedBytes, s.droppedLines, s.droppedBytes});
+  }
 }
 
 void FlushThread::wait(Outcome outcome, const Orders& orders) {

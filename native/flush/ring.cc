@@ -52,13 +52,28 @@ void FlushRing::copyIn(const void* from, size_t size) {
 }
 
 bool FlushRing::write(std::string_view record, uint64_t stampNs) {
+  if (offer(record, stampNs)) return true;
+  drop(record.size());
+  return false;
+}
+
+void FlushRing::drop(size_t bytes) {
+  bump(droppedLines_, 1, std::memory_order_relaxed);
+  bump(droppedBytes_, bytes, std::memory_order_relaxed);
+}
+
+// The segment that is written to is never freed, so a longer record needs room beside it.
+bool FlushRing::fitsEver(size_t size) const {
+  const size_t need = kHeaderBytes + size;
+  if (need > kMaxRecordBytes) return false;
+  return need <= writing_->capacity || need + writing_->capacity <= limits_.maxBytes;
+}
+
+bool FlushRing::offer(std::string_view record, uint64_t stampNs) {
   if (record.empty()) return true;
   const size_t need = kHeaderBytes + record.size();
-  if (need > writing_->capacity - (head_ - tailSeen_) && !makeRoom(need)) [[unlikely]] {
-    bump(droppedLines_, 1, std::memory_order_relaxed);
-    bump(droppedBytes_, record.size(), std::memory_order_relaxed);
+  if (need > writing_->capacity - (head_ - tailSeen_) && !makeRoom(need)) [[unlikely]]
     return false;
-  }
   static_assert(sizeof(Head) == kHeaderBytes);
   const Head head{stampNs, uint32_t(record.size())};
   copyIn(&head, sizeof head);
@@ -98,6 +113,14 @@ bool FlushRing::makeRoom(size_t need) {
 void FlushRing::askForFlush() {
   rawOutSeen_ = rawOut_.load(std::memory_order_relaxed);
   if (rawIn_ - rawOutSeen_ < limits_.fillMark) return;
+  if (limits_.deferWake && rawIn_ - rawOutSeen_ < limits_.maxBytes / 4) {
+    if (!asked_.load(std::memory_order_relaxed)) wakeWanted_ = true;
+    return;
+  }
+  if (!asked_.exchange(true, std::memory_order_acq_rel)) waker_->wake();
+}
+
+void FlushRing::wake() {
   if (!asked_.exchange(true, std::memory_order_acq_rel)) waker_->wake();
 }
 
@@ -137,6 +160,7 @@ FlushRing::Head FlushRing::peek() {
     if (reading_->head.load(std::memory_order_acquire) != tail_) break;
     allocated_.fetch_sub(reading_->capacity, std::memory_order_relaxed);
     std::unique_ptr<Segment> emptied(reading_);
+    if (keepSegments_) emptied.release();  // the process is about to end
     reading_ = next;
     tail_ = 0;
     readOffset_ = 0;
@@ -147,11 +171,20 @@ FlushRing::Head FlushRing::peek() {
 }
 
 void FlushRing::take(char* out) {
+  copyPart(0, next_.size, out);
+  skip();
+}
+
+void FlushRing::copyPart(size_t offset, size_t size, char* out) const {
   MR_DASSERT(peeked_);
-  const size_t capacity = reading_->capacity;
-  copyOut(*reading_, (readOffset_ + kHeaderBytes) % capacity, out, next_.size);
+  const Segment& s = *reading_;
+  copyOut(s, (readOffset_ + kHeaderBytes + offset) % s.capacity, out, size);
+}
+
+void FlushRing::skip() {
+  MR_DASSERT(peeked_);
   const size_t total = kHeaderBytes + next_.size;
-  readOffset_ = (readOffset_ + total) % capacity;
+  readOffset_ = (readOffset_ + total) % reading_->capacity;
   tail_ += total;
   taken_++;
   peeked_ = false;

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "flush/waker.h"
 
@@ -27,6 +28,9 @@ class FlushRing {
     size_t segmentBytes;  // size of the ring
     size_t maxBytes;      // bound of all its segments together; not above segmentBytes: never grows
     size_t fillMark;      // bytes from which on the flush thread is woken
+    // Who crosses the mark is only told so (wakeWanted()), to wake the flush thread when it suits
+    // it; the ring wakes it by itself when a quarter of maxBytes is taken.
+    bool deferWake = false;
   };
   // What went in and what did not. `bytes` are those of the records, without the ring's own
   // headers.
@@ -51,6 +55,20 @@ class FlushRing {
   // belongs (monotonic; a loop's nowNs() will do): the flush thread merges rings by it. No system
   // call below the fill mark. An empty record is nothing.
   bool write(std::string_view record, uint64_t stampNs);
+  // Producer. As write(), but what does not fit is not counted: the caller will offer it again, or
+  // count it by drop().
+  bool offer(std::string_view record, uint64_t stampNs);
+  void drop(size_t bytes);
+  // Producer: whether a record of this size can ever be taken, when the ring is empty again.
+  bool fitsEver(size_t size) const;
+  // Producer, with deferWake: the flush thread should be woken; the answer is given once.
+  bool wakeWanted() { return std::exchange(wakeWanted_, false); }
+  // Producer: wakes the flush thread, if no wake-up is under way. One system call.
+  void wake();
+  // Producer: bytes not yet taken, headers included, as last seen.
+  uint64_t buffered() const { return rawIn_ - rawOutSeen_; }
+  // Producer: wants to hear when what it has written is with the kernel; see takeDrainWanted().
+  void wantDrain() { drainWanted_.store(true, std::memory_order_release); }
   // Producer, once: nothing more will be written. The flush thread lets the ring go when it is
   // empty.
   void close() { closed_.store(true, std::memory_order_release); }
@@ -62,6 +80,13 @@ class FlushRing {
   uint64_t committed();
   // Consumer: records taken so far.
   uint64_t taken() const { return taken_; }
+  // Consumer: remembers how far a pass goes; beforeMark() tells whether it is not yet there.
+  void mark() { mark_ = committed(); }
+  bool beforeMark() const { return taken_ < mark_; }
+  // Consumer: whether the producer asked for it since the last call.
+  bool takeDrainWanted() { return drainWanted_.exchange(false, std::memory_order_acq_rel); }
+  // Consumer: frees no memory from now on, because a signal handler must not.
+  void keepSegments() { keepSegments_ = true; }
   // Consumer: nothing is in the ring and nothing will ever be.
   bool finished() const;
   struct Head {
@@ -72,6 +97,10 @@ class FlushRing {
   Head peek();
   // Consumer: copies the record that peek() described into `out` and frees its space.
   void take(char* out);
+  // Consumer: copies a part of that record, and leaves it where it is.
+  void copyPart(size_t offset, size_t size, char* out) const;
+  // Consumer: frees its space.
+  void skip();
 
  private:
   struct Segment;
@@ -98,6 +127,8 @@ class FlushRing {
   std::atomic<uint64_t> grown_{0};
   std::atomic<bool> closed_{false};
   std::atomic<bool> asked_{false};  // a wake-up was sent that the consumer has not seen yet
+  std::atomic<bool> drainWanted_{false};
+  bool wakeWanted_ = false;
 
   // Consumer's part.
   alignas(64) Segment* reading_;
@@ -105,7 +136,9 @@ class FlushRing {
   size_t readOffset_ = 0;
   uint64_t taken_ = 0;
   Head next_{};
+  uint64_t mark_ = 0;
   bool peeked_ = false;
+  bool keepSegments_ = false;
   std::atomic<uint64_t> rawOut_{0};
 
   // Both: bytes of all live segments.

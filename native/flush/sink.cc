@@ -50,11 +50,13 @@ void FlushSink::classify() {
 
 Status FlushSink::open() {
   if (target_.path.empty()) {
-    struct stat st;
-    if (fstat(target_.fd, &st) != 0) {
-      return openError("descriptor " + std::to_string(target_.fd), "cannot use", errno);
-    }
-    fd_ = target_.fd;
+    const std::string name = "descriptor " + std::to_string(target_.fd);
+    const int flags = fcntl(target_.fd, F_GETFL);
+    if (flags < 0) return openError(name, "cannot use", errno);
+    if ((flags & O_ACCMODE) == O_RDONLY) return openError(name, "cannot write to", EBADF);
+    // Our own: a number that its owner closes and the kernel gives away again would lead elsewhere.
+    fd_ = fcntl(target_.fd, F_DUPFD_CLOEXEC, 3);
+    if (fd_ < 0) return openError(name, "cannot use", errno);
   } else {
     auto opened = openPath(!target_.append);
     if (!opened) return opened.error();
@@ -96,8 +98,18 @@ ssize_t FlushSink::write(const char* data, size_t size) {
   }
 }
 
+int FlushSink::sync() {
+#ifdef __APPLE__
+  const int failed = ::fsync(fd_);
+#else
+  const int failed = ::fdatasync(fd_);
+#endif
+  if (failed == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS) return 0;
+  return errno;
+}
+
 void FlushSink::closeOwned() {
-  if (fd_ >= 0 && !target_.path.empty()) ::close(fd_);
+  if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
 }
 

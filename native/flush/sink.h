@@ -26,7 +26,7 @@ class FlushSink {
 
   struct Target {
     std::string path = {};  // empty: use `fd`
-    int fd = -1;            // not owned, never closed
+    int fd = -1;            // duplicated: whoever gave it may close it
     bool append =
         true;  // false: an existing file is emptied when first opened (never when reopened)
     bool makeFolders = false;  // creates missing parent folders, mode 0755
@@ -46,6 +46,9 @@ class FlushSink {
   Status reopen(bool& sameFile);
   // Bytes written (> 0), 0 when it would block (wait until fd() is writable), or -errno.
   ssize_t write(const char* data, size_t size);
+  // Waits until the device has what was written; success where the target has none (a pipe, a
+  // terminal). 0 or errno.
+  int sync();
   int fd() const { return fd_; }
 
  private:

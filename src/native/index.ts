@@ -9,6 +9,7 @@
 
 export type * from './clusters.ts'
 export type * from './core.ts'
+export * from './flush.ts'
 export type * from './format.ts'
 export type * from './listeners.ts'
 export * from './load.ts'

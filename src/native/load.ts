@@ -7,12 +7,25 @@ import { fileURLToPath } from 'node:url'
 import { MillraceError } from '../errors.ts'
 import { version } from '../version.ts'
 import type { NativeCore, NativeCoreOptions } from './core.ts'
+import type { NativeFlushFile, NativeFlushOptions, OnFlushNotice } from './flush.ts'
 
 export interface NativeModule {
   readonly version: string
   /** E.g. `['sse4.2', 'avx2']`. */
   readonly cpuFeatures: readonly string[]
   createCore(options: NativeCoreOptions): NativeCore
+
+  /** Opens the file and starts its flush thread. Throws with errno's number. */
+  openFlushFile(options: NativeFlushOptions, onNotice: OnFlushNotice): NativeFlushFile
+  /** undefined: there is no such file (any more). */
+  attachFlushFile(
+    number: number,
+    maxBytes: number,
+    waits: boolean,
+    onNotice: OnFlushNotice,
+  ): NativeFlushFile | undefined
+  /** SIGTERM, SIGINT, SIGHUP, where left to their default, flush these files first. Repeatable. */
+  watchEndingSignals(): void
 }
 
 /** The addon, and the file that it came from. */

@@ -1,0 +1,142 @@
+// The options of a FlushFile: checked, with defaults filled in.
+
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { NativeFlushOptions } from '../native/index.ts'
+import { argumentError } from './errors.ts'
+
+export interface FlushFileOptions {
+  /** The file, created when it is not there. Either this or `fd`. */
+  readonly path?: string | URL
+  /** An open descriptor. It is duplicated: closing yours later changes nothing. */
+  readonly fd?: number
+  /**
+   * Up to so many bytes are buffered for each thread that writes, 16 bytes more for each line than
+   * its own. Default 16 MiB.
+   */
+  readonly maxBytes?: number
+  /** What `write` does when they are: counts the line as dropped (default), or waits for room. */
+  readonly onFull?: 'drop' | 'block'
+  /** Lines are on their way to the kernel after so many milliseconds, or sooner. Default 100. */
+  readonly flushInterval?: number
+  /** Waits for the device after each pass, and before a flush is done. Default false. */
+  readonly fsync?: boolean
+  /** Permissions of a file that is created, e.g. `0o640` or `'640'`. Default `0o644`. */
+  readonly mode?: number | string
+  /** false empties a file that is there when it is opened. Default true. */
+  readonly append?: boolean
+  /** Creates missing folders. Default false. */
+  readonly mkdir?: boolean
+  /**
+   * How long the end of the process may wait for this file, milliseconds. Default 2000. 0: it does
+   * not wait, and what is buffered then is lost in silence.
+   */
+  readonly exitDeadline?: number
+}
+
+export const kDefaultDeadline = 2000
+const kDefaultMaxBytes = 16 * 1024 * 1024
+const kDefaultInterval = 100
+const kDefaultMode = 0o644
+/** A buffer grows by so much: large beside a line, small beside what a process uses. */
+const kSegmentBytes = 1024 * 1024
+/** So much is worth a write of its own before the interval is over. */
+const kFillMark = 64 * 1024
+const kMinBytes = 4096
+const kMaxBytes = 2 ** 30
+const kMaxMs = 2 ** 31 - 1
+
+export interface CheckedOptions extends NativeFlushOptions {
+  readonly onFull: 'drop' | 'block'
+}
+
+/** Refuses what is not an object, and options that are not in `known`. */
+export function refuseUnknown(options: unknown, known: readonly string[], what: string): object {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw argumentError(what, 'an object', options)
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw argumentError(name, `one of ${known.join(', ')}`, name)
+  }
+  return options
+}
+
+export function integer(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
+    throw argumentError(name, `an integer from ${low} to ${high}`, value)
+  }
+  return value
+}
+
+function flag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw argumentError(name, 'true or false', value)
+  return value
+}
+
+/** Of `flushSync`, `end` and the end of the process. */
+export function deadline(name: string, value: unknown): number {
+  return integer(name, value, 0, kMaxMs)
+}
+
+function mode(value: unknown): number {
+  const number =
+    typeof value === 'string' && /^[0-7]{1,4}$/.test(value) ? parseInt(value, 8) : value
+  return integer('mode', number, 0, 0o7777)
+}
+
+function target(path: unknown, fd: unknown): { path: string } | { fd: number } {
+  if ((path === undefined) === (fd === undefined)) {
+    throw argumentError('path', 'either path or fd', path === undefined ? 'neither' : 'both')
+  }
+  if (fd !== undefined) return { fd: integer('fd', fd, 0, kMaxMs) }
+  const text = path instanceof URL ? urlPath(path) : path
+  if (typeof text !== 'string' || text === '' || text.includes('\0')) {
+    throw argumentError('path', 'the path of a file, without zero bytes', path)
+  }
+  // Absolute: the process may change its folder before the file is reopened.
+  return { path: resolve(text) }
+}
+
+function urlPath(url: URL): string {
+  if (url.protocol !== 'file:') throw argumentError('path', 'a file: URL', url.href)
+  return fileURLToPath(url)
+}
+
+const kKnown = [
+  'path',
+  'fd',
+  'maxBytes',
+  'onFull',
+  'flushInterval',
+  'fsync',
+  'mode',
+  'append',
+  'mkdir',
+  'exitDeadline',
+] as const satisfies readonly (keyof FlushFileOptions)[]
+
+/** `fillMark` is for destinations, whose minLength it is. */
+export function checked(given: FlushFileOptions, fillMark: number = kFillMark): CheckedOptions {
+  const options = refuseUnknown(given, kKnown, 'options') as FlushFileOptions
+  const { onFull = 'drop', maxBytes = kDefaultMaxBytes } = options
+  if (onFull !== 'drop' && onFull !== 'block') {
+    throw argumentError('onFull', "'drop' or 'block'", onFull)
+  }
+  const bytes = integer('maxBytes', maxBytes, kMinBytes, kMaxBytes)
+  const to = target(options.path, options.fd)
+  return {
+    ...to,
+    name: 'path' in to ? to.path : `descriptor ${to.fd}`,
+    maxBytes: bytes,
+    segmentBytes: Math.min(bytes, kSegmentBytes),
+    fillMark: Math.min(fillMark, bytes >> 2),
+    onFull,
+    waits: onFull === 'block',
+    flushInterval: integer('flushInterval', options.flushInterval ?? kDefaultInterval, 1, kMaxMs),
+    fsync: flag('fsync', options.fsync ?? false),
+    mode: mode(options.mode ?? kDefaultMode),
+    append: flag('append', options.append ?? true),
+    mkdir: flag('mkdir', options.mkdir ?? false),
+    endDeadline: deadline('exitDeadline', options.exitDeadline ?? kDefaultDeadline),
+  }
+}
