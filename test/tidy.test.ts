@@ -223,6 +223,10 @@ describe('banned', () => {
     expect(find(cpp, /\bthrow\b|\btry\s*{|\bcatch\s*\(|\bdynamic_cast\b|\btypeid\b/)).toEqual([])
   })
 
+  it('promises of node-addon-api, uninitialised in an environment that ends', () => {
+    expect(find(cpp, /Promise::Deferred/)).toEqual([]) // binding/js_promise.h
+  })
+
   it('the escapes of the type checker (Biome refuses `any`)', () => {
     const escapes = /@ts-(ignore|nocheck|expect-error)|biome-ignore-all/
     expect(typescript.filter((path) => escapes.test(read(path)))).toEqual([])

@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "binding/env_end.h"
+#include "binding/js_promise.h"
 #include "binding/read_spec.h"
 #include "worker/worker_group.h"
 
@@ -32,12 +34,10 @@ class Core final : public Napi::ObjectWrap<Core> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit Core(const Napi::CallbackInfo& info);
-  ~Core() override;
+  ~Core() override { release(); }
+  bool running() const { return group_ != nullptr; }
 
  private:
-  // The Node environment goes: its thread ends, or the process does. Runs before anything of it is
-  // destroyed.
-  static void onEnvironmentEnd(void* core);
   void release();
   void report(const WorkerGroup::Options::Event& event);
   // Reads argument `index`; false when it was wrong and the error is thrown.
@@ -85,10 +85,10 @@ class Core final : public Napi::ObjectWrap<Core> {
   Napi::FunctionReference onEvent_;
   napi_threadsafe_function turn_ = nullptr;
   // Who waits for the workers, by number.
-  std::map<uint64_t, Napi::Promise::Deferred> published_;
+  std::map<uint64_t, JsPromise> published_;
   uint64_t nextPublished_ = 0;
   napi_env env_;
-  bool environmentEnded_ = false;
+  EnvEnd end_;
 };
 
 Napi::Function Core::define(Napi::Env env) {
@@ -125,6 +125,7 @@ Napi::Function Core::define(Napi::Env env) {
 
 Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Env env = info.Env();
+  if (IsEmpty()) return;  // the environment ends, and nobody would own this
   uint32_t concurrency = 0;
   if (!info[0].IsObject()) {
     throwArgument(env, "options: an object is wanted");
@@ -140,17 +141,21 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
   if (options.Get("onEvent").IsFunction()) {
     onEvent_ = Napi::Persistent(options.Get("onEvent").As<Napi::Function>());
   }
-  napi_create_threadsafe_function(
+  napi_status made = napi_create_threadsafe_function(
       env, nullptr, nullptr, Napi::String::New(env, "millrace"), 0, 1, nullptr, nullptr, this,
-      [](napi_env, napi_value, void* context, void*) {
+      [](napi_env env, napi_value, void* context, void*) {
+        if (env == nullptr) return;  // released: the queue is emptied, and the core is gone
         auto* core = static_cast<Core*>(context);
         if (core->group_ != nullptr) core->group_->turn();
       },
       &turn_);
+  if (made != napi_ok) {
+    turn_ = nullptr;
+    throwError(env, {"ERR_MILLRACE_NATIVE", "cannot make a thread-safe function", 0});
+    return;
+  }
   // It does not keep the process alive: whoever embeds a proxy decides that.
   napi_unref_threadsafe_function(env, turn_);
-  // Later hooks run first: this one before that of the function above, which the workers call.
-  napi_add_env_cleanup_hook(env, onEnvironmentEnd, this);
   auto group = WorkerGroup::create(
       {.concurrency = concurrency,
        .wakeMain =
@@ -161,21 +166,12 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
     return;
   }
   group_ = std::move(*group);
+  end_.set(env, [this] { release(); });
 }
 
-Core::~Core() {
-  if (!environmentEnded_) napi_remove_env_cleanup_hook(env_, onEnvironmentEnd, this);
-  release();
-}
-
-void Core::onEnvironmentEnd(void* self) {
-  auto* core = static_cast<Core*>(self);
-  core->environmentEnded_ = true;
-  core->release();
-}
-
+// Runs no JavaScript: it may be the end of the environment, or a finalizer.
 void Core::release() {
-  // Nothing is said any more: JavaScript may be gone.
+  end_.forget();
   onEvent_.Reset();
   published_.clear();
   group_.reset();
@@ -215,30 +211,31 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
   for (auto& [id, waiting] : std::exchange(published_, {})) {
     Napi::Error stopped = Napi::Error::New(env, "the workers were stopped");
     stopped.Set("code", Napi::String::New(env, "ERR_MILLRACE_CLOSED"));
-    waiting.Reject(stopped.Value());
+    waiting.reject(stopped.Value());
   }
   napi_unref_threadsafe_function(env, turn_);
   // It holds whoever holds this object: without it, both can be collected.
   onEvent_.Reset();
-  auto deferred = Napi::Promise::Deferred::New(env);
-  deferred.Resolve(result);
-  return deferred.Promise();
+  JsPromise promise(env);
+  promise.resolve(result);
+  return promise.promise();
 }
 
 Napi::Value Core::published(const Napi::CallbackInfo& info) {
   uint64_t id = nextPublished_++;
   // Whoever waits is told, even if nothing else keeps the process alive.
   napi_ref_threadsafe_function(env_, turn_);
-  auto [entry, added] = published_.emplace(id, Napi::Promise::Deferred::New(info.Env()));
+  auto [entry, added] = published_.emplace(id, JsPromise(info.Env()));
+  Napi::Value promise = entry->second.promise();
   group_->whenTaken([this, id] {
     auto waiting = published_.extract(id);
     if (waiting.empty()) return;
     if (published_.empty()) napi_unref_threadsafe_function(env_, turn_);
     Napi::Env env(env_);
     Napi::HandleScope scope(env);
-    waiting.mapped().Resolve(env.Undefined());
+    waiting.mapped().resolve(env.Undefined());
   });
-  return entry->second.Promise();
+  return promise;
 }
 
 // ---- Snapshots
@@ -579,7 +576,13 @@ Napi::Value Core::listenerConnections(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Napi::Value createCore(const Napi::CallbackInfo& info) {
-  return Core::define(info.Env()).New({info[0]});
+  // In an environment that ends, every step may fail without an exception.
+  Napi::Function type = Core::define(info.Env());
+  if (type.IsEmpty()) return {};
+  Napi::Object object = type.New({info[0]});
+  Core* core = object.IsEmpty() ? nullptr : Core::Unwrap(object);
+  if (core == nullptr || !core->running()) return {};
+  return object;
 }
 
 }  // namespace millrace

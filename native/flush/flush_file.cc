@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/pin_module.h"
 #include "flush/flush_thread.h"
 #include "flush/process_end.h"
 
@@ -186,6 +187,7 @@ FlushFile::StopReport FlushFile::stop(uint32_t deadlineMs) {
   if (exited) {
     pthread_join(impl_->thread, nullptr);
   } else {
+    pinModule();  // the thread runs on in it
     pthread_detach(impl_->thread);
   }
   const FlushStats now = stats();

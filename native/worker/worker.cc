@@ -201,6 +201,7 @@ void Worker::runThread() {
 
 uint32_t Worker::stopAndJoin() {
   post([this] {
+    closing_ = true;
     for (auto& [id, listener] : listeners_) {
       cut_ += uint32_t(listener->local().sessions.size());
       listener->closeAll();
@@ -311,7 +312,7 @@ void Worker::handOver(Worker& target, uint32_t listener, int fd, const Address& 
   auto socket = std::make_shared<Fd>(fd);
   target.post([&target, listener, socket, peer, local] {
     WorkerListener* home = target.find(listener);
-    if (home == nullptr) return;
+    if (home == nullptr || target.closing_) return;
     bump(target.load_.received);
     ++home->local().stats[kCxReceived];
     home->serve(socket->release(), peer, local);

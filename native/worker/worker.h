@@ -149,6 +149,7 @@ class Worker {
   Timer drainTimer_, removalTimer_;
   uint64_t drainEndMs_ = 0;
   uint32_t cut_ = 0;
+  bool closing_ = false;  // set by stopAndJoin(): takes no connection any more. Worker thread
   std::thread thread_;
 };
 
