@@ -255,8 +255,7 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
     if (first === FlushWrite.wrongType)
       throw argumentError('line', 'a string or a Uint8Array', line)
     let how = first
-    // Each call waits for a moment only, so that this thread can be terminated meanwhile.
-    while ((how & FlushWrite.how) === FlushWrite.full) how = this.#write(line) ?? 0
+    while ((how & FlushWrite.how) === FlushWrite.full) how = this.#again(line)
     if ((how & FlushWrite.how) === FlushWrite.ended) {
       if (this.#ending !== undefined) throw endedError(this.path)
       this.dropped(line)
@@ -273,6 +272,14 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
     if ((how & FlushWrite.high) === 0) return true
     this.#needsDrain = true
     return false
+  }
+
+  /**
+   * The native call waits for a moment only. That this is a function of JavaScript lets the engine
+   * see, as it is entered, that the thread is to be terminated.
+   */
+  #again(line: FlushLine): number {
+    return this.#write(line) ?? 0
   }
 
   #onNotice(kind: number, ticket: number, errno: number): void {

@@ -1,0 +1,139 @@
+// What becomes of buffered lines when a process ends, in every way that it can.
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const kLines = 5000
+const kLineBytes = 99
+const kProgram = join(import.meta.dirname, 'support/log_writer.mjs')
+
+let dir = ''
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-end-'))
+})
+afterEach(() => rmSync(dir, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly took: number
+}
+
+/** Runs the program; sends `signal` once it is ready. */
+function run(what: object, signal?: NodeJS.Signals): Promise<Ended> {
+  const all = { path: join(dir, 'a.log'), lines: kLines, ...what }
+  const child = spawn(process.execPath, [kProgram, JSON.stringify(all)])
+  let [stdout, stderr, from] = ['', '', Date.now()]
+  child.stdout.on('data', (data) => {
+    if (signal !== undefined && stdout === '') setTimeout(() => child.kill(signal), 100)
+    if (stdout === '') from = Date.now()
+    stdout += data
+  })
+  child.stderr.on('data', (data) => {
+    stderr += data
+  })
+  return new Promise((resolve) =>
+    child.on('close', (code, sig) =>
+      resolve({ code, signal: sig, stdout, stderr, took: Date.now() - from }),
+    ),
+  )
+}
+
+const written = (): string[] => readFileSync(join(dir, 'a.log'), 'utf8').split('\n').slice(0, -1)
+const ordered = (lines: string[]): boolean =>
+  lines.every((line, i) => line === `${String(i).padStart(7)} ${'x'.repeat(90)}`)
+
+describe('nothing is lost', () => {
+  it.each<[string, number, number | null, NodeJS.Signals | null]>([
+    ['exit', kLines, 3, null],
+    ['return', kLines, 0, null],
+    ['throw', kLines, 1, null],
+    ['late', kLines + 10, 0, null],
+    ['trap', kLines + 10, 0, null],
+    ['abort', kLines, null, 'SIGABRT'],
+  ])('by %s', async (end, count, code, signal) => {
+    const ended = await run({ end })
+    expect(ended).toMatchObject({ code, signal })
+    if (end === 'trap') expect(ended.stdout).toContain('RuntimeError')
+    expect(ended.stderr).not.toContain('millrace:')
+    expect(written()).toHaveLength(count)
+    expect(ordered(written())).toBe(true)
+  })
+
+  it.each<[NodeJS.Signals, string]>([
+    ['SIGTERM', 'wait'],
+    ['SIGINT', 'wait'],
+    ['SIGHUP', 'wait'],
+    ['SIGTERM', 'block'],
+    ['SIGTERM', 'handler that went'],
+    ['SIGSEGV', 'wait'],
+    ['SIGSEGV', 'block'],
+    ['SIGBUS', 'wait'],
+    ['SIGABRT', 'block'],
+    ['SIGFPE', 'wait'],
+    ['SIGILL', 'wait'],
+  ])('by %s, where the program does: %s', async (signal, end) => {
+    const more = ['b', 'c'].map((name) => join(dir, name))
+    const ended = await run({ end, more }, signal)
+    expect(ended).toMatchObject({ code: null, signal, stderr: '' })
+    expect(written()).toHaveLength(kLines)
+    expect(ordered(written())).toBe(true)
+    for (const other of more) expect(readFileSync(other, 'utf8')).toBe('other\n')
+  })
+
+  it('by a handler of the program, which goes first', async () => {
+    const ended = await run({ end: 'handler' }, 'SIGTERM')
+    expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'ready\nhandled\n' })
+    expect(written()).toHaveLength(kLines + 10)
+  })
+})
+
+describe('a sink that stalls', () => {
+  const kDeadline = 300
+
+  it.each<[string, NodeJS.Signals | undefined, number]>([
+    ['exit', undefined, 1e6],
+    ['return', undefined, 50_000],
+    ['throw', undefined, 1e6],
+    ['wait', 'SIGTERM', 50_000],
+    ['block', 'SIGTERM', 1e6],
+    ['abort', undefined, 50_000],
+    ['wait', 'SIGSEGV', 1e6],
+  ])('costs the deadline, and the loss is said: %s %s, with %d', async (end, signal, maxBytes) => {
+    const path = join(dir, 'fifo')
+    execFileSync('mkfifo', [path])
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const other = join(dir, 'other.log')
+    const options = { exitDeadline: kDeadline, maxBytes }
+    const ended = await run({ path, end, options, more: [other] }, signal)
+    expect(ended.took).toBeGreaterThanOrEqual(kDeadline - 10)
+    expect(readFileSync(other, 'utf8')).toBe('other\n')
+
+    const chunk = Buffer.alloc(1 << 20)
+    const size = readSync(reader, chunk)
+    closeSync(reader)
+    const complete = chunk.subarray(0, size).toString().split('\n').length - 1
+    const said = ended.stderr.split('\n').filter((line) => line.startsWith('millrace:'))
+    expect(said).toHaveLength(1)
+    const [, lines, bytes, dropped = '0', droppedBytes = '0'] =
+      /^millrace: (\d+) lines \((\d+) bytes\) not written to \S+fifo(?:; of them (\d+) \((\d+) bytes\) dropped by a full buffer)?$/.exec(
+        said[0] ?? '',
+      ) ?? []
+    expect(Number(lines) + complete).toBe(kLines)
+    expect(Number(bytes) + size).toBe(kLines * kLineBytes)
+    expect(Number(dropped) > 0).toBe(maxBytes < 100_000)
+    expect(Number(dropped) * kLineBytes).toBe(Number(droppedBytes))
+  })
+})
