@@ -14,10 +14,15 @@
 namespace millrace {
 
 Connection::Connection(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner)
-    : peerFamily_(uint8_t(peer.family())), ctx_(&ctx), owner_(owner), transport_(&ctx.plain_) {
+    : ctx_(&ctx), owner_(owner), transport_(&ctx.plain_) {
   fd_ = fd;
   id_ = ctx.nextId_;
   ctx.nextId_ += ctx.idStep_;
+  setPeer(peer);
+}
+
+void Connection::setPeer(const Address& peer) {
+  peerFamily_ = uint8_t(peer.family());
   if (peerFamily_ == AF_INET) {
     auto* in = reinterpret_cast<const sockaddr_in*>(peer.sockaddrPtr());
     peerPort_ = in->sin_port;
@@ -41,24 +46,6 @@ Connection* Connection::accepted(NetContext& ctx, int fd, const Address& peer,
     return nullptr;
   }
   ctx.open_++;
-  return c;
-}
-
-Connection* Connection::connect(NetContext& ctx, const Address& to, uint32_t timeoutMs,
-                                ConnectionOwner* owner, const ConnectOptions& options) {
-  int fd = openSocket(to.family());
-  if (fd < 0) return nullptr;
-  setKeepalive(fd, options.keepalive);
-  int failed = options.bind != nullptr ? bindLocal(fd, *options.bind) : 0;
-  if (failed == 0) failed = ::connect(fd, to.sockaddrPtr(), to.size()) == 0 ? 0 : errno;
-  Connection* c = accepted(ctx, fd, to, owner);
-  if (c == nullptr) return nullptr;
-  c->state_ = kConnecting;
-  if (failed != 0 && failed != EINPROGRESS && failed != EINTR) {
-    c->sysErrno_ = failed;
-    ctx.loop().again(c, kError);
-  }
-  if (timeoutMs > 0) c->armDeadline(timeoutMs);
   return c;
 }
 
@@ -107,19 +94,6 @@ void Connection::onReady(uint32_t events) {
   MR_ASSERT(leftoverSize_ == 0);
   if ((ready() & kError) != 0) failIfDrained();
   if (state_ == kOpen) owner_->onRawReady(*this, events & ~uint32_t(kWritable));
-}
-
-void Connection::connectDone(uint32_t events) {
-  if (sysErrno_ == 0 && (events & (kError | kReadClosed)) != 0) {
-    socklen_t size = sizeof sysErrno_;
-    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &sysErrno_, &size);
-  }
-  if (sysErrno_ != 0) return finish(CloseReason::kConnectFailed, sysErrno_);
-  if ((events & kWritable) == 0) return;
-  state_ = kOpen;
-  dropDeadline();
-  owner_->onConnected(*this);
-  if (pending_ == 0 && state_ == kOpen) flushed();
 }
 
 void Connection::readReady() {
@@ -346,7 +320,7 @@ void Connection::finish(CloseReason reason, int sysErrno) {
   dropLeftover();
   dropDeadline();
   ctx_->loop().remove(this);
-  ::close(fd_);
+  if (fd_ >= 0) ::close(fd_);  // of a race, there may be none left
   fd_ = -1;
   ctx_->open_--;
   ctx_->loop().deferDelete(this);
@@ -364,7 +338,9 @@ void Connection::armDeadline(uint32_t ms) {
 }
 
 void Connection::dropDeadline() {
-  if (deadline_ != nullptr) ctx_->deadlines_.give(deadline_);
+  if (deadline_ == nullptr) return;
+  if (deadline_->race != nullptr) deadline_->endRace();
+  ctx_->deadlines_.give(deadline_);
   deadline_ = nullptr;
 }
 

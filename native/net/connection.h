@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/arena.h"
 #include "event/loop.h"
@@ -82,7 +83,23 @@ class Transport {
 // How an outgoing connection is made, beyond where to.
 struct ConnectOptions {
   TcpKeepalive keepalive;
-  const Address* bind = nullptr;  // local address; null: the system's choice
+  // Local addresses: the first one of the destination's family, or else the first. None: the
+  // system's choice.
+  std::vector<Address> bind;
+  bool freebind = false;                    // they need not be this machine's (Linux)
+  std::vector<SocketOption> socketOptions;  // set before binding
+};
+
+// Where to. With several addresses, the one that answers first: each gets kHappyEyeballsMs before
+// the next one is tried as well, in this order (RFC 8305 §5).
+struct Destination {
+  Destination(const Address& address) : first(address) {}  // NOLINT: an address is a destination
+  Destination(const Address& address, std::span<const Address> more, std::string_view before)
+      : first(address), others(more), preface(before) {}
+  const Address& first;
+  std::span<const Address> others;
+  // Bytes that go out before all others, such as a PROXY header. Copied.
+  std::string_view preface;
 };
 
 class Connection final : public IoHandle, public Deferred {
@@ -94,6 +111,8 @@ class Connection final : public IoHandle, public Deferred {
       16 * 1024;  // of leftover bytes; more if the owner needs it
   // How long bytes that have arrived wait for resume() after an error.
   static constexpr uint32_t kErrorGraceMs = 10'000;
+  // How long one address of a destination is tried alone (Envoy's happy eyeballs).
+  static constexpr uint32_t kHappyEyeballsMs = 300;
   // closeAfterFlush(0) gives up when nothing moves for so long.
   static constexpr uint32_t kFlushStallMs = 60'000;
 
@@ -103,7 +122,7 @@ class Connection final : public IoHandle, public Deferred {
   // Starts a non-blocking connect. onConnected() or onClosed(kConnectFailed/kConnectTimeout)
   // follows, never from inside this call. timeoutMs 0: as long as the system tries. Returns null
   // with errno when no socket can be had. Bytes may be written before onConnected.
-  static Connection* connect(NetContext& ctx, const Address& to, uint32_t timeoutMs,
+  static Connection* connect(NetContext& ctx, const Destination& to, uint32_t timeoutMs,
                              ConnectionOwner* owner, const ConnectOptions& options = {});
 
   // Use accepted() and connect(); public for the pool only.
@@ -154,6 +173,7 @@ class Connection final : public IoHandle, public Deferred {
   bool closed() const { return state_ == kClosed; }
   bool readEnded() const { return (flags_ & kReadEnded) != 0; }
   bool writeEnded() const { return (flags_ & (kWriteShut | kShutAsked)) != 0; }
+  // Of several addresses: the first one until the connection is up.
   Address peer() const;                // a unix peer is asked for with a system call
   Address local() const;               // a system call
   uint64_t id() const { return id_; }  // unique in the process
@@ -192,9 +212,13 @@ class Connection final : public IoHandle, public Deferred {
   };
   struct Block;     // bytes that the kernel did not take
   struct Deadline;  // connect timeout, delayed close, grace after an error
+  class Race;       // for the first of several addresses that answers
   static constexpr uint8_t kNoLane = 255;
 
+  void setPeer(const Address& peer);
   void connectDone(uint32_t events);
+  void connectFailed(int sysErrno);
+  void adopt(int fd, const Address& peer);
   void readReady();
   void discardReady();
   size_t readBehind(size_t kept, bool& end);
@@ -223,7 +247,7 @@ class Connection final : public IoHandle, public Deferred {
   uint8_t state_ = kOpen;
   uint8_t flags_ = 0;
   uint8_t lane_ = kNoLane;  // where in the worker's write batch its slices are
-  uint8_t peerFamily_;
+  uint8_t peerFamily_ = 0;
   uint16_t peerPort_ = 0;  // network order
   uint16_t pauseCount_ = 0;
   uint32_t peerScope_ = 0;

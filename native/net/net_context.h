@@ -19,6 +19,7 @@
 #include "base/object_pool.h"
 #include "event/loop.h"
 #include "net/connection.h"
+#include "net/connection_race.h"
 #include "net/plain_transport.h"
 
 namespace millrace {
@@ -36,8 +37,10 @@ struct Connection::Deadline {
   Deadline(Connection& c, uint32_t afterMs)
       : timer([](void* connection) { static_cast<Connection*>(connection)->deadlinePassed(); }, &c),
         ms(afterMs) {}
+  void endRace();
   Timer timer;
   uint32_t ms;
+  Race* race = nullptr;  // while connecting to one of several addresses
 };
 
 class NetContext {
@@ -105,6 +108,7 @@ class NetContext {
   ObjectPool<Connection> connections_;
   ObjectPool<Connection::Block> blocks_{kKeptBlocks};
   ObjectPool<Connection::Deadline> deadlines_;
+  ObjectPool<Connection::Race> races_{16};
 };
 
 }  // namespace millrace

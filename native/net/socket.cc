@@ -63,15 +63,15 @@ int removeStaleSocket(const Address& at) {
 }
 
 // For addresses that are not, or not yet, this machine's. Returns errno, 0 on success.
-int setForeignAddress(int fd, const Address& at, const ListenOptions& options) {
-  if (!at.isIp() || (!options.freebind && !options.transparent)) return 0;
+int setForeignAddress(int fd, const Address& at, bool freebind, bool transparent) {
+  if (!at.isIp() || (!freebind && !transparent)) return 0;
 #ifdef __linux__
   bool v4 = at.family() == AF_INET;
   int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
-  if (options.freebind && setOption(fd, level, v4 ? IP_FREEBIND : IPV6_FREEBIND, 1) != 0) {
+  if (freebind && setOption(fd, level, v4 ? IP_FREEBIND : IPV6_FREEBIND, 1) != 0) {
     return errno;
   }
-  if (options.transparent && setOption(fd, level, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, 1) != 0) {
+  if (transparent && setOption(fd, level, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, 1) != 0) {
     return errno;
   }
   return 0;
@@ -90,7 +90,8 @@ Status bindOne(const Address& at, const ListenOptions& options, bool reusePort, 
       return bindError("SO_REUSEPORT", at, errno);
     }
   }
-  if (int failed = setForeignAddress(fd.get(), at, options); failed != 0) {
+  if (int failed = setForeignAddress(fd.get(), at, options.freebind, options.transparent);
+      failed != 0) {
     return bindError("freebind or transparent", at, failed);
   }
   if (at.family() == AF_INET6 &&
@@ -167,7 +168,18 @@ int openSocket(int family) {
   return fd;
 }
 
-int bindLocal(int fd, const Address& local) {
+int setSocketOptions(int fd, const std::vector<SocketOption>& options) {
+  for (const SocketOption& option : options) {
+    if (setsockopt(fd, option.level, option.name, option.value.data(),
+                   socklen_t(option.value.size())) != 0) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+int bindLocal(int fd, const Address& local, bool freebind) {
+  if (int failed = setForeignAddress(fd, local, freebind, false); failed != 0) return failed;
 #ifdef IP_BIND_ADDRESS_NO_PORT
   if (local.isIp() && local.port() == 0) setOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 #endif

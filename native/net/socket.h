@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,13 @@ struct TcpKeepalive {
   uint32_t probes = 0;
 };
 
+// An option for setsockopt(2) that configuration states by number (Envoy's SocketOption).
+struct SocketOption {
+  int level = 0;
+  int name = 0;
+  std::string value;  // its bytes
+};
+
 struct ListenOptions {
   bool reusePort = true;  // a socket for each worker, where the system spreads connections over
                           // them (Linux, TCP)
@@ -74,8 +82,11 @@ int acceptOn(int listener, Address& peer);
 // A non-blocking, close-on-exec stream socket, with TCP_NODELAY. -1 with errno.
 int openSocket(int family);
 // Binds an outgoing socket; a port of 0 is chosen only with the connect, so that ports are not used
-// up by the address alone. Returns errno, 0 on success.
-int bindLocal(int fd, const Address& local);
+// up by the address alone. `freebind`: the address need not be this machine's (Linux). Returns
+// errno, 0 on success.
+int bindLocal(int fd, const Address& local, bool freebind = false);
+// Returns errno, 0 on success.
+int setSocketOptions(int fd, const std::vector<SocketOption>& options);
 void setKeepalive(int fd, const TcpKeepalive& keepalive);
 // close() will send a reset instead of an orderly end.
 void setResetOnClose(int fd);

@@ -42,8 +42,7 @@ Result<std::shared_ptr<const ClusterConfig>> ClusterConfig::from(const spec::Clu
   if (cluster.bind) {
     auto bind = resolve(*cluster.bind);
     if (!bind) return bind.error();
-    config->bind = *bind;
-    config->connectOptions.bind = &*config->bind;
+    config->connectOptions.bind = {*bind};
   }
   if (cluster.keepalive) {
     config->connectOptions.keepalive = {true, cluster.keepalive->idle, cluster.keepalive->interval,

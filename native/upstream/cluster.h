@@ -54,7 +54,6 @@ struct ClusterConfig {
 
   uint32_t connectTimeoutMs = 0;
   ConnectOptions connectOptions;
-  std::optional<Address> bind;
   Http1ClientOptions http1;
   spec::Breakers breakers;
   uint64_t idleTimeoutMs = 0, maxConnectionDurationMs = 0;

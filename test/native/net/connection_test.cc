@@ -10,28 +10,6 @@ using namespace millrace::test;
 
 static_assert(sizeof(Connection) <= 256, "an idle connection has to stay small");
 
-namespace {
-
-// An address of this machine where connects hang: a full backlog.
-struct FullBacklog {
-  FullBacklog() {
-    ListenOptions options;
-    options.backlog = 1;
-    options.reusePort = false;
-    sockets = std::move(*listenOn(loopback(), options, 1));
-    for (int i = 0; i < 8; i++) {
-      Fd fd(openSocket(AF_INET));
-      connect(fd.get(), sockets.local.sockaddrPtr(), sockets.local.size());
-      clients.push_back(std::move(fd));
-    }
-    usleep(20'000);
-  }
-  ListenSockets sockets;
-  std::vector<Fd> clients;
-};
-
-}  // namespace
-
 TEST_CASE("bytes come as one call, and the end of stream after them") {
   Net net;
   Pair pair(net);

@@ -185,4 +185,22 @@ inline std::string pattern(size_t size, uint32_t seed = 1) {
   return text;
 }
 
+// An address of this machine where connects hang: a full backlog.
+struct FullBacklog {
+  FullBacklog() {
+    ListenOptions options;
+    options.backlog = 1;
+    options.reusePort = false;
+    sockets = std::move(*listenOn(loopback(), options, 1));
+    for (int i = 0; i < 8; i++) {
+      Fd fd(openSocket(AF_INET));
+      connect(fd.get(), sockets.local.sockaddrPtr(), sockets.local.size());
+      clients.push_back(std::move(fd));
+    }
+    usleep(20'000);
+  }
+  ListenSockets sockets;
+  std::vector<Fd> clients;
+};
+
 }  // namespace millrace::test
