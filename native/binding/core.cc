@@ -39,6 +39,7 @@ class Core final : public Napi::ObjectWrap<Core> {
 
  private:
   void release();
+  void reportOutliers();
   void report(const WorkerGroup::Options::Event& event);
   // Reads argument `index`; false when it was wrong and the error is thrown.
   template <typename T>
@@ -77,12 +78,15 @@ class Core final : public Napi::ObjectWrap<Core> {
   Napi::Value workerStats(const Napi::CallbackInfo& info);
   Napi::Value readStats(const Napi::CallbackInfo& info);
   Napi::Value clusterHosts(const Napi::CallbackInfo& info);
+  Napi::Value takeOutlierEvents(const Napi::CallbackInfo& info);
+  Napi::Value outlierWindow(const Napi::CallbackInfo& info);
+  void resetOutliers(const Napi::CallbackInfo& info);
   Napi::Value connectionCount(const Napi::CallbackInfo& info);
   Napi::Value listenerConnections(const Napi::CallbackInfo& info);
   void resetCounters(const Napi::CallbackInfo&) { group_->resetCounters(); }
 
   std::unique_ptr<WorkerGroup> group_;
-  Napi::FunctionReference onEvent_;
+  Napi::FunctionReference onEvent_, onOutlier_;
   napi_threadsafe_function turn_ = nullptr;
   // Who waits for the workers, by number.
   std::map<uint64_t, JsPromise> published_;
@@ -118,6 +122,9 @@ Napi::Function Core::define(Napi::Env env) {
                       InstanceMethod<&Core::workerStats>("workerStats"),
                       InstanceMethod<&Core::readStats>("readStats"),
                       InstanceMethod<&Core::clusterHosts>("clusterHosts"),
+                      InstanceMethod<&Core::takeOutlierEvents>("takeOutlierEvents"),
+                      InstanceMethod<&Core::outlierWindow>("outlierWindow"),
+                      InstanceMethod<&Core::resetOutliers>("resetOutliers"),
                       InstanceMethod<&Core::connectionCount>("connectionCount"),
                       InstanceMethod<&Core::listenerConnections>("listenerConnections"),
                       InstanceMethod<&Core::resetCounters>("resetCounters")});
@@ -141,6 +148,9 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
   if (options.Get("onEvent").IsFunction()) {
     onEvent_ = Napi::Persistent(options.Get("onEvent").As<Napi::Function>());
   }
+  if (options.Get("onOutlier").IsFunction()) {
+    onOutlier_ = Napi::Persistent(options.Get("onOutlier").As<Napi::Function>());
+  }
   napi_status made = napi_create_threadsafe_function(
       env, nullptr, nullptr, Napi::String::New(env, "millrace"), 0, 1, nullptr, nullptr, this,
       [](napi_env env, napi_value, void* context, void*) {
@@ -160,7 +170,8 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
       {.concurrency = concurrency,
        .wakeMain =
            [turn = turn_] { napi_call_threadsafe_function(turn, nullptr, napi_tsfn_nonblocking); },
-       .onEvent = [this](const WorkerGroup::Options::Event& event) { report(event); }});
+       .onEvent = [this](const WorkerGroup::Options::Event& event) { report(event); },
+       .onOutlier = [this] { reportOutliers(); }});
   if (!group) {
     throwError(env, group.error());
     return;
@@ -173,6 +184,7 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
 void Core::release() {
   end_.forget();
   onEvent_.Reset();
+  onOutlier_.Reset();
   published_.clear();
   group_.reset();
   if (turn_ != nullptr) napi_release_threadsafe_function(turn_, napi_tsfn_abort);
@@ -190,6 +202,12 @@ void Core::report(const WorkerGroup::Options::Event& event) {
   e.Set("subject", event.subject);
   e.Set("message", event.message);
   onEvent_.MakeCallback(env.Global(), {e});
+}
+
+void Core::reportOutliers() {
+  if (onOutlier_.IsEmpty()) return;
+  Napi::HandleScope scope(onOutlier_.Env());
+  onOutlier_.MakeCallback(onOutlier_.Env().Global(), {});
 }
 
 Napi::Value Core::stop(const Napi::CallbackInfo& info) {
@@ -216,6 +234,7 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
   napi_unref_threadsafe_function(env, turn_);
   // It holds whoever holds this object: without it, both can be collected.
   onEvent_.Reset();
+  onOutlier_.Reset();
   JsPromise promise(env);
   promise.resolve(result);
   return promise.promise();
@@ -561,6 +580,50 @@ Napi::Value Core::clusterHosts(const Napi::CallbackInfo& info) {
     result.Set(i++, s);
   }
   return result;
+}
+
+Napi::Value Core::takeOutlierEvents(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  static constexpr const char* kKinds[] = {"consecutive-5xx", "consecutive-gateway-failure",
+                                           "consecutive-local-origin-failure", "immediate-fail"};
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const OutlierEvent& event : group_->takeOutlierEvents()) {
+    Napi::HandleScope scope(env);
+    Napi::Object e = Napi::Object::New(env);
+    e.Set("slot", number(env, event.slot));
+    e.Set("host", number(env, double(event.host)));
+    e.Set("kind", kKinds[int(event.kind)]);
+    result.Set(i++, e);
+  }
+  return result;
+}
+
+Napi::Value Core::outlierWindow(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  SlotId slot = kNoSlot;
+  if (!argument(info, 0, slot)) return env.Undefined();
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const OutlierCount& count : group_->outlierWindow(slot)) {
+    Napi::HandleScope scope(env);
+    Napi::Object c = Napi::Object::New(env);
+    c.Set("host", number(env, double(count.host)));
+    c.Set("total", number(env, count.total));
+    c.Set("success", number(env, count.success));
+    c.Set("localTotal", number(env, count.localTotal));
+    c.Set("localSuccess", number(env, count.localSuccess));
+    result.Set(i++, c);
+  }
+  return result;
+}
+
+void Core::resetOutliers(const Napi::CallbackInfo& info) {
+  SlotId slot = kNoSlot;
+  std::vector<uint64_t> hosts;
+  if (argument(info, 0, slot) && argument(info, 1, hosts)) {
+    group_->resetOutliers(slot, std::move(hosts));
+  }
 }
 
 Napi::Value Core::connectionCount(const Napi::CallbackInfo& info) {

@@ -425,6 +425,13 @@ void readFields(JsReader& in, Lb& out) {
   in.field("panicThreshold", out.panicThreshold);
 }
 
+void readFields(JsReader& in, Outlier& out) {
+  in.field("consecutive5xx", out.consecutive5xx);
+  in.field("consecutiveGatewayFailure", out.consecutiveGatewayFailure);
+  in.field("consecutiveLocalOriginFailure", out.consecutiveLocalOriginFailure);
+  in.field("splitExternalLocalOriginErrors", out.splitExternalLocalOriginErrors);
+}
+
 void readFields(JsReader& in, Keepalive& out) {
   in.field("idle", out.idle);
   in.field("interval", out.interval);
@@ -448,6 +455,8 @@ void readFields(JsReader& in, Cluster& out) {
   in.field("breakers", out.breakers);
   in.optional("keepalive", out.keepalive);
   in.optional("bind", out.bind);
+  in.optional("outlier", out.outlier);
+  in.optional("reportImmediateFail", out.reportImmediateFail);
 }
 
 }  // namespace millrace::spec

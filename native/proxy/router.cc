@@ -183,6 +183,7 @@ void Router::send(UpstreamConnection& connection) {
   HostLocal& host = hostLocal();
   bump(host.rqTotal);
   bump(host.rqActive);
+  countOutcome(Outcome::kConnected);
   encoder_ = &connection.start(*this, response_);
   if (clientBlocked_) encoder_->pauseResponse();
   encoder_->encodeHeaders(stream_.request(), headOnly_);
@@ -245,7 +246,7 @@ void Router::onResponseHeaders(ResponseHead& head, bool end) {
   info.upstream.wireReceived += head.raw.size();
   info.responseCodeDetails = "via_upstream";
   info.responseCode = head.status;
-  countResponse(head.status);
+  countResponse(head);
   if (!stream_.suppressesEnvoyHeaders()) {
     head.headers.set(HeaderId::kXEnvoyUpstreamServiceTime,
                      stream_.number((now - sentNs_) / kNsPerMs));
@@ -266,7 +267,8 @@ void Router::onResponseTrailers(HeaderList& trailers) {
   stream_.respondTrailers(trailers);
 }
 
-void Router::countResponse(uint16_t status) {
+void Router::countResponse(const ResponseHead& head) {
+  const uint16_t status = head.status;
   StatBlock stats = cluster_->stats();
   ++stats[cluster_stat::kRqCompleted];
   if (status < 600) ++stats[cluster_stat::kRq1xx + status / 100 - 1];
@@ -276,6 +278,15 @@ void Router::countResponse(uint16_t status) {
   } else {
     bump(host.rqSuccess);
   }
+  const ClusterSnapshot& cluster = *pin_.get<ClusterSnapshot>();
+  millrace::countResponse(stream_.worker().upstream, cluster, *host_, status);
+  if (head.headers.find(HeaderId::kXEnvoyImmediateHealthCheckFail) != nullptr) {
+    reportImmediateFail(stream_.worker().upstream, cluster, *host_);
+  }
+}
+
+void Router::countOutcome(Outcome outcome) {
+  millrace::countOutcome(stream_.worker().upstream, *pin_.get<ClusterSnapshot>(), *host_, outcome);
 }
 
 void Router::responseOver() {
@@ -305,6 +316,7 @@ void Router::onResponseReset(ResetReason reason) {
   }
   ++stats[cluster_stat::kRqRxReset];
   if (!responseStarted_) bump(hostLocal().rqError);
+  countOutcome(Outcome::kConnectFailed);
   bool protocol = reason == ResetReason::kProtocolError;
   ResponseFlag flag = protocol ? ResponseFlag::kUpstreamProtocolError
                                : ResponseFlag::kUpstreamConnectionTermination;
@@ -355,6 +367,7 @@ void Router::failed(PoolFailure reason, int sysErrno) {
                      .overloaded = true});
       return;
     case PoolFailure::kConnectFailed:
+      countOutcome(Outcome::kConnectFailed);
       info.setFlag(ResponseFlag::kUpstreamConnectionFailure);
       stream_.reply(
           {.status = 503,
@@ -363,6 +376,7 @@ void Router::failed(PoolFailure reason, int sysErrno) {
            .details = "upstream_reset_before_response_started{remote_connection_failure}"});
       return;
     case PoolFailure::kConnectTimeout:
+      countOutcome(Outcome::kConnectFailed);
       info.setFlag(ResponseFlag::kUpstreamConnectionFailure);
       stream_.reply({.status = 503,
                      .body = "upstream connect error or disconnect/reset before headers. "
@@ -382,7 +396,10 @@ void Router::timedOut() {
   if (cluster_ == nullptr) return;
   stream_.info().setFlag(ResponseFlag::kUpstreamRequestTimeout);
   ++cluster_->stats()[cluster_stat::kRqTimeout];
-  if (upstream_ != nullptr) bump(hostLocal().rqTimeout);
+  if (upstream_ != nullptr) {
+    bump(hostLocal().rqTimeout);
+    if (!responseStarted_) countOutcome(Outcome::kTimeout);
+  }
   stream_.reply({.status = 504, .body = "upstream request timeout", .details = "response_timeout"});
 }
 

@@ -54,7 +54,8 @@ class Router final : public ResponseSink, public PoolWaiter {
   void send(UpstreamConnection& connection);
   void requestOver();
   void pauseRequest(bool on);
-  void countResponse(uint16_t status);
+  void countResponse(const ResponseHead& head);
+  void countOutcome(Outcome outcome);
   void responseOver();
   bool maySendAgain(ResetReason reason) const;
   void failed(PoolFailure reason, int sysErrno);

@@ -134,6 +134,9 @@ void TcpSession::attemptFailed(CloseReason reason) {
   if (reason == CloseReason::kConnectTimeout) ++clusterStats_[cluster_stat::kCxConnectTimeout];
   ++clusterStats_[cluster_stat::kCxConnectFail];
   bump(host_->local(worker_.index).cxConnectFail);
+  countOutcome(
+      worker_.upstream, *cluster_.get<ClusterSnapshot>(), *host_,
+      reason == CloseReason::kConnectTimeout ? Outcome::kTimeout : Outcome::kConnectFailed);
   upstreamGone(reason);
   setFlag(ResponseFlag::kUpstreamConnectionFailure);
   if (attempts_ < manager_.spec().maxConnectAttempts) return connect();
@@ -162,6 +165,7 @@ void TcpSession::onConnected(Connection& c) {
   const ClusterSnapshot& snapshot = *cluster_.get<ClusterSnapshot>();
   worker_.stats.histogram(snapshot.identity().connectTime())
       .record((connectEndNs_ - connectStartNs_) / 1000);
+  countOutcome(worker_.upstream, snapshot, *host_, Outcome::kConnectedFinal);
   responseFlags_ = 0;  // of attempts that failed before
   upstreamId_ = c.id();
   if (manager_.accessLogs().usesUpstreamLocalAddress()) upstreamLocal_ = c.local();

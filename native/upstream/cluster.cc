@@ -58,6 +58,8 @@ Result<std::shared_ptr<const ClusterConfig>> ClusterConfig::from(const spec::Clu
   config->bufferLimit = cluster.bufferLimit;
   config->localities = cluster.localities;
   config->lb = cluster.lb;
+  config->outlier = cluster.outlier;
+  config->reportImmediateFail = cluster.reportImmediateFail;
   return std::shared_ptr<const ClusterConfig>(std::move(config));
 }
 
@@ -80,7 +82,7 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
     entry = std::move(fresh);
   }
   entry->config = std::move(*config);
-  return snapshotOf(*entry);
+  return snapshotOf(slot, *entry);
 }
 
 Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::update(SlotId slot,
@@ -90,16 +92,17 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::update(SlotId slot,
     return Error{"ERR_MILLRACE_CLUSTER", "no cluster is published in this slot", 0};
   }
   if (Status status = it->second->hosts.apply(delta); !status.ok()) return status.error();
-  return snapshotOf(*it->second);
+  return snapshotOf(slot, *it->second);
 }
 
-std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(Entry& entry) {
+std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry& entry) {
   if (entry.history == nullptr) entry.history = std::make_shared<HostHistory>();
   if (entry.hosts.takeChanges(*entry.history)) {
     entry.history->next = std::make_shared<HostHistory>();
     entry.history = entry.history->next;
   }
   auto snapshot = std::make_unique<ClusterSnapshot>();
+  snapshot->slot_ = slot;
   snapshot->identity_ = entry.identity;
   snapshot->config_ = entry.config;
   snapshot->history_ = entry.history;

@@ -60,6 +60,8 @@ struct ClusterConfig {
   uint32_t maxRequestsPerConnection = 0, bufferLimit = 0;
   std::vector<spec::Locality> localities;
   spec::Lb lb;
+  std::optional<spec::Outlier> outlier;
+  bool reportImmediateFail = false;
 };
 
 // One state of a cluster. Immutable; read by every worker.
@@ -67,6 +69,7 @@ class ClusterSnapshot final : public Snapshot {
  public:
   const ClusterIdentity& identity() const { return *identity_; }
   const std::string& name() const { return identity_->name(); }
+  SlotId slot() const { return slot_; }
   // By Host::place(), with holes.
   const std::vector<HostEntry>& hosts() const { return hosts_; }
   const std::vector<spec::Locality>& localities() const { return config_->localities; }
@@ -96,9 +99,13 @@ class ClusterSnapshot final : public Snapshot {
   // 0: no limit.
   uint32_t maxRequestsPerConnection() const { return config_->maxRequestsPerConnection; }
   uint32_t bufferLimit() const { return config_->bufferLimit; }
+  // What outcomes are counted for; null: they are not.
+  const spec::Outlier* outlier() const { return config_->outlier ? &*config_->outlier : nullptr; }
+  bool reportsImmediateFail() const { return config_->reportImmediateFail; }
 
  private:
   friend class ClusterRegistry;
+  SlotId slot_ = kNoSlot;
   std::shared_ptr<const ClusterIdentity> identity_;
   std::shared_ptr<const ClusterConfig> config_;
   std::shared_ptr<const HostHistory> history_;
@@ -133,7 +140,7 @@ class ClusterRegistry {
     HostSet hosts;
     std::shared_ptr<HostHistory> history;  // of the newest snapshot
   };
-  std::unique_ptr<ClusterSnapshot> snapshotOf(Entry& entry);
+  std::unique_ptr<ClusterSnapshot> snapshotOf(SlotId slot, Entry& entry);
 
   StatsRegistry& stats_;
   const uint32_t workers_;

@@ -73,6 +73,14 @@ struct Lb {
   double panicThreshold = 50;  // percent of healthy hosts; below it health is not looked at
 };
 
+// How many failures in a row are told to the main thread (outlier_detection.proto). 0: never.
+struct Outlier {
+  uint32_t consecutive5xx = 5;
+  uint32_t consecutiveGatewayFailure = 5;
+  uint32_t consecutiveLocalOriginFailure = 5;  // only when errors are split
+  bool splitExternalLocalOriginErrors = false;
+};
+
 // TCP keep-alive of upstream connections, seconds.
 struct Keepalive {
   uint32_t idle = 7200;
@@ -96,6 +104,8 @@ struct Cluster {
   bool enableTrailers = false;
   Breakers breakers;
   std::optional<Keepalive> keepalive;  // absent: off
+  std::optional<Outlier> outlier;      // absent: outcomes are not counted
+  bool reportImmediateFail = false;    // x-envoy-immediate-health-check-fail of responses
   std::optional<Address> bind;         // local address of upstream connections
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "net/address.h"
+#include "upstream/outlier.h"
 
 namespace millrace {
 
@@ -58,6 +59,8 @@ class Host {
   const std::string& hostname() const { return hostname_; }  // empty: none
   HostLocal& local(uint32_t worker) const { return locals_[worker]; }
   uint32_t workers() const { return workers_; }
+  // For outlier detection. Any worker.
+  OutcomesOnDemand& outcomes() const { return outcomes_; }
   // Connections to it on all workers, about. Any worker; costs a cache miss for each worker.
   uint32_t activeConnections() const {
     uint32_t sum = 0;
@@ -76,6 +79,7 @@ class Host {
   const std::string hostname_;
   const uint32_t workers_;
   const std::unique_ptr<HostLocal[]> locals_;
+  mutable OutcomesOnDemand outcomes_;
 };
 
 }  // namespace millrace

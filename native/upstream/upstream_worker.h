@@ -2,6 +2,7 @@
 // quiet period. Thread rule: the worker's loop.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "base/list.h"
@@ -73,6 +74,13 @@ class UpstreamWorker {
   // Called by the worker's observer for each slot that changed; slots of other kinds are none of
   // its business.
   void onSlotChanged(SlotId slot);
+  // Where outlier events go; called on the worker's thread. Set before the worker starts.
+  void setOutlierSink(std::function<void(const OutlierEvent&)> sink) {
+    outlierSink_ = std::move(sink);
+  }
+  void report(const OutlierEvent& event) const {
+    if (outlierSink_) outlierSink_(event);
+  }
   // Closes what is left, the worker being about to stop: no stream is in flight any more.
   void closeAll();
 
@@ -92,6 +100,7 @@ class UpstreamWorker {
   StatsShard& stats_;
   const uint32_t index_;
   uint64_t seed_;
+  std::function<void(const OutlierEvent&)> outlierSink_;
   ObjectPool<UpstreamConnection> connections_;
   ObjectPool<HttpPool> pools_;
   ObjectPool<ClusterLocal> localPool_;

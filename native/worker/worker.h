@@ -85,6 +85,8 @@ class Worker {
     const std::vector<std::unique_ptr<Worker>>* peers = nullptr;  // complete before start()
     // On the worker's thread: a listener's accepting paused, at most once in kPauseToldMs.
     std::function<void(const std::string& listener, int sysErrno)> onAcceptPaused;
+    // On the worker's thread: a row of failures of a host is complete.
+    std::function<void(const OutlierEvent&)> onOutlier;
   };
 
   // Main thread.

@@ -1,6 +1,7 @@
 #include "worker/worker_group.h"
 
 #include <cstring>
+#include <utility>
 
 #include "proxy/date.h"
 #include "proxy/route_table.h"
@@ -59,6 +60,10 @@ Status WorkerGroup::makeWorkers() {
                                   std::string("accepting pauses, and goes on by itself: ") +
                                       std::strerror(sysErrno));
                });
+             },
+         .onOutlier =
+             [this](const OutlierEvent& event) {
+               toMain([this, event] { outlierEvents_.push_back(event); });
              }},
         table_, stats_);
     if (!worker) return worker.error();
@@ -102,6 +107,7 @@ void WorkerGroup::turn() {
     item = item->next;
     owned->fn();
   }
+  if (!outlierEvents_.empty() && options_.onOutlier) options_.onOutlier();
   table_.reclaim();
 }
 
@@ -451,6 +457,29 @@ std::vector<WorkerGroup::HostStats> WorkerGroup::clusterHosts(SlotId slot) const
     all.push_back(std::move(s));
   }
   return all;
+}
+
+std::vector<OutlierEvent> WorkerGroup::takeOutlierEvents() {
+  std::vector<OutlierEvent> events = std::exchange(outlierEvents_, {});
+  std::map<SlotId, std::vector<uint64_t>> immediate;
+  for (const OutlierEvent& event : events) {
+    if (event.kind == OutlierKind::kImmediateFail) immediate[event.slot].push_back(event.host);
+  }
+  for (auto& [slot, hosts] : immediate) {
+    const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+    if (cluster != nullptr) immediateFailTaken(*cluster, std::move(hosts));
+  }
+  return events;
+}
+
+std::vector<OutlierCount> WorkerGroup::outlierWindow(SlotId slot) const {
+  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  return cluster == nullptr ? std::vector<OutlierCount>() : readWindow(*cluster);
+}
+
+void WorkerGroup::resetOutliers(SlotId slot, std::vector<uint64_t> hosts) const {
+  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  if (cluster != nullptr) resetConsecutive(*cluster, std::move(hosts));
 }
 
 uint32_t WorkerGroup::connectionCount() const {

@@ -40,6 +40,8 @@ class WorkerGroup {
       std::string message;
     };
     std::function<void(const Event&)> onEvent;
+    // There are events to be had with takeOutlierEvents(). Main thread, from turn().
+    std::function<void()> onOutlier;
   };
   struct StopReport {
     struct Lost {
@@ -128,6 +130,12 @@ class WorkerGroup {
     clusters_.visitGauges(visitor);
   }
   std::vector<HostStats> clusterHosts(SlotId slot) const;
+  // What workers found out about hosts since the last call, in the order in which it came.
+  std::vector<OutlierEvent> takeOutlierEvents();
+  // What was counted of the cluster's hosts since the last call.
+  std::vector<OutlierCount> outlierWindow(SlotId slot) const;
+  // These hosts were un-ejected: their rows of failures begin anew.
+  void resetOutliers(SlotId slot, std::vector<uint64_t> hosts) const;
   uint32_t connectionCount() const;
   uint32_t listenerConnections(const std::string& name) const;
   SlotTable::Stats slotStats() const { return table_.stats(); }
@@ -171,6 +179,7 @@ class WorkerGroup {
   std::vector<Staged> staged_;
   bool started_ = false, stopped_ = false;
   StopReport report_;
+  std::vector<OutlierEvent> outlierEvents_;
   struct ToMain {
     std::function<void()> fn;
     ToMain* next = nullptr;

@@ -1,6 +1,6 @@
 /** Clusters and their hosts. */
 
-import type { NativeAddress } from './values.ts'
+import type { NativeAddress, SlotId } from './values.ts'
 
 export interface NativeBreaker {
   readonly maxConnections: number
@@ -69,6 +69,42 @@ export interface NativeLb {
   readonly panicThreshold: number
 }
 
+/**
+ * How many failures in a row make an event of {@link NativeCore.takeOutlierEvents}; 0: none do.
+ * Rows are of all workers together, and begin anew after their event.
+ */
+export interface NativeOutlier {
+  readonly consecutive5xx: number
+  readonly consecutiveGatewayFailure: number
+  /** Counted only when errors are split. */
+  readonly consecutiveLocalOriginFailure: number
+  readonly splitExternalLocalOriginErrors: boolean
+}
+
+export interface NativeOutlierEvent {
+  readonly slot: SlotId
+  /** {@link NativeHost.id}; the host may be gone by now. */
+  readonly host: number
+  /** `immediate-fail`: a response carried x-envoy-immediate-health-check-fail. */
+  readonly kind:
+    | 'consecutive-5xx'
+    | 'consecutive-gateway-failure'
+    | 'consecutive-local-origin-failure'
+    | 'immediate-fail'
+}
+
+/** What was counted of one host in a window of time. */
+export interface NativeOutlierCount {
+  readonly host: number
+  /** Responses; unless errors are split, also connections that failed or timed out. */
+  readonly total: number
+  /** Those without a 5xx status. */
+  readonly success: number
+  /** Connections, when errors are split; else 0. */
+  readonly localTotal: number
+  readonly localSuccess: number
+}
+
 export interface NativeCluster {
   readonly name: string
   /** `alt_stat_name`, or the name. */
@@ -89,6 +125,10 @@ export interface NativeCluster {
   /** Seconds; absent: off. */
   readonly keepalive?: { readonly idle: number; readonly interval: number; readonly probes: number }
   readonly bind?: NativeAddress
+  /** Absent: outcomes are not counted. */
+  readonly outlier?: NativeOutlier
+  /** Whether x-envoy-immediate-health-check-fail of responses makes an event; absent: no. */
+  readonly reportImmediateFail?: boolean
 }
 
 export interface NativeHostStats {

@@ -1,6 +1,12 @@
 /** A core: the workers of one proxy, their slots, logs, listeners and statistics. */
 
-import type { NativeCluster, NativeHostDelta, NativeHostStats } from './clusters.ts'
+import type {
+  NativeCluster,
+  NativeHostDelta,
+  NativeHostStats,
+  NativeOutlierCount,
+  NativeOutlierEvent,
+} from './clusters.ts'
 import type { NativeListener } from './listeners.ts'
 import type { NativeRouteTable } from './routes.ts'
 import type { SlotId } from './values.ts'
@@ -32,6 +38,8 @@ export interface NativeCoreOptions {
   readonly concurrency: number
   /** Called on the main thread. */
   readonly onEvent?: (event: NativeEvent) => void
+  /** Called on the main thread: there is something for {@link NativeCore.takeOutlierEvents}. */
+  readonly onOutlier?: () => void
 }
 
 /**
@@ -144,6 +152,12 @@ export interface NativeCore {
   /** `bounds`: upper bounds of the histograms' cumulative counts. */
   readStats(bounds: readonly number[]): readonly NativeStat[]
   clusterHosts(slot: SlotId): readonly NativeHostStats[]
+  /** What workers found out about hosts since the last call, in the order in which it came. */
+  takeOutlierEvents(): readonly NativeOutlierEvent[]
+  /** Hosts that anything was counted for since the last call for this slot. */
+  outlierWindow(slot: SlotId): readonly NativeOutlierCount[]
+  /** These hosts were un-ejected: their rows of failures begin anew. */
+  resetOutliers(slot: SlotId, hosts: readonly number[]): void
   /** Open connections accepted by listeners. */
   connectionCount(): number
   listenerConnections(name: string): number

@@ -203,6 +203,17 @@ class Running {
     for (uint16_t p : ports) c.hosts.push_back({.id = p, .address = localPort(p)});
     REQUIRE(group->publishCluster(cluster, c).ok());
   }
+  // Returns when every worker has it.
+  void publishNow(const spec::Cluster& c) {
+    REQUIRE(group->publishCluster(cluster, c).ok());
+    group->turn();
+    REQUIRE(until([&] {
+      for (const auto& worker : group->workerStats()) {
+        if (worker.lag != 0) return false;
+      }
+      return true;
+    }));
+  }
   void pump() {
     if (woken_.exchange(false)) group->turn();
   }
