@@ -1,0 +1,99 @@
+// The class behind NativeCore: what its methods (core.cc, core_figures.cc) share. Main thread of
+// its Node environment.
+#pragma once
+
+#include <napi.h>
+
+#include <map>
+#include <memory>
+
+#include "binding/env_end.h"
+#include "binding/js_promise.h"
+#include "binding/js_reader.h"
+#include "binding/read_spec.h"
+#include "worker/worker_group.h"
+
+namespace millrace {
+
+// An Error with the code, and errno's number where the kernel said it.
+inline void throwError(Napi::Env env, const Error& error) {
+  Napi::Error e = Napi::Error::New(env, error.message);
+  e.Set("code", Napi::String::New(env, error.code));
+  if (error.sysErrno != 0) e.Set("errno", Napi::Number::New(env, error.sysErrno));
+  e.ThrowAsJavaScriptException();
+}
+
+inline void throwArgument(Napi::Env env, const char* message) {
+  throwError(env, {"ERR_MILLRACE_NATIVE_ARGUMENT", message, 0});
+}
+
+inline Napi::Number number(Napi::Env env, double value) {
+  return Napi::Number::New(env, value);
+}
+
+class Core final : public Napi::ObjectWrap<Core> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit Core(const Napi::CallbackInfo& info);
+  ~Core() override { release(); }
+  bool running() const { return group_ != nullptr; }
+
+ private:
+  void release();
+  void reportOutliers();
+  void report(const WorkerGroup::Options::Event& event);
+  // Reads argument `index`; false when it was wrong and the error is thrown.
+  template <typename T>
+  bool argument(const Napi::CallbackInfo& info, size_t index, T& out) {
+    JsReader in(info.Env());
+    in.read(info[index], out);
+    if (!in.ok()) in.throwIt();
+    return in.ok();
+  }
+  void done(Napi::Env env, const Status& status) {
+    if (!status.ok()) throwError(env, status.error());
+  }
+
+  void start(const Napi::CallbackInfo&) { group_->start(); }
+  Napi::Value stop(const Napi::CallbackInfo& info);
+  Napi::Value published(const Napi::CallbackInfo& info);
+  Napi::Value allocateSlot(const Napi::CallbackInfo& info);
+  void releaseSlot(const Napi::CallbackInfo& info);
+  void publishRoutes(const Napi::CallbackInfo& info);
+  void publishCluster(const Napi::CallbackInfo& info);
+  void updateHosts(const Napi::CallbackInfo& info);
+  void withdrawCluster(const Napi::CallbackInfo& info);
+  void publishDirectory(const Napi::CallbackInfo& info);
+  void publishRuntime(const Napi::CallbackInfo& info);
+  void publishDate(const Napi::CallbackInfo& info);
+  Napi::Value openLog(const Napi::CallbackInfo& info);
+  void closeLog(const Napi::CallbackInfo& info);
+  Napi::Value reopenLogs(const Napi::CallbackInfo& info);
+  Napi::Value logStats(const Napi::CallbackInfo& info);
+  Napi::Value addListener(const Napi::CallbackInfo& info);
+  void updateListener(const Napi::CallbackInfo& info);
+  void drainListener(const Napi::CallbackInfo& info);
+  void removeListener(const Napi::CallbackInfo& info);
+  void drainAll(const Napi::CallbackInfo& info);
+  void setHealthFailed(const Napi::CallbackInfo& info);
+  Napi::Value workerStats(const Napi::CallbackInfo& info);
+  Napi::Value readStats(const Napi::CallbackInfo& info);
+  Napi::Value clusterHosts(const Napi::CallbackInfo& info);
+  Napi::Value takeOutlierEvents(const Napi::CallbackInfo& info);
+  Napi::Value outlierWindow(const Napi::CallbackInfo& info);
+  void resetOutliers(const Napi::CallbackInfo& info);
+  Napi::Value connectionCount(const Napi::CallbackInfo& info);
+  Napi::Value listenerConnections(const Napi::CallbackInfo& info);
+  void resetCounters(const Napi::CallbackInfo&) { group_->resetCounters(); }
+
+  std::unique_ptr<WorkerGroup> group_;
+  Napi::FunctionReference onEvent_, onOutlier_;
+  napi_threadsafe_function turn_ = nullptr;
+  // Who waits for the workers, by number.
+  std::map<uint64_t, JsPromise> published_;
+  uint64_t nextPublished_ = 0;
+  napi_env env_;
+  EnvEnd end_;
+};
+
+}  // namespace millrace
