@@ -191,6 +191,7 @@ void readForward(JsReader& in, Forward& out) {
   in.optional("regexRewrite", out.regexRewrite);
   in.optional("hostRewrite", out.hostRewrite);
   in.optional("appendXForwardedHost", out.appendXForwardedHost);
+  readResilience(in, out);
 }
 
 void readRedirect(JsReader& in, Redirect& out) {
@@ -255,6 +256,20 @@ void readFields(JsReader& in, VirtualHost& out) {
   in.optional("response", out.response);
 }
 
+namespace {
+
+// An object that has no struct of its own: its two fields stand in the table.
+struct RetryFlags {
+  RouteTable& table;
+};
+
+void readFields(JsReader& in, RetryFlags& out) {
+  in.field("base", out.table.retryBaseFlag);
+  in.field("use", out.table.useRetryFlag);
+}
+
+}  // namespace
+
 void readFields(JsReader& in, RouteTable& out) {
   in.field("name", out.name);
   in.field("virtualHosts", out.virtualHosts);
@@ -262,6 +277,8 @@ void readFields(JsReader& in, RouteTable& out) {
   in.optional("response", out.response);
   in.field("mostSpecificMutationsWin", out.mostSpecificMutationsWin);
   in.field("ignorePortInHost", out.ignorePortInHost);
+  RetryFlags flags{out};
+  in.field("retryFlags", flags);
   in.field("internalOnlyHeaders", out.internalOnlyHeaders);
 }
 

@@ -25,6 +25,10 @@ void readFields(JsReader& in, HeaderMutations& out);
 void readFields(JsReader& in, WeightedCluster& out);
 void readFields(JsReader& in, ClusterChoice& out);
 void readFields(JsReader& in, HostRewrite& out);
+void readFields(JsReader& in, ResetHeader& out);
+void readFields(JsReader& in, RetryPolicy& out);
+// The part of a forwarding action that is about failure (src/native/resilience.ts).
+void readResilience(JsReader& in, Forward& out);
 void readFields(JsReader& in, RouteAction& out);
 void readFields(JsReader& in, RouteMatch& out);
 void readFields(JsReader& in, Route& out);

@@ -21,6 +21,8 @@ enum class ResetReason : uint8_t {
   kConnectFailed,
   kConnectTimeout,
   kOverflow,
+  // The peer has not looked at the request and says so (HTTP/2 REFUSED_STREAM).
+  kRefusedStream,
 };
 
 // What a message is delivered to, in order: onHeaders (1xx informational heads come first, through

@@ -84,6 +84,13 @@ class HeaderList {
   std::string_view joined(std::string_view name, bool& found) const;
   // Exact: there is a bit for every well-known name. False for kOther.
   bool has(HeaderId id) const { return ((present_ & ~uint64_t(1)) >> uint8_t(id)) & 1; }
+  // A set of well-known names, for hasAny().
+  template <typename... Ids>
+  static constexpr uint64_t maskOf(Ids... ids) {
+    return (bit(ids) | ...);
+  }
+  // Exact, as has(): whether any name of the set is here.
+  bool hasAny(uint64_t mask) const { return (present_ & mask) != 0; }
   // Each returns how many fields were removed.
   uint32_t remove(HeaderId id);
   uint32_t remove(std::string_view name);
@@ -92,7 +99,7 @@ class HeaderList {
 
  private:
   static constexpr uint32_t kFirstCapacity = 16;  // a usual request needs no second allocation
-  static uint64_t bit(HeaderId id) { return uint64_t(1) << uint8_t(id); }
+  static constexpr uint64_t bit(HeaderId id) { return uint64_t(1) << uint8_t(id); }
   void grow();
   template <typename Match>
   uint32_t removeIf(Match match);

@@ -15,6 +15,7 @@ HttpConnection* HttpConnection::accept(WorkerContext& worker, ListenerLocal& hom
   HttpConnection* c = worker.http.connections.take(worker, home, std::move(listener), manager,
                                                    *connection, chainName);
   c->localPort_ = local.port();
+  c->bufferLimit_ = bufferLimit;
   connection->setWatermarks(bufferLimit, bufferLimit / 2);
   connection->setOwner(c);
   return c;

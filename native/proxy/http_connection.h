@@ -46,6 +46,7 @@ class HttpConnection final : public ConnectionOwner,
   uint64_t startNs() const { return startNs_; }
   std::string_view chainName() const { return chainName_; }
   uint16_t localPort() const { return localPort_; }
+  uint32_t bufferLimit() const { return bufferLimit_; }
   // The response that is about to begin is the last one here: closing is due.
   bool lastExchange();
   // Something is due at `deadlineMs` of the loop's clock.
@@ -88,6 +89,7 @@ class HttpConnection final : public ConnectionOwner,
   uint64_t timerAtMs_ = 0;  // where timer_ stands; 0: not armed
   uint64_t countedRead_ = 0, countedWritten_ = 0;
   uint32_t requests_ = 0;
+  uint32_t bufferLimit_ = 0;  // the listener's
   uint16_t localPort_ = 0;
   bool drainNow_ = false;
   bool closing_ = false;

@@ -32,6 +32,7 @@ struct LocalReply {
   std::string_view details = {};   // static: %RESPONSE_CODE_DETAILS%
   std::string_view location = {};  // not empty: a Location field
   bool overloaded = false;         // adds x-envoy-overloaded: true
+  uint32_t attemptCount = 0;       // not 0: adds x-envoy-attempt-count
 };
 
 // What a filter may ask of its stream.

@@ -102,11 +102,15 @@ bool rewriteHost(const ForwardAction& action, const ClusterPick& pick, RequestHe
   return true;
 }
 
+bool rewritesHostAuto(const ForwardAction& action, const ClusterPick& pick) {
+  bool overridden = pick.weighted != nullptr && !pick.weighted->hostRewrite.empty();
+  return action.rewritesHost && action.hostRewriteKind == spec::HostRewrite::Kind::kAuto &&
+         !overridden;
+}
+
 void rewriteHostAuto(const ForwardAction& action, const ClusterPick& pick,
                      std::string_view hostname, RequestHead& head) {
-  bool applies = action.rewritesHost && action.hostRewriteKind == spec::HostRewrite::Kind::kAuto;
-  bool overridden = pick.weighted != nullptr && !pick.weighted->hostRewrite.empty();
-  if (applies && !overridden && !hostname.empty()) setAuthority(action, hostname, head);
+  if (rewritesHostAuto(action, pick) && !hostname.empty()) setAuthority(action, hostname, head);
 }
 
 }  // namespace millrace

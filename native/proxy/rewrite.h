@@ -32,7 +32,9 @@ bool rewritePath(const Route& route, const ForwardAction& action, RequestHead& h
 bool rewriteHost(const ForwardAction& action, const ClusterPick& pick, RequestHead& head);
 
 // `auto`: to be called when a host of the cluster was picked. An empty hostname changes nothing,
-// and so does any action without `auto`, or a weighted cluster with a literal of its own.
+// and so does any action without `auto`, or a weighted cluster with a literal of its own (what the
+// first function says).
+bool rewritesHostAuto(const ForwardAction& action, const ClusterPick& pick);
 void rewriteHostAuto(const ForwardAction& action, const ClusterPick& pick,
                      std::string_view hostname, RequestHead& head);
 

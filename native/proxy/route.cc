@@ -77,9 +77,19 @@ Result<ForwardAction> compileForward(spec::Forward spec, const std::string& wher
   action.priority = spec.priority;
   action.prefixRewrite = std::move(spec.prefixRewrite).value_or("");
   action.appendXForwardedHost = spec.appendXForwardedHost;
+  action.hedgeOnPerTryTimeout = spec.hedgeOnPerTryTimeout;
+  action.attemptCountInRequest = spec.attemptCountInRequest;
+  action.attemptCountInResponse = spec.attemptCountInResponse;
+  action.timeoutRetryHeader = spec.timeoutRetryHeader;
+  action.bufferLimit = spec.bufferLimit;
   Status status = compileRewrite(spec.regexRewrite, where + ".regexRewrite", action.regexRewrite);
   if (status && spec.hostRewrite) {
     status = compileHostRewrite(std::move(*spec.hostRewrite), where + ".hostRewrite", action);
+  }
+  if (status && spec.retry) {
+    Result<RetryPolicy> retry = RetryPolicy::compile(std::move(*spec.retry), where + ".retry");
+    if (!retry) return retry.error();
+    action.retry = std::make_unique<const RetryPolicy>(std::move(*retry));
   }
   if (!status) return status.error();
   return action;

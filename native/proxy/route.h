@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "proxy/query_matcher.h"
 #include "proxy/regex_rewrite.h"
 #include "proxy/request_fields.h"
+#include "proxy/retry_policy.h"
 #include "proxy/runtime.h"
 #include "proxy/spec.h"
 
@@ -46,6 +48,12 @@ struct ForwardAction {
   std::string hostRewrite;                // kLiteral: the value. kHeader: its name
   std::optional<RegexRewrite> hostRegex;  // kPathRegex
   bool appendXForwardedHost = false;
+  std::unique_ptr<const RetryPolicy> retry;  // null: none
+  bool hedgeOnPerTryTimeout = false;
+  bool attemptCountInRequest = false;
+  bool attemptCountInResponse = false;
+  bool timeoutRetryHeader = false;
+  uint64_t bufferLimit = UINT64_MAX;
 };
 
 // See redirect.h for how the location is made.

@@ -51,6 +51,8 @@ Result<std::unique_ptr<RouteTable>> RouteTable::build(spec::RouteTable spec) {
   table->name_ = std::move(spec.name);
   table->mostSpecificWins_ = spec.mostSpecificMutationsWin;
   table->ignorePort_ = spec.ignorePortInHost;
+  table->retryBaseFlag_ = spec.retryBaseFlag;
+  table->useRetryFlag_ = spec.useRetryFlag;
   table->internalOnlyHeaders_ = std::move(spec.internalOnlyHeaders);
   table->virtualHosts_.resize(spec.virtualHosts.size());
   for (size_t i = 0; i < spec.virtualHosts.size(); i++) {

@@ -65,6 +65,9 @@ class RouteTable final : public Snapshot {
                       const StreamInfo& info) const;
 
   const std::string& name() const { return name_; }
+  // upstream.base_retry_backoff_ms, and upstream.use_retry in percent.
+  spec::RuntimeIndex retryBaseFlag() const { return retryBaseFlag_; }
+  spec::RuntimeIndex useRetryFlag() const { return useRetryFlag_; }
   const std::vector<VirtualHost>& virtualHosts() const { return virtualHosts_; }
   // Names, lower case, that are removed from requests that come from outside (see forwarded.h).
   const std::vector<std::string>& internalOnlyHeaders() const { return internalOnlyHeaders_; }
@@ -79,6 +82,7 @@ class RouteTable final : public Snapshot {
   HeaderMutations response_;
   bool mostSpecificWins_ = false;
   bool ignorePort_ = false;
+  spec::RuntimeIndex retryBaseFlag_ = spec::kNoFlag, useRetryFlag_ = spec::kNoFlag;
   std::vector<std::string> internalOnlyHeaders_;
 };
 

@@ -1,28 +1,35 @@
-// The last filter of every stream: chooses a cluster and a host, sends the request, and brings the
-// response back.
+// The last filter of every stream: chooses a cluster and hosts, makes one attempt or several, and
+// brings one response back.
 //
-//   start ─▶ waiting for a connection ─▶ request going out ─▶ response coming in ─▶ done
-//                └── failure, overflow, timeout, reset before a response ──▶ local reply ──▶ done
+//   start ─▶ attempt ─▶ response ─────────────────────────────────────────▶ done
+//              │  ▲          └── to be retried ─┐
+//              │  └── back-off ◀────────────────┤
+//              └── failure, overflow, timeout ──┴── no retry ─▶ local reply ─▶ done
 //
-// A request that fails on a reused connection before a byte of response came (the upstream closed
-// it just then) is sent again once, on a new connection, if that is safe: an idempotent method
-// without a body (RFC 9110 §9.2.2). Thread rule: the worker's loop.
+// An attempt is an UpstreamRequest; what is worth another one is RetryState's to say. With hedging,
+// several are under way, and the first good response wins. A body that may have to be sent again
+// is kept, up to the buffer limit; beyond it there are no retries.
+//
+// Thread rule: the worker's loop.
 #pragma once
 
 #include <cstdint>
 
-#include "http/codec.h"
+#include "proxy/body_buffer.h"
 #include "proxy/http_filter.h"
-#include "rcu/reader.h"
-#include "upstream/http_pool.h"
+#include "proxy/retry_state.h"
+#include "proxy/timeouts.h"
+#include "proxy/upstream_request.h"
 
 namespace millrace {
 
 class Stream;
 
-class Router final : public ResponseSink, public PoolWaiter {
+class Router final : public UpstreamRequestOwner {
  public:
-  explicit Router(Stream& stream);
+  // Part of the stream, which is not complete yet.
+  Router(Stream& stream, WorkerContext& worker, Arena& arena, StreamInfo& info);
+  ~Router();
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
@@ -35,55 +42,94 @@ class Router final : public ResponseSink, public PoolWaiter {
   void timedOut();
   // The client takes no more (false), or goes on taking (true).
   void setClientWritable(bool writable);
+  // The earliest deadline of an attempt, or of the back-off, loop ms; 0: none.
+  uint64_t nextDeadlineMs() { return timed_ ? earliestDeadlineMs() : 0; }
+  void onDeadline(uint64_t nowMs);
 
-  // ResponseSink
-  void onInformational(ResponseHead& head) override;
-  void onResponseHeaders(ResponseHead& head, bool end) override;
-  void onResponseData(std::string_view data, bool end) override;
-  void onResponseTrailers(HeaderList& trailers) override;
-  void onResponseReset(ResetReason reason) override;
-  void onRequestWritable(bool writable) override;
-  // PoolWaiter
-  void onPoolReady(UpstreamConnection& connection) override;
-  void onPoolFailure(PoolFailure reason, int sysErrno) override;
+  // UpstreamRequestOwner
+  void onUpstreamReady(UpstreamRequest& request) override;
+  void onUpstreamInformational(UpstreamRequest& request, ResponseHead& head) override;
+  void onUpstreamHeaders(UpstreamRequest& request, ResponseHead& head, bool end) override;
+  void onUpstreamData(UpstreamRequest& request, std::string_view data, bool end) override;
+  void onUpstreamTrailers(UpstreamRequest& request, HeaderList& trailers) override;
+  void onUpstreamReset(UpstreamRequest& request, ResetReason reason, int sysErrno) override;
+  void onUpstreamWritable(UpstreamRequest& request, bool writable) override;
 
  private:
+  // Attempts beyond the first, made when they are needed; in the arena.
+  struct Extra {
+    UpstreamRequest request;
+    Extra* next;
+  };
+  enum class Retry : uint8_t { kNo, kYes, kLimitExceeded, kOverflow };
+
+  // router.cc
   void forward(const ForwardAction& action, bool end);
-  bool prepareRequest(const ForwardAction& action);
-  void acquire(bool fresh);
-  void send(UpstreamConnection& connection);
+  bool prepareRequest(const ForwardAction& action, const Host& host);
+  void prepareRetries(const ForwardAction& action);
+  ClusterLocal* findCluster(const ForwardAction& action);
+  void start(UpstreamRequest& request, ClusterLocal& cluster, const Host& host);
+  void setAttemptHeaders();
   void requestOver();
+  bool keep(std::string_view data);
   void pauseRequest(bool on);
-  void countResponse(const ResponseHead& head);
-  void countOutcome(Outcome outcome);
-  void responseOver();
-  bool maySendAgain(ResetReason reason) const;
-  void failed(PoolFailure reason, int sysErrno);
-  void noHost();
-  void leaveUpstream();
-  HostLocal& hostLocal() const;
+  template <typename Fn>
+  void forEachActive(Fn fn);
+  UpstreamRequest* anyActive();
+
+  // router_response.cc
+  void responseOver(UpstreamRequest& request);
+  void take(UpstreamRequest& request);
+  void fail(UpstreamRequest& request, ResetReason reason);
+  void timeOutReply(const char* details);
+  void noHealthyUpstream();
+  void reply(LocalReply what);
+
+  // router_retry.cc
+  bool retryForHeaders(UpstreamRequest& request, ResponseHead& head, bool end);
+  bool retryForReset(UpstreamRequest& request, ResetReason reason);
+  Retry tryRetry(bool wanted, const ResponseHead* head);
+  bool takeRetry();
+  void giveRetry();
+  void retryNow();
+  bool waitsForAnother(const UpstreamRequest& request);
+  void perTryTimeout(UpstreamRequest& request, UpstreamRequest::Deadline which);
+  UpstreamRequest& idleAttempt();
+  uint64_t earliestDeadlineMs();
+  void dueAt(uint64_t ms);
 
   Stream& stream_;
-  ResponseHead response_;
-  ClusterLocal* cluster_ =
-      nullptr;                  // valid while waiting or with an upstream; its snapshot is pinned
-  const Host* host_ = nullptr;  // pinned too
-  HttpPool* pool_ = nullptr;
-  UpstreamConnection* upstream_ = nullptr;
-  RequestEncoder* encoder_ = nullptr;
-  Pin pin_;
+  const ForwardAction* action_ = nullptr;  // the route's, once it is being followed
+  SlotId slot_ = kNoSlot;                  // of the cluster
+  Pin pin_;                                // the cluster as it was chosen: whose numbers count
   ClusterPick pick_;
-  uint64_t timeoutMs_ = 0;
-  uint64_t sentNs_ = 0;
-  uint64_t givenBefore_ = 0;  // bytes given to the upstream connection before this exchange
+  StatBlock stats_;  // of that cluster
+  UpstreamRequest first_;
+  Extra* extras_ = nullptr;
+  UpstreamRequest* final_ = nullptr;  // whose response goes to the client
+  RetryState* retry_ = nullptr;       // null: no retries (any more)
+  BodyBuffer body_;
+  HeaderList* trailers_ = nullptr;
+  RequestTimeouts timeouts_;
+  uint64_t retryAtMs_ = 0;  // back-off until then, loop ms; 0: no retry is pending
+  uint32_t attempts_ = 0;
   Priority priority_ = Priority::kDefault;
   bool requestEnded_ = false;
-  bool headOnly_ = false;  // the request has no body
-  bool waiting_ = false;   // for a connection; delivery of the request's body is paused
+  bool headOnly_ = false;      // the request has no body
+  bool keeping_ = false;       // the body, as it comes
+  bool timed_ = false;         // there are deadlines to look at
+  bool retryTaken_ = false;    // counted among the cluster's retries
+  bool timeoutRetry_ = false;  // the pending retry is one because of a per-try timeout
   bool pausedRequest_ = false;
-  bool responseStarted_ = false;
-  bool sentAgain_ = false;
   bool clientBlocked_ = false;
 };
+
+template <typename Fn>
+void Router::forEachActive(Fn fn) {
+  if (first_.active()) fn(first_);
+  for (Extra* extra = extras_; extra != nullptr; extra = extra->next) {
+    if (extra->request.active()) fn(extra->request);
+  }
+}
 
 }  // namespace millrace

@@ -14,6 +14,7 @@
 
 #include "net/address_spec.h"
 #include "proxy/match_spec.h"
+#include "proxy/resilience_spec.h"
 
 namespace millrace {
 class HttpFilterFactory;
@@ -127,6 +128,13 @@ struct Forward {
   std::optional<RegexRewrite> regexRewrite;
   std::optional<HostRewrite> hostRewrite;
   bool appendXForwardedHost = false;
+  std::optional<RetryPolicy> retry;
+  bool hedgeOnPerTryTimeout = false;
+  bool attemptCountInRequest = false;   // x-envoy-attempt-count
+  bool attemptCountInResponse = false;  // the same
+  bool timeoutRetryHeader = false;      // x-envoy-is-timeout-retry
+  // Of a body that is kept for retries; the listener's own limit holds too.
+  uint64_t bufferLimit = UINT64_MAX;
 };
 
 struct Redirect {
@@ -186,6 +194,8 @@ struct RouteTable {
   HeaderMutations response;
   bool mostSpecificMutationsWin = false;
   bool ignorePortInHost = false;
+  RuntimeIndex retryBaseFlag = kNoFlag;  // upstream.base_retry_backoff_ms
+  RuntimeIndex useRetryFlag = kNoFlag;   // upstream.use_retry, percent
   std::vector<std::string>
       internalOnlyHeaders;  // lower case; removed from requests that come from outside
 };

@@ -14,7 +14,7 @@ Stream::Stream(HttpConnection& connection, ResponseEncoder& encoder)
       encoder_(encoder),
       arena_(connection.worker().net.chunks()),
       request_(arena_),
-      router_(*this),
+      router_(*this, connection.worker(), arena_, info_),
       random_(connection.worker().random.next()) {
   Loop& loop = connection_.worker().loop;
   const spec::HttpManager& spec = manager().spec();
@@ -287,10 +287,14 @@ void Stream::startRouteTimeout(uint64_t ms) {
   connection_.dueAt(routeDeadlineMs_);
 }
 
-uint64_t Stream::nextDeadlineMs() const {
+void Stream::dueAt(uint64_t deadlineMs) {
+  connection_.dueAt(deadlineMs);
+}
+
+uint64_t Stream::nextDeadlineMs() {
   uint64_t next = idleTimeoutMs_ == 0 ? 0 : lastActivityMs_ + idleTimeoutMs_;
-  for (uint64_t due :
-       {headersDeadlineMs_, requestDeadlineMs_, durationDeadlineMs_, routeDeadlineMs_}) {
+  for (uint64_t due : {headersDeadlineMs_, requestDeadlineMs_, durationDeadlineMs_,
+                       routeDeadlineMs_, router_.nextDeadlineMs()}) {
     if (due != 0 && (next == 0 || due < next)) next = due;
   }
   return next;
@@ -323,6 +327,8 @@ void Stream::onDeadline(uint64_t nowMs) {
     reply({.status = status, .body = "stream timeout", .details = "stream_idle_timeout"});
   } else if (passed(routeDeadlineMs_)) {
     router_.timedOut();
+  } else {
+    router_.onDeadline(nowMs);
   }
 }
 

@@ -52,13 +52,20 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void replyByRoute(const LocalReply& reply);
   StatBlock httpStats() const;
   bool suppressesEnvoyHeaders() const;
+  // forwarded.h found an internal request.
+  bool internal() const { return internal_; }
+  // Bytes that may be kept of a request's body.
+  uint64_t bufferLimit() const;
+  // Something of the router's is due then, loop ms.
+  void dueAt(uint64_t deadlineMs);
   // The decimal text of `value`, in the arena.
   std::string_view number(uint64_t value);
   // The route's timeout runs from now on; 0: none.
   void startRouteTimeout(uint64_t ms);
 
   // What the router brings back.
-  void respondInformational(ResponseHead& head);
+  // False: it was not for the client.
+  bool respondInformational(ResponseHead& head);
   void respond(ResponseHead& head, bool end);
   void respondData(std::string_view data, bool end);
   void respondTrailers(HeaderList& trailers);
@@ -72,7 +79,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void refuse(uint16_t status, const char* details);
   void setClientWritable(bool writable) { router_.setClientWritable(writable); }
   // The earliest deadline of this stream, loop ms; 0: none.
-  uint64_t nextDeadlineMs() const;
+  uint64_t nextDeadlineMs();
   // Acts on a deadline that has passed. May end the stream.
   void onDeadline(uint64_t nowMs);
   // Something moved: the idle timeout starts anew.

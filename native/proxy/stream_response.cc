@@ -27,6 +27,9 @@ void Stream::reply(const LocalReply& reply) {
   head->status = reply.status;
   std::string_view body = arena_.copy(reply.body);
   if (!reply.location.empty()) head->headers.add(HeaderId::kLocation, arena_.copy(reply.location));
+  if (reply.attemptCount != 0) {
+    head->headers.add(HeaderId::kXEnvoyAttemptCount, number(reply.attemptCount));
+  }
   if (reply.overloaded) head->headers.add(HeaderId::kXEnvoyOverloaded, "true");
   if (!body.empty()) head->headers.add(HeaderId::kContentType, "text/plain");
   head->headers.add(HeaderId::kContentLength, number(body.size()));
@@ -49,6 +52,10 @@ bool Stream::suppressesEnvoyHeaders() const {
   return manager().spec().suppressEnvoyHeaders;
 }
 
+uint64_t Stream::bufferLimit() const {
+  return connection_.bufferLimit();
+}
+
 std::string_view Stream::joined(std::string_view a, std::string_view between, std::string_view b) {
   char* out = arena_.array<char>(a.size() + between.size() + b.size());
   char* end = std::copy(a.begin(), a.end(), out);
@@ -62,10 +69,11 @@ std::string_view Stream::number(uint64_t value) {
   return {out, size_t(std::to_chars(out, out + 20, value).ptr - out)};
 }
 
-void Stream::respondInformational(ResponseHead& head) {
+bool Stream::respondInformational(ResponseHead& head) {
   touch();
-  if (head.status == 100 && !manager().spec().proxy100Continue) return;  // answered already
+  if (head.status == 100 && !manager().spec().proxy100Continue) return false;  // answered already
   encoder_.encodeInformational(head);
+  return true;
 }
 
 void Stream::respond(ResponseHead& head, bool end) {

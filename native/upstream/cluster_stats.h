@@ -47,7 +47,22 @@ namespace millrace {
   X(kRq2xx, "upstream_rq_2xx", kCounter)                                           \
   X(kRq3xx, "upstream_rq_3xx", kCounter)                                           \
   X(kRq4xx, "upstream_rq_4xx", kCounter)                                           \
-  X(kRq5xx, "upstream_rq_5xx", kCounter)
+  X(kRq5xx, "upstream_rq_5xx", kCounter)                                           \
+  X(kRqRetry, "upstream_rq_retry", kCounter)                                       \
+  X(kRqRetrySuccess, "upstream_rq_retry_success", kCounter)                        \
+  X(kRqRetryOverflow, "upstream_rq_retry_overflow", kCounter)                      \
+  X(kRqRetryLimitExceeded, "upstream_rq_retry_limit_exceeded", kCounter)           \
+  X(kRqRetryBackOffExponential, "upstream_rq_retry_backoff_exponential", kCounter) \
+  X(kRqRetryBackOffRateLimited, "upstream_rq_retry_backoff_ratelimited", kCounter) \
+  X(kRqPerTryTimeout, "upstream_rq_per_try_timeout", kCounter)                     \
+  X(kRqPerTryIdleTimeout, "upstream_rq_per_try_idle_timeout", kCounter)            \
+  X(kRetryOrShadowAbandoned, "retry_or_shadow_abandoned", kCounter)                \
+  X(kRetryRqCompleted, "retry.upstream_rq_completed", kCounter)                    \
+  X(kRetryRq1xx, "retry.upstream_rq_1xx", kCounter)                                \
+  X(kRetryRq2xx, "retry.upstream_rq_2xx", kCounter)                                \
+  X(kRetryRq3xx, "retry.upstream_rq_3xx", kCounter)                                \
+  X(kRetryRq4xx, "retry.upstream_rq_4xx", kCounter)                                \
+  X(kRetryRq5xx, "retry.upstream_rq_5xx", kCounter)
 
 namespace cluster_stat {
 enum ClusterStat : size_t {

@@ -8,7 +8,8 @@ import type {
   NativeQueryMatcher,
   NativeRegexRewrite,
 } from './matching.ts'
-import type { SlotId } from './values.ts'
+import type { NativeResilience } from './resilience.ts'
+import type { RuntimeIndex, SlotId } from './values.ts'
 
 export interface NativeHeaderValue {
   readonly name: string
@@ -50,7 +51,7 @@ export type NativeHostRewrite =
   | { readonly kind: 'header'; readonly header: string }
   | { readonly kind: 'path-regex'; readonly rewrite: NativeRegexRewrite }
 
-export interface NativeForward {
+export interface NativeForward extends NativeResilience {
   readonly kind: 'forward'
   readonly cluster: NativeClusterChoice
   /** 503, 404 or 500. */
@@ -124,6 +125,8 @@ export interface NativeRouteTable {
   readonly response?: NativeHeaderMutations
   readonly mostSpecificMutationsWin: boolean
   readonly ignorePortInHost: boolean
+  /** `upstream.base_retry_backoff_ms`, and `upstream.use_retry` in percent. */
+  readonly retryFlags: { readonly base: RuntimeIndex; readonly use: RuntimeIndex }
   /** Lower case; removed from requests / responses that come from outside. */
   readonly internalOnlyHeaders: readonly string[]
 }

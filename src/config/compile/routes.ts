@@ -17,6 +17,7 @@ import { compileDirectResponse, compileForward, compileRedirect } from './action
 import { type Context, matchTable } from './context.ts'
 import { compileMutations } from './headers.ts'
 import { compileFraction, compileHeaderMatcher, compileQueryMatcher } from './matchers.ts'
+import { compileResilience } from './resilience.ts'
 
 const kDirectResponseMax = 4096
 
@@ -42,6 +43,10 @@ export function compileRouteTable(context: Context, table: RouteConfiguration): 
     virtualHosts: hosts.map((host) => compileHost(context, host, options)),
     mostSpecificMutationsWin: table.most_specific_header_mutations_wins ?? false,
     ignorePortInHost: table.ignore_port_in_host_matching ?? false,
+    retryFlags: {
+      base: context.resolver.runtime('upstream.base_retry_backoff_ms'),
+      use: context.resolver.runtime('upstream.use_retry'),
+    },
     internalOnlyHeaders: (table.internal_only_headers ?? []).map((name) => name.toLowerCase()),
     ...compileMutations(context, table),
   }
@@ -81,17 +86,20 @@ function compileHost(
     name: host.name ?? '',
     domains: (host.domains ?? []).map((domain) => domain.toLowerCase()),
     requireTls: tlsRequirements[host.require_tls ?? 'NONE'],
-    routes: (host.routes ?? []).flatMap((route) => compileRoute(context, route, options) ?? []),
+    routes: (host.routes ?? []).flatMap(
+      (route) => compileRoute(context, host, route, options) ?? [],
+    ),
     ...compileMutations(context, host),
   }
 }
 
 function compileRoute(
   context: Context,
+  host: VirtualHost,
   route: Route,
   options: TableOptions,
 ): NativeRoute | undefined {
-  const action = compileAction(context, route, options)
+  const action = compileAction(context, host, route, options)
   const match = route.match && compileMatch(context, route.match)
   const mutations = compileMutations(context, route)
   if (action === undefined || match === undefined) return undefined
@@ -100,11 +108,15 @@ function compileRoute(
 
 function compileAction(
   context: Context,
+  host: VirtualHost,
   route: Route,
   options: TableOptions,
 ): NativeRouteAction | undefined {
   if (route.route !== undefined) {
-    return compileForward(context, route.route, options.validateClusters)
+    return {
+      ...compileForward(context, route.route, options.validateClusters),
+      ...compileResilience(context, host, route, route.route),
+    }
   }
   if (route.redirect !== undefined) return compileRedirect(context, route.redirect)
   if (route.direct_response !== undefined) {

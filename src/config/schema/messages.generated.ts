@@ -267,6 +267,12 @@ export interface VirtualHost {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
+  readonly include_request_attempt_count?: boolean
+  readonly include_attempt_count_in_response?: boolean
+  readonly retry_policy?: RetryPolicy
+  readonly hedge_policy?: HedgePolicy
+  readonly include_is_timeout_retry_header?: boolean
+  readonly per_request_buffer_limit_bytes?: number
 }
 
 /** envoy.config.route.v3.Route */
@@ -280,6 +286,7 @@ export interface Route {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
+  readonly per_request_buffer_limit_bytes?: number
 }
 
 /** envoy.config.route.v3.RouteMatch */
@@ -309,7 +316,46 @@ export interface RouteAction {
   readonly append_x_forwarded_host?: boolean
   readonly timeout?: number
   readonly idle_timeout?: number
+  readonly retry_policy?: RetryPolicy
   readonly priority?: 'DEFAULT' | 'HIGH'
+  readonly hedge_policy?: HedgePolicy
+}
+
+/** envoy.config.route.v3.RetryPolicy */
+export interface RetryPolicy {
+  readonly retry_on?: string
+  readonly num_retries?: number
+  readonly per_try_timeout?: number
+  readonly per_try_idle_timeout?: number
+  readonly retriable_status_codes?: readonly number[]
+  readonly retry_back_off?: RetryPolicyRetryBackOff
+  readonly rate_limited_retry_back_off?: RetryPolicyRateLimitedRetryBackOff
+  readonly retriable_headers?: readonly HeaderMatcher[]
+  readonly retriable_request_headers?: readonly HeaderMatcher[]
+}
+
+/** envoy.config.route.v3.RetryPolicy.RetryBackOff */
+export interface RetryPolicyRetryBackOff {
+  readonly base_interval?: number
+  readonly max_interval?: number
+}
+
+/** envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff */
+export interface RetryPolicyRateLimitedRetryBackOff {
+  readonly reset_headers?: readonly RetryPolicyResetHeader[]
+  readonly max_interval?: number
+}
+
+/** envoy.config.route.v3.RetryPolicy.ResetHeader */
+export interface RetryPolicyResetHeader {
+  readonly name?: string
+  readonly format?: 'SECONDS' | 'UNIX_TIMESTAMP'
+}
+
+/** envoy.config.route.v3.HedgePolicy */
+export interface HedgePolicy {
+  readonly initial_requests?: number
+  readonly hedge_on_per_try_timeout?: boolean
 }
 
 /** envoy.config.route.v3.RedirectAction */

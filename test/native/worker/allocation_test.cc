@@ -46,6 +46,20 @@ TEST_CASE("a steady stream of requests allocates nothing" * doctest::skip(!MR_RE
   CHECK(failed == 0);
 }
 
+TEST_CASE("a retry policy that is not needed allocates nothing" * doctest::skip(!MR_RECYCLE)) {
+  Origin origin;
+  Running proxy(1, {origin.port()}, [](spec::Forward& forward) {
+    forward.retry = spec::RetryPolicy{.on = "5xx,reset", .retries = 3, .perTryTimeout = 5000};
+    forward.attemptCountInRequest = true;
+  });
+  Client client(proxy.port);
+  int failed = 0;
+  CHECK(becomesSteady([&] {
+    for (int i = 0; i < 500; i++) failed += client.get() != 200;
+  }));
+  CHECK(failed == 0);
+}
+
 TEST_CASE("new client connections reuse what old ones left" * doctest::skip(!MR_RECYCLE)) {
   Origin origin;
   Running proxy(1, {origin.port()});

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -160,7 +161,11 @@ class Client {
 // thread.
 class Running {
  public:
-  explicit Running(uint32_t workers, std::vector<uint16_t> ports) {
+  // `change`: what the route does beyond forwarding. `limits`: of the cluster.
+  explicit Running(uint32_t workers, std::vector<uint16_t> ports,
+                   const std::function<void(spec::Forward&)>& change = {},
+                   spec::Breaker limits = {})
+      : limits_(limits) {
     auto made = WorkerGroup::create(
         {.concurrency = workers, .wakeMain = [this] { woken_ = true; }, .onEvent = nullptr});
     group = std::move(*made);
@@ -172,6 +177,7 @@ class Running {
     spec::Forward forward;
     forward.cluster.slot = cluster;
     forward.cluster.name = "web";
+    if (change) change(forward);
     auto& host = table.virtualHosts.emplace_back();
     host.name = "all";
     host.domains = {"*"};
@@ -200,6 +206,7 @@ class Running {
   void publish(std::vector<uint16_t> ports) {
     spec::Cluster c;
     c.name = "web";
+    c.breakers.normal = limits_;
     for (uint16_t p : ports) c.hosts.push_back({.id = p, .address = localPort(p)});
     REQUIRE(group->publishCluster(cluster, c).ok());
   }
@@ -247,6 +254,9 @@ class Running {
   std::unique_ptr<WorkerGroup> group;
   SlotId cluster, routes;
   uint16_t port;
+
+ private:
+  const spec::Breaker limits_;
 };
 
 }  // namespace millrace::test

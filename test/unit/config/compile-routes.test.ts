@@ -211,8 +211,8 @@ describe('routes', () => {
       /bad-value .*substitution: \\1 is not there: the pattern has 0 groups/,
     ],
     [
-      to('cluster: web, retry_policy: {retry_on: 5xx}'),
-      /not-supported .*retry_policy: not supported yet: retries are not built yet/,
+      to('cluster: web, retry_policy: {retry_on: "5xx, rest"}'),
+      /bad-value .*retry_on: "rest" is no condition to retry on \(did you mean "reset"\?\)/,
     ],
     [
       '{match: {safe_regex: {regex: "a(?=b)"}}, route: {cluster: web}}',
