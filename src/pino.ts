@@ -13,7 +13,14 @@ export {
 } from './flush/destination.ts'
 export { terminalDestination } from './terminal_log.ts'
 
+/** What pino adds to the options of a transport. */
+interface FromPino {
+  readonly $context?: unknown
+  readonly pinoWillSendConfig?: unknown
+}
+
 /** For `pino.transport`: the same destination, written to by pino's worker thread. */
 export default function transport(options: DestinationOptions = {}): Destination {
-  return destination(options)
+  const { $context, pinoWillSendConfig, ...own } = options as DestinationOptions & FromPino
+  return destination(own)
 }

@@ -277,6 +277,13 @@ describe('sources', () => {
   })
 })
 
+describe('src/version.ts', () => {
+  it('is the version of package.json', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string }
+    expect(read('src/version.ts')).toContain(`const kVersion = '${version}'`)
+  })
+})
+
 describe('package-lock.json', () => {
   it('has the checksum of every package, those of other platforms too', () => {
     type Lock = { packages: Record<string, { integrity?: string; link?: boolean }> }

@@ -239,8 +239,9 @@ void ProcessEnd::sayLoss(FlushShared& file, const FlushLoss& loss) {
   if (loss.lines + loss.bytes + loss.droppedLines == 0 || file.lossSaid.exchange(true)) return;
   Line line;
   line.add("millrace: ");
-  line.add(loss.lines + loss.droppedLines);
-  line.add(" lines (");
+  const uint64_t lines = loss.lines + loss.droppedLines;
+  line.add(lines);
+  line.add(lines == 1 ? " line (" : " lines (");
   line.add(loss.bytes + loss.droppedBytes);
   line.add(" bytes) not written to ");
   line.add(file.options.name.c_str());

@@ -215,7 +215,7 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
     if (lines + bytes === 0) return
     const error = new MillraceError(
       'ERR_MILLRACE_FLUSH_LOST',
-      `${lines} lines (${bytes} bytes) not written to ${path}`,
+      `${lines} ${lines === 1 ? 'line' : 'lines'} (${bytes} bytes) not written to ${path}`,
       { path, hint: 'see why it takes nothing: a full disk, or a reader that has stalled' },
     )
     if (this.listenerCount('error') > 0) this.emit('error', error)

@@ -1,8 +1,7 @@
 /** The one place that loads the addon. */
 
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MillraceError } from '../errors.ts'
 import { version } from '../version.ts'
@@ -44,13 +43,15 @@ export class NativeLoadError extends MillraceError {
 /** Builds the addon inside an installed package; run it where `node_modules` is. */
 export const buildCommand: string = 'npx millrace build-native'
 
-/** The package's own folder. */
-export const packageRoot: string = fileURLToPath(new URL('../..', import.meta.url))
+/** The package's own folder. In a bundle: the folder of the bundle. */
+export const packageRoot: string = ownFolder()
 
 /** Where {@link buildCommand} leaves the addon. */
 export const builtHere: string = join(packageRoot, 'native/from_source/build/Release/millrace.node')
 
-const require = createRequire(import.meta.url)
+// Not by an import, in which webpack would recognise it, and put its own in its place.
+const { createRequire } = process.getBuiltinModule('node:module')
+const require = createRequire(join(packageRoot, 'package.json'))
 let loaded: NativeBinary | undefined
 
 /** The addon: the one that was built on this machine, else this platform's published binary. */
@@ -70,6 +71,7 @@ function load(): NativeBinary {
     ...(existsSync(builtHere) ? [(): string => builtHere] : []),
     (): string =>
       (require('node-gyp-build') as { resolve(root: string): string }).resolve(packageRoot),
+    ...besideBundle().map((path) => (): string => path),
   ]
   for (const candidate of candidates) {
     try {
@@ -86,8 +88,43 @@ function load(): NativeBinary {
     [
       `no native core for ${platform}:`,
       ...reasons.map((reason) => `  - ${reason}`),
+      'In a bundle: keep millrace external, or copy node_modules/millrace/prebuilds beside the bundle.',
       'Build it from source (needs a C++20 compiler, make and Python 3):',
       `  ${buildCommand}`,
     ].join('\n'),
   )
+}
+
+// A bundler may leave nothing of import.meta.url, or make it the name of a file of the machine that
+// it ran on. (It takes `new URL(…, import.meta.url)` for a file to copy.)
+function ownFolder(): string {
+  const url: string | undefined = import.meta.url
+  if (url?.startsWith('file:')) {
+    const folder = dirname(fileURLToPath(url))
+    const root = join(folder, '../..')
+    // Here this file is in dist/native/ or src/native/.
+    if (existsSync(join(root, 'native/sources.mjs'))) return root
+    if (existsSync(folder)) return folder
+  }
+  // In a bundle of CommonJS.
+  return typeof __dirname === 'string' ? __dirname : programFolder()
+}
+
+function programFolder(): string {
+  return dirname(process.argv[1] ?? process.execPath)
+}
+
+/** Published binaries for this platform, where a bundle may have them beside it. */
+function besideBundle(): readonly string[] {
+  const folders = [packageRoot, programFolder()]
+  const platform = `${process.platform}-${process.arch}`
+  const libc = existsSync('/etc/alpine-release') ? 'musl' : 'glibc'
+  return [...new Set(folders)].flatMap((folder) => {
+    const prebuilds = join(folder, 'prebuilds', platform)
+    if (!existsSync(prebuilds)) return []
+    // millrace.glibc.node, millrace.musl.node; without a tag where there is one libc.
+    return readdirSync(prebuilds)
+      .filter((name) => name === `millrace.${libc}.node` || name === 'millrace.node')
+      .map((name) => join(prebuilds, name))
+  })
 }

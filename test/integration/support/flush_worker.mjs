@@ -1,5 +1,5 @@
-// A thread that writes lines `<name> <number> …` to a flush file of another thread, or to one of its
-// own.
+// A thread that writes lines `<name> <number> …` to a flush file of another thread, or to one of
+// its own.
 import { parentPort, workerData } from 'node:worker_threads'
 import { FlushFile } from '../../../dist/core.js'
 
