@@ -88,7 +88,7 @@ function load(): NativeBinary {
     [
       `no native core for ${platform}:`,
       ...reasons.map((reason) => `  - ${reason}`),
-      'In a bundle: keep millrace external, or copy node_modules/millrace/prebuilds beside the bundle.',
+      'In a bundle: keep millrace external, or copy node_modules/millrace/prebuilds beside it.',
       'Build it from source (needs a C++20 compiler, make and Python 3):',
       `  ${buildCommand}`,
     ].join('\n'),
