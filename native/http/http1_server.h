@@ -64,6 +64,9 @@ class Http1ServerCodec final : public ResponseEncoder {
   Http1ServerCodec(const Http1ServerCodec&) = delete;
   Http1ServerCodec& operator=(const Http1ServerCodec&) = delete;
 
+  // From the next request on; before a head is complete also for this one.
+  void setOptions(const Http1ServerOptions& options) { options_ = &options; }
+
   // Bytes of the connection, as ConnectionOwner::onData; returns how many were consumed. A request
   // behind the current one is left unread and the connection paused; both end with the exchange.
   size_t dispatch(std::span<char> bytes);

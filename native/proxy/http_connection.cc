@@ -1,6 +1,7 @@
 #include "proxy/http_connection.h"
 
 #include "proxy/http_stats.h"
+#include "proxy/listener_config.h"
 
 namespace millrace {
 
@@ -29,7 +30,7 @@ HttpConnection::HttpConnection(WorkerContext& worker, ListenerLocal& home, Pin l
       worker_(worker),
       home_(home),
       listener_(std::move(listener)),
-      manager_(manager),
+      manager_(&manager),
       stats_(worker.stats.block(manager.statBlock())),
       timer_([](void* self) { static_cast<HttpConnection*>(self)->onTimer(); }, this),
       chainName_(chainName),
@@ -40,7 +41,7 @@ HttpConnection::HttpConnection(WorkerContext& worker, ListenerLocal& home, Pin l
   ++stats_[kCxHttp1Total];
   ++stats_[kCxActive];
   ++stats_[kCxHttp1Active];
-  const spec::HttpManager& spec = manager_.spec();
+  const spec::HttpManager& spec = manager_->spec();
   if (spec.idleTimeout != 0) dueAt(idleSinceMs_ + spec.idleTimeout);
   if (spec.maxConnectionDuration != 0) dueAt(idleSinceMs_ + spec.maxConnectionDuration);
 }
@@ -61,7 +62,7 @@ void HttpConnection::onClosed(Connection&, CloseReason reason, int) {
   --stats_[kCxHttp1Active];
   ++stats_[kCxDestroy];
   ++stats_[reason == CloseReason::kLocal ? kCxDestroyLocal : kCxDestroyRemote];
-  worker_.stats.histogram(manager_.connectionLength())
+  worker_.stats.histogram(manager_->connectionLength())
       .record((worker_.loop.nowNs() - startNs_) / 1000);
   if (stream_ != nullptr) {
     ++stats_[kCxDestroyActiveRq];
@@ -87,7 +88,38 @@ void HttpConnection::onLowWatermark(Connection&) {
   if (stream_ != nullptr) stream_->setClientWritable(true);
 }
 
+void HttpConnection::takeLatest() {
+  const auto* config = worker_.slots.get<ListenerConfig>(home_.config);
+  if (config == listener_.get() || config == nullptr) return;
+  const FilterChain* chain = config->match(localPort_);
+  const auto* http =
+      chain == nullptr ? nullptr : std::get_if<std::unique_ptr<HttpManager>>(&chain->filter);
+  if (http == nullptr) {
+    drainNow_ = true;  // nothing of the new one is for this connection
+    retired_ = config->retired();
+    return;
+  }
+  moveStats((*http)->statBlock());
+  manager_ = http->get();
+  chainName_ = chain->name;
+  listener_ = worker_.slots.pin(home_.config);
+  codec_.setOptions(manager_->http1());
+  uint64_t duration = manager_->spec().maxConnectionDuration;
+  if (duration != 0) dueAt(startNs_ / kNsPerMs + duration);
+}
+
+void HttpConnection::moveStats(BlockId block) {
+  if (block == manager_->statBlock()) return;
+  StatBlock before = stats_;
+  stats_ = worker_.stats.block(block);
+  --before[kCxActive];
+  --before[kCxHttp1Active];
+  ++stats_[kCxActive];
+  ++stats_[kCxHttp1Active];
+}
+
 RequestSink* HttpConnection::newStream(ResponseEncoder& encoder, RequestHead*& head) {
+  takeLatest();
   stream_ = worker_.http.streams.take(*this, encoder);
   head = &stream_->request();
   requests_++;
@@ -131,12 +163,12 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
 // A client that does not take its last response is given less time than one that has nothing to
 // ask.
 uint64_t HttpConnection::idleTimeoutMs() const {
-  const spec::HttpManager& spec = manager_.spec();
+  const spec::HttpManager& spec = manager_->spec();
   return connection_.pendingBytes() != 0 ? spec.streamFlushTimeout : spec.idleTimeout;
 }
 
 bool HttpConnection::lastExchange() {
-  const spec::HttpManager& spec = manager_.spec();
+  const spec::HttpManager& spec = manager_->spec();
   bool unwell = worker_.healthFailed && !home_.modifyOnly;
   if (home_.draining || worker_.draining || drainNow_ || unwell) {
     ++stats_[kCxDrainClose];
@@ -163,7 +195,7 @@ void HttpConnection::close(bool afterFlush) {
   // There is nothing to wait for when the client has said its last word, and we have read it.
   bool wait = !codec_.peerIsDone() || (connection_.ready() & kReadable) != 0;
   if (afterFlush) {
-    connection_.closeAfterFlush(wait ? uint32_t(manager_.spec().delayedCloseTimeout) : 0);
+    connection_.closeAfterFlush(wait ? uint32_t(manager_->spec().delayedCloseTimeout) : 0);
   } else {
     connection_.close();
   }
@@ -180,7 +212,7 @@ void HttpConnection::onTimer() {
   timerAtMs_ = 0;
   if (connection_.closed() || closing_) return;
   uint64_t now = worker_.loop.nowMs(), next = 0;
-  const spec::HttpManager& spec = manager_.spec();
+  const spec::HttpManager& spec = manager_->spec();
   auto consider = [&next](uint64_t deadline) {
     if (deadline != 0 && (next == 0 || deadline < next)) next = deadline;
   };

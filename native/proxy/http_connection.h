@@ -40,7 +40,14 @@ class HttpConnection final : public ConnectionOwner,
   HttpConnection& operator=(const HttpConnection&) = delete;
 
   WorkerContext& worker() const { return worker_; }
-  const HttpManager& manager() const { return manager_; }
+  const HttpManager& manager() const { return *manager_; }
+  const Pin& listener() const { return listener_; }  // what the manager is in
+  // Goes over to the listener's configuration as this worker has it now. A request does so when its
+  // headers are complete, and so is served by one configuration: listener, routes and clusters.
+  void takeLatest();
+  // The listener is gone from the configuration: there is nothing that a new request could be
+  // served by as a whole.
+  bool retired() const { return retired_; }
   Connection& connection() const { return connection_; }
   StatBlock stats() const { return stats_; }
   uint64_t startNs() const { return startNs_; }
@@ -73,13 +80,14 @@ class HttpConnection final : public ConnectionOwner,
   void close(bool afterFlush);
   void countBytes();
   uint64_t idleTimeoutMs() const;
+  void moveStats(BlockId block);
 
   Connection& connection_;
   Http1ServerCodec codec_;
   WorkerContext& worker_;
   ListenerLocal& home_;
   Pin listener_;
-  const HttpManager& manager_;
+  const HttpManager* manager_;
   Stream* stream_ = nullptr;
   StatBlock stats_;
   Timer timer_;
@@ -92,6 +100,7 @@ class HttpConnection final : public ConnectionOwner,
   uint32_t bufferLimit_ = 0;  // the listener's
   uint16_t localPort_ = 0;
   bool drainNow_ = false;
+  bool retired_ = false;
   bool closing_ = false;
 };
 

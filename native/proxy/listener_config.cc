@@ -74,12 +74,12 @@ Result<std::unique_ptr<ListenerConfig>> ListenerConfig::build(spec::Listener spe
   return config;
 }
 
-const FilterChain* ListenerConfig::match(const Address& local) const {
+const FilterChain* ListenerConfig::match(uint16_t localPort) const {
   const FilterChain* any = nullptr;
   for (const FilterChain& chain : chains_) {
     if (chain.destinationPort == 0) {
       if (any == nullptr) any = &chain;
-    } else if (chain.destinationPort == local.port()) {
+    } else if (chain.destinationPort == localPort) {
       return &chain;
     }
   }

@@ -1,6 +1,6 @@
-// A listener's configuration as workers read it: filter chains, compiled. Immutable; every
-// connection pins the one it was accepted with, and so goes on with it when the listener is
-// changed.
+// A listener's configuration as workers read it: filter chains, compiled. Immutable; a connection
+// pins the one it was accepted with. When the listener is changed, TCP goes on with that one; HTTP
+// goes over to the new one with the next request.
 #pragma once
 
 #include <memory>
@@ -30,9 +30,11 @@ class ListenerConfig final : public Snapshot {
   static Result<std::unique_ptr<ListenerConfig>> build(spec::Listener spec, StatsRegistry& stats);
   ~ListenerConfig() override;
 
-  // The chain for a connection to `local`: by destination port, else one without, else the default
-  // chain; null: close.
-  const FilterChain* match(const Address& local) const;
+  // The chain for a connection to this port: by destination port, else one without, else the
+  // default chain; null: close.
+  const FilterChain* match(uint16_t localPort) const;
+  // Without chains: the listener is gone from the configuration, and what it still has ends.
+  bool retired() const { return chains_.empty() && default_ == nullptr; }
   // Connections that the listener may have; no limit: UINT32_MAX.
   uint32_t bufferLimit() const { return spec_.bufferLimit; }
   const spec::Listener& spec() const { return spec_; }

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/list.h"
+#include "rcu/snapshot.h"
 #include "stats/shard.h"
 
 namespace millrace {
@@ -39,6 +40,7 @@ struct ListenerLocal {
   // Connections of this listener on all workers, for its limit. Taken when one is accepted, given
   // back by closed().
   std::atomic<uint32_t>* total = nullptr;
+  SlotId config = kNoSlot;  // the listener's ListenerConfig
   bool draining = false;
   bool modifyOnly = false;  // drain type: does not drain because of failed health
 

@@ -12,35 +12,50 @@ using namespace http_stat;
 Stream::Stream(HttpConnection& connection, ResponseEncoder& encoder)
     : connection_(connection),
       encoder_(encoder),
+      listener_(connection.listener().again()),
+      manager_(&connection.manager()),
+      stats_(connection.stats()),
       arena_(connection.worker().net.chunks()),
       request_(arena_),
       router_(*this, connection.worker(), arena_, info_),
       random_(connection.worker().random.next()) {
   Loop& loop = connection_.worker().loop;
-  const spec::HttpManager& spec = manager().spec();
-  uint64_t now = loop.nowMs();
   info_.startNs = loop.nowNs();
   info_.startWallUs = wallUs();
   info_.connectionStartNs = connection_.startNs();
   info_.connectionId = connection_.connection().id();
-  info_.filterChainName = connection_.chainName();
   info_.logType = AccessLogType::kDownstreamEnd;
   info_.protocol = Protocol::kHttp11;
   directRemote_ = connection_.connection().peer();
   info_.downstreamDirectRemote = info_.downstreamRemote = &directRemote_;
-  lastActivityMs_ = now;
+  lastActivityMs_ = loop.nowMs();
+  readLimits();
+}
+
+void Stream::takeManager() {
+  --stats_[kRqActive];
+  listener_ = connection_.listener().again();
+  manager_ = &connection_.manager();
+  stats_ = connection_.stats();
+  ++stats_[kRqActive];
+  readLimits();
+  if (uint64_t due = nextDeadlineMs(); due != 0) connection_.dueAt(due);
+}
+
+// All but the time for the headers runs from the first byte, whenever it became known.
+void Stream::readLimits() {
+  const spec::HttpManager& spec = manager().spec();
+  uint64_t start = info_.startNs / kNsPerMs;
+  auto deadline = [start](uint64_t ms) { return ms == 0 ? 0 : start + ms; };
+  info_.filterChainName = connection_.chainName();
   idleTimeoutMs_ = spec.streamIdleTimeout;
-  if (spec.requestHeadersTimeout != 0) headersDeadlineMs_ = now + spec.requestHeadersTimeout;
-  if (spec.requestTimeout != 0) requestDeadlineMs_ = now + spec.requestTimeout;
-  if (spec.maxStreamDuration != 0) durationDeadlineMs_ = now + spec.maxStreamDuration;
+  headersDeadlineMs_ = headSeen_ ? 0 : deadline(spec.requestHeadersTimeout);
+  requestDeadlineMs_ = deadline(spec.requestTimeout);
+  durationDeadlineMs_ = deadline(spec.maxStreamDuration);
 }
 
 WorkerContext& Stream::worker() {
   return connection_.worker();
-}
-
-const HttpManager& Stream::manager() const {
-  return connection_.manager();
 }
 
 // ---- The request
@@ -53,6 +68,8 @@ void Stream::onRequestHeaders(RequestHead& head, bool end) {
   headSeen_ = true;
   headersDeadlineMs_ = 0;
   touch();
+  connection_.takeLatest();
+  if (manager_ != &connection_.manager()) takeManager();
   info_.protocol = head.version == 10 ? Protocol::kHttp10 : Protocol::kHttp11;
   info_.downstream.headerReceived = head.raw.size();
   info_.downstream.wireReceived = head.raw.size();
@@ -61,6 +78,12 @@ void Stream::onRequestHeaders(RequestHead& head, bool end) {
   info_.authority = head.authority;
   info_.requestHeaders = &head.headers;
   if (end) requestDone_ = true;
+  if (connection_.retired()) {
+    // As if the connection had been closed a moment earlier, while it was idle.
+    info_.responseCodeDetails = "listener_removed";
+    encoder_.resetStream(ResetReason::kLocalReset);
+    return;
+  }
   if (!acceptHead()) return;
   chooseRoute();
   if (end) requestEnded();
@@ -120,7 +143,7 @@ bool Stream::checkUnderscores() {
       continue;
     }
     if (reject) {
-      ++connection_.stats()[kRqRejectedUnderscores];
+      ++stats_[kRqRejectedUnderscores];
       reply({.status = 400, .details = "http1.unexpected_underscore"});
       return false;
     }
@@ -159,11 +182,11 @@ bool Stream::sanitizePath() {
       info_.path = request_.path;
       return true;
     case PathVerdict::kRedirect:
-      ++connection_.stats()[kRqRedirectedPath];
+      ++stats_[kRqRedirectedPath];
       reply({.status = 307, .details = "path_normalization_redirect", .location = request_.path});
       return false;
     case PathVerdict::kReject:
-      ++connection_.stats()[kRqRejectedPath];
+      ++stats_[kRqRejectedPath];
       reply({.status = 400, .details = "path_normalization_failed"});
       return false;
   }
@@ -256,7 +279,7 @@ void Stream::requestEnded() {
 void Stream::onRequestReset(ResetReason reason) {
   if (finished_) return;
   if (reason != ResetReason::kLocalReset) {
-    ++connection_.stats()[kRqRxReset];
+    ++stats_[kRqRxReset];
     info_.setFlag(ResponseFlag::kDownstreamConnectionTermination);
     if (info_.responseCodeDetails.empty() || responseStarted_) {
       info_.responseCodeDetails = "downstream_remote_disconnect";
@@ -306,7 +329,7 @@ void Stream::onDeadline(uint64_t nowMs) {
     deadline = 0;
     return true;
   };
-  StatBlock stats = connection_.stats();
+  StatBlock stats = stats_;
   // RFC 9110 §15.5.9 and §15.6.5: it is the client that was slow, or it is somebody behind us.
   uint16_t status = requestDone_ ? 504 : 408;
   if (passed(headersDeadlineMs_)) {
@@ -339,7 +362,7 @@ void Stream::finish() {
   for (uint32_t i = 0; i < filterCount_; i++) filters_[i]->onStreamEnd();
   WorkerContext& w = worker();
   info_.endNs = w.loop.nowNs();
-  --connection_.stats()[kRqActive];
+  --stats_[kRqActive];
   w.stats.histogram(manager().requestTime()).record((info_.endNs - info_.startNs) / 1000);
   if (manager().accessLogs().any()) w.logs.write(manager().accessLogs(), info_);
   w.loop.deferDelete(this);

@@ -86,7 +86,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void touch();
   // The exchange is over: counted, logged, and given back after the turn.
   void finish();
-  const HttpManager& manager() const;
+  const HttpManager& manager() const { return *manager_; }
 
   void destroyDeferred() override;
 
@@ -94,6 +94,9 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   friend class HttpConnection;
   static constexpr uint32_t kMaxFilters = 16;
 
+  // Goes over to what the connection has now.
+  void takeManager();
+  void readLimits();
   bool acceptHead();
   bool checkUnderscores();
   void sanitizeHost();
@@ -113,6 +116,9 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
 
   HttpConnection& connection_;
   ResponseEncoder& encoder_;
+  Pin listener_;  // the snapshot that the manager is in
+  const HttpManager* manager_;
+  StatBlock stats_;  // of the manager
   Arena arena_;
   RequestHead request_;
   StreamInfo info_;

@@ -18,7 +18,7 @@ void Stream::reply(const LocalReply& reply) {
   router_.cancel();
   info_.responseCodeDetails = reply.details;
   if (responseStarted_) {
-    ++connection_.stats()[kRqTxReset];
+    ++stats_[kRqTxReset];
     encoder_.resetStream(ResetReason::kLocalReset);
     return;
   }
@@ -45,7 +45,7 @@ void Stream::replyByRoute(const LocalReply& r) {
 }
 
 StatBlock Stream::httpStats() const {
-  return connection_.stats();
+  return stats_;
 }
 
 bool Stream::suppressesEnvoyHeaders() const {
@@ -149,7 +149,7 @@ void Stream::appendVia(HeaderList& headers) {
 }
 
 void Stream::countStatus(uint16_t status) {
-  StatBlock stats = connection_.stats();
+  StatBlock stats = stats_;
   ++stats[kRqCompleted];
   if (status >= 100 && status < 600) ++stats[kRq1xx + status / 100 - 1];
 }
@@ -187,7 +187,7 @@ void Stream::resetResponse(ResponseFlag flag, std::string_view details) {
   if (finished_) return;
   info_.setFlag(flag);
   info_.responseCodeDetails = details;
-  ++connection_.stats()[kRqTxReset];
+  ++stats_[kRqTxReset];
   encoder_.resetStream(ResetReason::kRemoteReset);
 }
 

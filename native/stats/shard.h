@@ -16,6 +16,7 @@ namespace millrace {
 using StatId = uint32_t;
 struct BlockId {
   StatId first = 0;
+  bool operator==(const BlockId&) const = default;
 };
 struct HistogramId {
   uint32_t index = 0;

@@ -22,6 +22,7 @@ WorkerListener::WorkerListener(Worker& worker, SharedListener& shared)
   MR_ASSERT(config != nullptr);  // it is committed before the listener is added
   local_.stats = context.stats.block(config->statBlock());
   local_.load = &context.load;
+  local_.config = shared.slot;
   local_.total = &shared.connections;
   local_.modifyOnly = config->spec().drainType == spec::Listener::DrainType::kModifyOnly;
 }
@@ -94,7 +95,7 @@ void WorkerListener::serve(int fd, const Address& peer, const Address& local) {
   const auto* config = pin.get<ListenerConfig>();
   // A wildcard says nothing about the port that the chains are chosen by; that one is the same in
   // both.
-  const FilterChain* chain = config == nullptr ? nullptr : config->match(local);
+  const FilterChain* chain = config == nullptr ? nullptr : config->match(local.port());
   if (chain == nullptr) {
     ++local_.stats[kNoFilterChainMatch];
     shared_.connections.fetch_sub(1, std::memory_order_relaxed);

@@ -361,6 +361,12 @@ Status WorkerGroup::removeListener(const std::string& name, uint32_t graceMs) {
   // connection that one worker was handing over to another is then already in that one's queue.
   auto step = std::make_shared<std::atomic<size_t>>(workers_.size());
   listening->workersLeft = uint32_t(workers_.size());
+  // Together with all else that is changed now, requests learn that it is gone.
+  spec::Listener retired =
+      static_cast<const ListenerConfig*>(table_.latest(listening->shared.slot))->spec();
+  if (auto config = ListenerConfig::build(std::move(retired), stats_)) {
+    table_.publish(listening->shared.slot, std::move(*config));
+  }
   for (auto& worker : workers_) {
     stage(*worker, 0, [this, w = worker.get(), listening, graceMs, step] {
       w->drainListener(listening->shared.id);

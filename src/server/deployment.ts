@@ -255,9 +255,6 @@ export class Deployment {
     }
     for (const [name, state] of bound) {
       next.set(name, state)
-      // Connections that the listener had at its old address go on with the new configuration too.
-      const before = this.#listeners.get(name)
-      if (before) this.#core.updateListener({ ...state.listener, name: before.coreName })
       if (this.#listeners.has(name)) changes.listenersModified.push(name)
       else changes.listenersAdded.push(name)
     }

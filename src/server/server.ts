@@ -21,6 +21,7 @@ import {
   type NativeStopReport,
 } from '../native/index.ts'
 import { Runtime, type RuntimeValue } from '../runtime/runtime.ts'
+import { atExit } from './at_exit.ts'
 import { type Changes, Deployment } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
 import { mainStats, type ReloadCounters } from './main_stats.ts'
@@ -36,6 +37,8 @@ const kDrainPollMs = 20
 const kDrainSpreadMs = 1_000
 /** For what the log files still hold when the server stops. */
 const kStopDeadlineMs = 5_000
+/** The same when the process ends without waiting for the server. */
+const kExitDeadlineMs = 2_000
 const kHoldIntervalMs = 2 ** 30
 
 export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING'
@@ -75,6 +78,7 @@ export class Server {
   #dateTimer: NodeJS.Timeout | undefined
   #holdTimer: NodeJS.Timeout | undefined
   #reloading: Promise<unknown> = Promise.resolve()
+  readonly #forgetExit: () => void
   #stopped: Promise<NativeStopReport> | undefined
 
   constructor(options: ServerOptions) {
@@ -84,6 +88,7 @@ export class Server {
       concurrency: options.concurrency,
       onEvent: (event) => this.#onEvent(event),
     })
+    this.#forgetExit = atExit(() => this.#exit())
     this.clusters = new ClusterManager(this.core)
     this.logFiles = new LogFiles(this.core, options.fileFlushIntervalMs)
     this.deployment = new Deployment(
@@ -234,8 +239,14 @@ export class Server {
     return this.#stopped
   }
 
+  /** The process ends now: the threads are joined, and the logs written out. */
+  #exit(): void {
+    void this.core.stop(kExitDeadlineMs)
+  }
+
   async #stop(): Promise<NativeStopReport> {
     this.#state = 'DRAINING'
+    this.#forgetExit()
     clearInterval(this.#dateTimer)
     clearTimeout(this.#gracefulDrain)
     this.deployment.close()

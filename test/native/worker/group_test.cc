@@ -182,21 +182,44 @@ TEST_CASE("a removed listener is gone, and its name and port are free again") {
   }));
 }
 
-TEST_CASE("a listener's change leaves its connections alone") {
+TEST_CASE("an open connection goes over to its listener's change with the next request") {
   Origin origin;
   Running proxy(2, {origin.port()});
+  Client client(proxy.port), begun(proxy.port);
+  CHECK(client.get() == 200);
+  CHECK(::send(begun.fd(), "GET / HT", 8, MSG_NOSIGNAL) == 8);
+  REQUIRE(proxy.until([&] { return proxy.counter("http.in.downstream_rq_active") == 1; }));
+  spec::Listener changed = proxy.listener();
+  auto& http = std::get<spec::HttpManager>(changed.filterChains[0].filter);
+  http.serverName = "changed";
+  http.statPrefix = "changed";
+  REQUIRE(proxy.group->updateListener(changed).ok());
+  bool taken = false;
+  proxy.group->whenTaken([&] { taken = true; });
+  REQUIRE(proxy.until([&] { return taken; }));
+  CHECK(client.get() == 200);
+  CHECK(client.text().find("server: changed") != std::string_view::npos);
+  CHECK(begun.exchange("TP/1.1\r\nHost: a\r\n\r\n") == 200);
+  CHECK(begun.text().find("server: changed") != std::string_view::npos);
+  // The gauges of the one are those of the other now.
+  CHECK(proxy.counter("http.changed.downstream_cx_active") == 2);
+  CHECK(proxy.counter("http.changed.downstream_rq_active") == 0);
+}
+
+TEST_CASE("a connection that a change has nothing for is served once more") {
+  Origin origin;
+  Running proxy(1, {origin.port()});
   Client client(proxy.port);
   CHECK(client.get() == 200);
   spec::Listener changed = proxy.listener();
-  std::get<spec::HttpManager>(changed.filterChains[0].filter).serverName = "changed";
+  changed.filterChains[0].destinationPort = 1;
   REQUIRE(proxy.group->updateListener(changed).ok());
-  proxy.group->turn();
+  bool taken = false;
+  proxy.group->whenTaken([&] { taken = true; });
+  REQUIRE(proxy.until([&] { return taken; }));
   CHECK(client.get() == 200);
-  CHECK(client.text().find("server: envoy") != std::string_view::npos);
-  CHECK(proxy.until([&] {
-    Client fresh(proxy.port);
-    return fresh.get() == 200 && fresh.text().find("server: changed") != std::string_view::npos;
-  }));
+  CHECK(client.text().find("connection: close") != std::string_view::npos);
+  CHECK(client.closed());
 }
 
 TEST_CASE("two listeners cannot have one port") {

@@ -106,7 +106,7 @@ describe('a second configuration', () => {
   it('that moves a listener binds the new one, then drains the old one', async () => {
     const moved = listener('main', 'a', { port: 20_001 })
     const calls = await apply(config([moved], { a: 1, b: 2 }))
-    expect(calls).toEqual(['add main#2', 'update main', 'drain main', `remove main ${kDrainMs}`])
+    expect(calls).toEqual(['add main#2', 'drain main', `remove main ${kDrainMs}`])
     expect(deployment.listeners().map(({ name, coreName }) => [name, coreName])).toEqual([
       ['main', 'main#2'],
     ])
