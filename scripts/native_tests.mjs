@@ -18,10 +18,11 @@ const targets = wanted.length > 0 ? ['--target', ...wanted.map((layer) => `${lay
 run('cmake', ['--build', '--preset', preset, '-j', jobs, ...targets], { env })
 
 /**
- * TSan's runtime cannot map its shadow where the kernel randomises addresses with more bits than it
- * expects.
+ * What the programs run under: an emulator for another processor; and TSan's runtime cannot map its
+ * shadow where the kernel randomises addresses with more bits than it expects.
  */
 function launcher() {
+  if (preset === 'arm64') return ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu']
   if (preset !== 'tsan' || !has('setarch')) return []
   const bits = Number(readFileSync('/proc/sys/vm/mmap_rnd_bits', 'utf8'))
   return bits > 28 ? ['setarch', '-R'] : []

@@ -69,6 +69,18 @@ const suites = {
     needs: { ...cmakeTools, 'clang++-14': 'clang-14 libclang-rt-14-dev' },
     alone: true,
   },
+  arm64: {
+    command: [NODE, 'test/package/arm64.mjs'],
+    needs: {
+      ...cmakeTools,
+      ...doctest,
+      ...addonTools,
+      'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu',
+      'qemu-aarch64': 'qemu-user',
+    },
+    after: ['build'],
+    alone: true,
+  },
   package: {
     command: [NODE, 'test/package/run.mjs'],
     needs: addonTools,

@@ -1,7 +1,6 @@
 // Signals and exit(); see process_end.h.
 #include "flush/process_end.h"
 
-#include <dlfcn.h>
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/pin_module.h"
 #include "flush/flush_thread.h"
 
 namespace millrace {
@@ -136,15 +136,6 @@ void onExit() {
   }
 }
 
-// Handlers and threads run code of this library: it must not be unloaded, as Node does with an
-// addon that only a worker thread had loaded.
-void keepLoaded() {
-  Dl_info self;
-  if (dladdr(reinterpret_cast<void*>(&keepLoaded), &self) != 0 && self.dli_fname != nullptr) {
-    dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-  }
-}
-
 void install(int signo, void (*handler)(int, siginfo_t*, void*), int flags) {
   struct sigaction ours = {};
   ours.sa_sigaction = handler;
@@ -159,7 +150,7 @@ void prepare() {
   State& s = state();
   if (s.process != 0) return;
   s.process = getpid();
-  keepLoaded();
+  pinModule();  // handlers and threads run code of this library
   std::atexit(onExit);
   for (int signo : ProcessEnd::kFatal) install(signo, onFatal, 0);
 }
