@@ -13,6 +13,7 @@ export const version: string = native.version
 /** Instruction sets that byte scanning uses on this machine, e.g. `['sse4.2', 'avx2']`. */
 export const cpuFeatures: readonly string[] = native.cpuFeatures
 
+export { MillraceError, type MillraceErrorOptions } from './errors.ts'
 export {
   type FlushCounters,
   FlushFile,
@@ -22,3 +23,4 @@ export {
   type FlushLoss,
 } from './flush/flush_file.ts'
 export type { FlushFileOptions } from './flush/options.ts'
+export * from './slots/index.ts'

@@ -2,9 +2,12 @@
 
 #include <napi.h>
 
+#include <iterator>
+
 #include "base/scan.h"
 #include "binding/core.h"
 #include "binding/flush_file.h"
+#include "binding/slots.h"
 
 #ifndef MILLRACE_VERSION
 #define MILLRACE_VERSION "0.0.0-dev"
@@ -34,6 +37,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("attachFlushFile", Napi::Function::New<attachFlushFile>(env, "attachFlushFile"));
   exports.Set("watchEndingSignals",
               Napi::Function::New<watchEndingSignals>(env, "watchEndingSignals"));
+  napi_property_descriptor slots[] = {
+      {"createSlotTable", nullptr, createSlotTable, nullptr, nullptr, nullptr, napi_default,
+       nullptr},
+      {"attachSlotTable", nullptr, attachSlotTable, nullptr, nullptr, nullptr, napi_default,
+       nullptr},
+  };
+  napi_define_properties(env, exports, std::size(slots), slots);
   return exports;
 }
 

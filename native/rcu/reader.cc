@@ -18,6 +18,7 @@ constexpr uint32_t kFirstViewSlots = 64;  // 1.5 KiB; doubles as the table grows
 Reader::Reader(AttachKey, SlotTable* table, WakeFn wake, WakeFn gone, void* context)
     : generation_(&table->generation_),
       table_(table),
+      parks_(table->sharing_ == SlotTable::Sharing::kAnyThread),
       wake_(wake),
       gone_(gone),
       context_(context) {}
@@ -35,12 +36,12 @@ void Reader::quiesceSlow() {
   if (notified_.load(std::memory_order_relaxed)) {
     notified_.exchange(false, std::memory_order_acq_rel);
   }
-  uint64_t generation = generation_->load(std::memory_order_acquire);
+  uint64_t generation = parks_ ? announce() : generation_->load(std::memory_order_acquire);
   bool news = generation != seen_;
-  if (news) {
-    takeUpdates(generation);
-    report();
-  }
+  if (news) takeUpdates(generation);
+  // Release: the references taken, and every look at what was walked past, come before.
+  if (parks_) epoch_.store(kParked, std::memory_order_release);
+  if (news) report();
   letGoLoose();
   quiescing_ = false;
   if (!news) return;
@@ -49,6 +50,15 @@ void Reader::quiesceSlow() {
   // what reclaim() does once it sees this.
   taken_.store(generation, std::memory_order_release);
   table_->askForReclaim();
+}
+
+// A parked reader is about to look at the table as of the generation returned. Sequentially
+// consistent, against commit(), which stores the generation and whose table then looks at the
+// epoch: either the table sees this epoch, or this sees the generation that the table's horizon
+// came from. The epoch itself need only be no later than the generation.
+uint64_t Reader::announce() {
+  epoch_.store(generation_->load(std::memory_order_relaxed), std::memory_order_seq_cst);
+  return generation_->load(std::memory_order_seq_cst);
 }
 
 void Reader::takeUpdates(uint64_t generation) {

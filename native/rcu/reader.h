@@ -162,8 +162,11 @@ class Reader {
     const Snapshot* now;
   };
 
+  static constexpr uint64_t kParked = ~uint64_t(0);
+
   void checkThread();
   void quiesceSlow();
+  uint64_t announce();
   void takeUpdates(uint64_t generation);
   bool takeLogged(uint64_t generation);
   void takeAll(uint64_t generation);
@@ -184,6 +187,7 @@ class Reader {
   rcu::Held* loose_ = nullptr;  // moved past and without a pin: let go at the next quiet period
 
   SlotTable* const table_;
+  const bool parks_;
   std::unique_ptr<Entry[]> storage_;
   ObjectPool<rcu::Held> pool_;
   size_t old_ = 0;
@@ -195,7 +199,8 @@ class Reader {
 
   // Between this thread and the main thread, on a cache line of their own.
   alignas(64) std::atomic<uint64_t> taken_{0};
-  std::atomic<bool> notified_{false};  // woken, and no quiet period since
+  std::atomic<uint64_t> epoch_{kParked};  // of a shared table: what this reader holds back
+  std::atomic<bool> notified_{false};     // woken, and no quiet period since
   const WakeFn wake_;
   const WakeFn gone_;
   void* const context_;

@@ -12,8 +12,9 @@ Snapshot::~Snapshot() {
   MR_DASSERT(home_ == std::thread::id() || home_ == std::this_thread::get_id());
 }
 
-SlotTable::SlotTable(Hooks hooks)
+SlotTable::SlotTable(Hooks hooks, Sharing sharing)
     : hooks_(hooks),
+      sharing_(sharing),
       thread_(std::this_thread::get_id()),
       log_(std::make_unique<std::atomic<uint64_t>[]>(kLogEntries)) {}
 
@@ -101,7 +102,7 @@ void SlotTable::replace(SlotId id, uint64_t number, std::unique_ptr<const Snapsh
   version->generation = position;
   version->prev = old;
   if (snapshot != nullptr) {
-    snapshot->home_ = thread_;
+    if (sharing_ == Sharing::kMainThread) snapshot->home_ = thread_;
     version->snapshot = snapshot.release();
     counts_.published++;
     counts_.live++;
@@ -125,8 +126,9 @@ void SlotTable::retire(Version* version, uint64_t replacedAt) {
 void SlotTable::commit() {
   checkThread();
   if (generation_.load(std::memory_order_relaxed) == position_) return;
-  // Release: before it come the versions, the log, and the number of slots.
-  generation_.store(position_, std::memory_order_release);
+  // Release: before it come the versions, the log, and the number of slots. Sequentially
+  // consistent: with a parked reader's epoch; see Reader::quiesceSlow().
+  generation_.store(position_, std::memory_order_seq_cst);
   if (readers_.empty()) reclaim();  // no reader will ask for it
   for (const std::unique_ptr<Reader>& reader : readers_) {
     if (reader->wake_ == nullptr) continue;
@@ -158,12 +160,22 @@ void SlotTable::reclaim() {
   }
 }
 
-// The generation that every reader has taken: no reader looks at, or takes, what was replaced until
-// then.
+// No reader looks at, or takes, what was replaced until then: every reader has taken it, or is
+// parked.
 uint64_t SlotTable::horizon() const {
+  if (sharing_ == Sharing::kMainThread) return leastTaken();
   uint64_t limit = generation_.load(std::memory_order_relaxed);
-  for (const std::unique_ptr<Reader>& reader : readers_) limit = std::min(limit, reader->taken());
+  for (const std::unique_ptr<Reader>& reader : readers_) {
+    limit = std::min(limit, reader->epoch_.load(std::memory_order_seq_cst));
+  }
   return limit;
+}
+
+// The generation that every reader has taken.
+uint64_t SlotTable::leastTaken() const {
+  uint64_t least = generation_.load(std::memory_order_relaxed);
+  for (const std::unique_ptr<Reader>& reader : readers_) least = std::min(least, reader->taken());
+  return least;
 }
 
 // The table's own reference.
@@ -268,7 +280,7 @@ SlotTable::Stats SlotTable::stats() const {
   Stats stats = counts_;
   stats.generation = generation_.load(std::memory_order_relaxed);
   stats.readers = static_cast<uint32_t>(readers().size());
-  stats.lag = stats.generation - horizon();
+  stats.lag = stats.generation - leastTaken();
   return stats;
 }
 

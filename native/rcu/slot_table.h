@@ -27,6 +27,20 @@
 // one commit(): a version newer than g that it comes upon is walked past, along `prev`, to the one
 // that was current at g.
 //
+// A table may be shared instead (Sharing::kAnyThread): its functions are called by any thread, one
+// at a time, under a lock of the caller's. Its readers belong to threads that may stop for as long
+// as they like, so they are parked: between two quiet periods they look at nothing but what they
+// hold a reference to, at most one version of each slot, and the horizon passes them by. A quiet
+// period with news announces itself first:
+//
+//     epoch = generation      (seq_cst)            commit()   generation = position   (seq_cst)
+//     g = generation          (seq_cst)            reclaim()  horizon = min(generation,
+//     take each slot as of g: refs + 1                                     all epochs (seq_cst))
+//     epoch = parked          (release)
+//
+// Whoever computes a horizon without seeing the announcement did so before it, from a generation
+// that is at most g; what this reader walks past and takes was replaced after g.
+//
 // slot_table.pml beside this file is the same protocol as a model for SPIN, with the same names.
 #pragma once
 
@@ -48,10 +62,16 @@
 namespace millrace {
 
 // The table. One thread, the one that made it, is its main thread; every function here belongs to
-// it.
+// it, unless the table is shared.
 class SlotTable {
  public:
   using WakeFn = void (*)(void* context);
+  enum class Sharing : uint8_t {
+    kMainThread,
+    // Whoever holds the caller's lock is the main thread. Readers are parked; each is attached and
+    // detached, under the lock, by the thread that uses it. Snapshots are destroyed on any of them.
+    kAnyThread,
+  };
   // How the table asks its owner to call it again. Without hooks the owner calls commit() and
   // reclaim() by itself.
   struct Hooks {
@@ -73,7 +93,7 @@ class SlotTable {
   };
 
   SlotTable() : SlotTable(Hooks()) {}
-  explicit SlotTable(Hooks hooks);
+  explicit SlotTable(Hooks hooks, Sharing sharing = Sharing::kMainThread);
   // Every reader must have been detached, or have left. Destroys every snapshot.
   ~SlotTable();
   SlotTable(const SlotTable&) = delete;
@@ -141,7 +161,9 @@ class SlotTable {
   }
   SlotInfo& info(SlotId id);
   const SlotInfo& info(SlotId id) const;
-  void checkThread() const { MR_DASSERT(std::this_thread::get_id() == thread_); }
+  void checkThread() const {
+    MR_DASSERT(sharing_ == Sharing::kAnyThread || std::this_thread::get_id() == thread_);
+  }
   void replace(SlotId id, uint64_t number, std::unique_ptr<const Snapshot> snapshot);
   void retire(rcu::Version* version, uint64_t replacedAt);
   void askForReclaim();
@@ -150,8 +172,10 @@ class SlotTable {
   void destroy(rcu::Version* version);
   void removeGoneReaders();
   uint64_t horizon() const;
+  uint64_t leastTaken() const;
 
   const Hooks hooks_;
+  const Sharing sharing_;
   const std::thread::id thread_;
   std::atomic<Chunk*> chunks_[kMaxSlots / kSlotsPerChunk] = {};
   std::vector<std::unique_ptr<Chunk>> ownedChunks_;

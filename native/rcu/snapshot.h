@@ -25,6 +25,8 @@ class Snapshot {
 // publishes: it reads nothing.
 using SlotId = uint32_t;
 constexpr SlotId kNoSlot = 0;  // never allocated; reads as nothing published
+// Of the handle of an index that was allocated once.
+constexpr SlotId kFirstUse = 1u << 16;
 // What 16 bits address. A cluster costs one slot, so this is a very large mesh.
 constexpr uint32_t kMaxSlots = 65'536;
 // Of one index; then it is not allocated again, so that no handle ever repeats.

@@ -7,6 +7,7 @@ import { MillraceError } from '../errors.ts'
 import { version } from '../version.ts'
 import type { NativeCore, NativeCoreOptions } from './core.ts'
 import type { NativeFlushFile, NativeFlushOptions, OnFlushNotice } from './flush.ts'
+import type { NativeTable } from './slots.ts'
 
 export interface NativeModule {
   readonly version: string
@@ -25,6 +26,10 @@ export interface NativeModule {
   ): NativeFlushFile | undefined
   /** SIGTERM, SIGINT, SIGHUP, where left to their default, flush these files first. Repeatable. */
   watchEndingSignals(): void
+  /** A new table, owned by this thread. */
+  createSlotTable(thread: number, name: string): NativeTable
+  /** A table of another thread, by its handle. */
+  attachSlotTable(id: number, key: number, thread: number, name: string): NativeTable
 }
 
 /** The addon, and the file that it came from. */

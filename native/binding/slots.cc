@@ -1,0 +1,588 @@
+#include "binding/slots.h"
+
+#include <cstring>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "binding/env_end.h"
+#include "binding/napi_call.h"
+#include "rcu/shared_table.h"
+#include "rcu/table_registry.h"
+
+namespace millrace {
+
+namespace {
+
+// The one thing of this process that every thread's copy of the module must find. Never destroyed:
+// at exit() other threads may still be about to leave their tables. Empty, it owns no memory.
+TableRegistry& registry() {
+  alignas(TableRegistry) static unsigned char place[sizeof(TableRegistry)];
+  static TableRegistry* made = ::new (place) TableRegistry;
+  return *made;
+}
+
+// How a read went; the first number of the exchange.
+enum class Outcome : int { kNothing = 0, kCopied = 1, kPinned = 2, kSame = 3, kOtherKind = -1 };
+
+// A JavaScript value that is kept from the garbage collector.
+class Kept {
+ public:
+  ~Kept() { drop(); }
+  void keep(napi_env env, napi_value value) {
+    drop();
+    if (napi_create_reference(env, value, 1, &reference_) == napi_ok) env_ = env;
+  }
+  void drop() {
+    if (env_ != nullptr) napi_delete_reference(env_, reference_);
+    env_ = nullptr;
+  }
+  // Null: none.
+  napi_value get() const {
+    napi_value value = nullptr;
+    if (env_ != nullptr) napi_get_reference_value(env_, reference_, &value);
+    return value;
+  }
+
+ private:
+  napi_env env_ = nullptr;  // null: keeps nothing
+  napi_ref reference_ = nullptr;
+};
+
+class NativeTable {
+ public:
+  NativeTable(std::shared_ptr<SharedTable> table, TableRegistry::Handle handle, bool owner)
+      : table_(std::move(table)), handle_(handle), owner_(owner) {}
+  ~NativeTable() { leave(); }
+  NativeTable(const NativeTable&) = delete;
+  NativeTable& operator=(const NativeTable&) = delete;
+
+  // The JavaScript object, which owns it; null: the environment ends.
+  static napi_value make(NapiCall& call, std::unique_ptr<NativeTable> table,
+                         SharedTable::Member::Identity identity);
+
+ private:
+  using Method = napi_value (NativeTable::*)(NapiCall& call);
+  template <Method method>
+  static napi_property_descriptor define(const char* name, NativeTable* self) {
+    auto callback = [](napi_env env, napi_callback_info info) -> napi_value {
+      NapiCall call(env, info);
+      if (call.data() == nullptr) return nullptr;
+      return (static_cast<NativeTable*>(call.data())->*method)(call);
+    };
+    return {name, nullptr, callback, nullptr, nullptr, nullptr, napi_default, self};
+  }
+  bool begin(napi_env env, SharedTable::Member::Identity identity);
+  static void wake(void* self);
+  static void onWake(napi_env env, napi_value, void* self, void*);
+  void leave();
+  void turn(napi_env env);
+  bool present(const NapiCall& call) const;
+  bool slotArgument(const NapiCall& call, bool toChange, SlotId& id) const;
+  std::shared_ptr<const Blob> blobArgument(const NapiCall& call, size_t index);
+  bool kindArgument(const NapiCall& call, SlotId id, SharedSnapshot::Kind kind) const;
+  const MapSnapshot* mapOf(SlotId id) const;
+  napi_value give(const NapiCall& call, const std::shared_ptr<const Blob>& blob);
+  napi_value outcome(Outcome outcome) const {
+    exchange_[0] = double(int(outcome));
+    return nullptr;
+  }
+
+  napi_value handle(NapiCall& call);
+  napi_value setBuffers(NapiCall& call);
+  napi_value onNews(NapiCall& call);
+  napi_value keepAlive(NapiCall& call);
+  napi_value allocate(NapiCall& call);
+  napi_value find(NapiCall& call);
+  napi_value set(NapiCall& call);
+  napi_value setKey(NapiCall& call);
+  napi_value deleteKey(NapiCall& call);
+  napi_value clearMap(NapiCall& call);
+  napi_value commit(NapiCall& call);
+  napi_value awaitTaken(NapiCall& call);
+  napi_value read(NapiCall& call);
+  napi_value readKey(NapiCall& call);
+  napi_value keys(NapiCall& call);
+  napi_value size(NapiCall& call);
+  napi_value readers(NapiCall& call);
+  napi_value stats(NapiCall& call);
+  napi_value closed(NapiCall& call);
+  napi_value forget(NapiCall& call);
+  napi_value close(NapiCall& call);
+
+  std::shared_ptr<SharedTable> table_;  // null: closed here
+  std::unique_ptr<SharedTable::Member> member_;
+  const TableRegistry::Handle handle_;
+  const bool owner_;
+  napi_threadsafe_function wake_ = nullptr;
+  EnvEnd end_;
+  Kept onNews_;  // nothing: nobody listens
+  // Memory of JavaScript's: a version for each slot, numbers that answer a read, and room for small
+  // values.
+  Kept wordsKept_, exchangeKept_, scratchKept_;
+  std::span<double> words_;
+  std::span<double> exchange_;
+  std::span<uint8_t> scratch_;
+};
+
+napi_value NativeTable::make(NapiCall& call, std::unique_ptr<NativeTable> table,
+                             SharedTable::Member::Identity identity) {
+  napi_env env = call.env();
+  NativeTable* self = table.get();
+  napi_property_descriptor methods[] = {
+      define<&NativeTable::handle>("handle", self),
+      define<&NativeTable::setBuffers>("setBuffers", self),
+      define<&NativeTable::onNews>("onNews", self),
+      define<&NativeTable::keepAlive>("keepAlive", self),
+      define<&NativeTable::allocate>("allocate", self),
+      define<&NativeTable::find>("find", self),
+      define<&NativeTable::set>("set", self),
+      define<&NativeTable::setKey>("setKey", self),
+      define<&NativeTable::deleteKey>("deleteKey", self),
+      define<&NativeTable::clearMap>("clearMap", self),
+      define<&NativeTable::commit>("commit", self),
+      define<&NativeTable::awaitTaken>("awaitTaken", self),
+      define<&NativeTable::read>("read", self),
+      define<&NativeTable::readKey>("readKey", self),
+      define<&NativeTable::keys>("keys", self),
+      define<&NativeTable::size>("size", self),
+      define<&NativeTable::readers>("readers", self),
+      define<&NativeTable::stats>("stats", self),
+      define<&NativeTable::closed>("closed", self),
+      define<&NativeTable::forget>("forget", self),
+      define<&NativeTable::close>("close", self),
+  };
+  napi_value object;
+  auto destroy = [](napi_env, void* data, void*) {
+    std::unique_ptr<NativeTable>(static_cast<NativeTable*>(data)).reset();
+  };
+  if (napi_create_object(env, &object) != napi_ok ||
+      napi_define_properties(env, object, std::size(methods), methods) != napi_ok ||
+      !self->begin(env, std::move(identity)) ||
+      napi_wrap(env, object, self, destroy, nullptr, nullptr) != napi_ok) {
+    return nullptr;
+  }
+  static_cast<void>(table.release());  // the object's
+  return object;
+}
+
+bool NativeTable::begin(napi_env env, SharedTable::Member::Identity identity) {
+  napi_value name;
+  // Its queue is unbounded, but holds one entry: the table wakes once, until the news is taken.
+  if (napi_create_string_utf8(env, "millrace.slots", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
+                                      onWake, &wake_) != napi_ok) {
+    wake_ = nullptr;
+    return false;
+  }
+  napi_unref_threadsafe_function(env, wake_);
+  member_ = std::make_unique<SharedTable::Member>(table_, std::move(identity), wake, this);
+  end_.set(env, [this] { leave(); });
+  return true;
+}
+
+// The end of this thread's part; the owner's is the end of the table. Runs no JavaScript.
+void NativeTable::leave() {
+  if (table_ == nullptr) return;
+  end_.forget();
+  if (owner_) {
+    table_->commit();  // whoever reads on reads what was set last
+    table_->close();
+  }
+  member_.reset();
+  table_.reset();
+  onNews_.drop();
+  if (wake_ != nullptr) napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+}
+
+// Any thread, under the table's lock, while the member exists.
+void NativeTable::wake(void* self) {
+  napi_call_threadsafe_function(static_cast<NativeTable*>(self)->wake_, nullptr,
+                                napi_tsfn_nonblocking);
+}
+
+void NativeTable::onWake(napi_env env, napi_value, void* self, void*) {
+  if (env == nullptr) return;  // released: the queue is emptied, and this object may be gone
+  static_cast<NativeTable*>(self)->turn(env);
+}
+
+// Between two turns of the thread's event loop.
+void NativeTable::turn(napi_env env) {
+  if (table_ == nullptr) return;
+  member_->quiesce(
+      [](void* words, uint32_t index, uint64_t version) {
+        auto& all = *static_cast<std::span<double>*>(words);
+        if (index < all.size()) all[index] = double(version);
+      },
+      &words_);
+  napi_value listener = onNews_.get();
+  napi_value global;
+  if (listener == nullptr || napi_get_global(env, &global) != napi_ok) return;
+  napi_call_function(env, global, listener, 0, nullptr, nullptr);
+}
+
+bool NativeTable::present(const NapiCall& call) const {
+  if (table_ != nullptr && !exchange_.empty()) return true;
+  call.fail({"ERR_MILLRACE_TABLE_CLOSED", "the table was closed in this thread", 0});
+  return false;
+}
+
+// Reads argument 0. False: an error is thrown.
+bool NativeTable::slotArgument(const NapiCall& call, bool toChange, SlotId& id) const {
+  if (!present(call)) return false;
+  uint64_t number;
+  if (!call.integer(0, number) || number > UINT32_MAX) {
+    call.failArgument("slot: a number is wanted");
+    return false;
+  }
+  id = SlotId(number);
+  if (!toChange || (owner_ && table_->allocated(id))) return true;
+  call.failArgument("slot: none that this thread owns");
+  return false;
+}
+
+// Serialised bytes, which nobody else uses, and an array of Uint8Array. Null: an error is thrown.
+std::shared_ptr<const Blob> NativeTable::blobArgument(const NapiCall& call, size_t index) {
+  napi_env env = call.env();
+  std::span<uint8_t> serialised;
+  uint32_t count;
+  if (!NapiCall::view(env, call[index], napi_uint8_array, serialised) ||
+      call[index + 1] == nullptr ||
+      napi_get_array_length(env, call[index + 1], &count) != napi_ok) {
+    call.failArgument("value: bytes and an array of parts are wanted");
+    return nullptr;
+  }
+  std::vector<Blob::Part> parts(count);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value part;
+    std::span<uint8_t> bytes;
+    if (napi_get_element(env, call[index + 1], i, &part) != napi_ok ||
+        !NapiCall::view(env, part, napi_uint8_array, bytes)) {
+      call.failArgument("value: a part is a Uint8Array");
+      return nullptr;
+    }
+    parts[i] = bytes;
+  }
+  std::shared_ptr<const Blob> blob = Blob::make(table_->nextBlob(), serialised, parts);
+  if (blob == nullptr) {
+    call.fail({"ERR_MILLRACE_OUT_OF_MEMORY", "no memory for the value", 0});
+    return nullptr;
+  }
+  // Else its memory stays until the garbage collector comes by.
+  constexpr size_t kWorthwhile = 64 * 1024;
+  napi_value buffer;
+  if (serialised.size() >= kWorthwhile &&
+      napi_get_typedarray_info(env, call[index], nullptr, nullptr, nullptr, &buffer, nullptr) ==
+          napi_ok) {
+    napi_detach_arraybuffer(env, buffer);
+  }
+  return blob;
+}
+
+napi_value NativeTable::handle(NapiCall& call) {
+  napi_value handle = nullptr;
+  napi_create_object(call.env(), &handle);
+  call.set(handle, "id", call.number(double(handle_.id)));
+  call.set(handle, "key", call.number(double(handle_.key)));
+  return handle;
+}
+
+// setBuffers(words: Float64Array, exchange: Float64Array, scratch: Uint8Array)
+napi_value NativeTable::setBuffers(NapiCall& call) {
+  if (table_ == nullptr) return nullptr;
+  napi_env env = call.env();
+  std::span<double> words, exchange;
+  std::span<uint8_t> scratch;
+  constexpr size_t kExchangeNumbers = 4;
+  if (!NapiCall::view(env, call[0], napi_float64_array, words) ||
+      !NapiCall::view(env, call[1], napi_float64_array, exchange) ||
+      !NapiCall::view(env, call[2], napi_uint8_array, scratch) ||
+      exchange.size() < kExchangeNumbers) {
+    return call.failArgument("two arrays of doubles and one of bytes are wanted");
+  }
+  wordsKept_.keep(env, call[0]);
+  exchangeKept_.keep(env, call[1]);
+  scratchKept_.keep(env, call[2]);
+  words_ = words;
+  exchange_ = exchange;
+  scratch_ = scratch;
+  for (uint32_t index = 0; index < words_.size(); index++) {
+    words_[index] = double(member_->version(kFirstUse | index));
+  }
+  return nullptr;
+}
+
+// onNews(f | undefined): called between two turns, when there may be news.
+napi_value NativeTable::onNews(NapiCall& call) {
+  onNews_.drop();
+  if (table_ != nullptr && call.is(0, napi_function)) onNews_.keep(call.env(), call[0]);
+  return nullptr;
+}
+
+napi_value NativeTable::keepAlive(NapiCall& call) {
+  bool on = false;
+  if (table_ == nullptr || call[0] == nullptr) return nullptr;
+  napi_get_value_bool(call.env(), call[0], &on);
+  if (on) {
+    napi_ref_threadsafe_function(call.env(), wake_);
+  } else {
+    napi_unref_threadsafe_function(call.env(), wake_);
+  }
+  return nullptr;
+}
+
+napi_value NativeTable::allocate(NapiCall& call) {
+  std::string name;
+  if (!present(call)) return nullptr;
+  if (!owner_ || !call.text(0, name)) return call.failArgument("name: a string is wanted");
+  Result<SlotId> id = table_->allocate(name);
+  return id ? call.number(*id) : call.fail(id.error());
+}
+
+napi_value NativeTable::find(NapiCall& call) {
+  std::string name;
+  if (!present(call)) return nullptr;
+  if (!call.text(0, name)) return call.failArgument("name: a string is wanted");
+  return call.number(table_->find(name));
+}
+
+// What the slot holds, if anything, is of that kind.
+bool NativeTable::kindArgument(const NapiCall& call, SlotId id, SharedSnapshot::Kind kind) const {
+  const SharedSnapshot* latest = table_->latest(id);
+  if (latest == nullptr || latest->kind() == kind) return true;
+  call.failArgument("slot: holds a map, or a value, and not what is set");
+  return false;
+}
+
+// set(slot, bytes, parts): the version that it will be.
+napi_value NativeTable::set(NapiCall& call) {
+  SlotId id;
+  if (!slotArgument(call, true, id)) return nullptr;
+  if (!kindArgument(call, id, SharedSnapshot::Kind::kValue)) return nullptr;
+  std::shared_ptr<const Blob> blob = blobArgument(call, 1);
+  if (blob == nullptr) return nullptr;
+  return call.number(double(table_->stage(id, std::make_unique<ValueSnapshot>(std::move(blob)))));
+}
+
+// setKey(slot, bytes, parts, key): the version that it will be.
+napi_value NativeTable::setKey(NapiCall& call) {
+  SlotId id;
+  std::string key;
+  if (!slotArgument(call, true, id)) return nullptr;
+  if (!kindArgument(call, id, SharedSnapshot::Kind::kMap)) return nullptr;
+  if (!call.text(3, key)) return call.failArgument("key: a string is wanted");
+  std::shared_ptr<const Blob> blob = blobArgument(call, 1);
+  if (blob == nullptr) return nullptr;
+  table_->stageMap(id).set(key, std::move(blob));
+  return call.number(double(table_->latestVersion(id)));
+}
+
+// deleteKey(slot, key): the version that it will be; 0: there was no such key.
+napi_value NativeTable::deleteKey(NapiCall& call) {
+  SlotId id;
+  std::string key;
+  if (!slotArgument(call, true, id)) return nullptr;
+  if (!kindArgument(call, id, SharedSnapshot::Kind::kMap)) return nullptr;
+  if (!call.text(1, key)) return call.failArgument("key: a string is wanted");
+  auto* latest = static_cast<const MapSnapshot*>(table_->latest(id));
+  if (latest == nullptr || latest->find(key) == nullptr) return call.number(0);
+  table_->stageMap(id).erase(key);
+  return call.number(double(table_->latestVersion(id)));
+}
+
+napi_value NativeTable::clearMap(NapiCall& call) {
+  SlotId id;
+  if (!slotArgument(call, true, id)) return nullptr;
+  if (!kindArgument(call, id, SharedSnapshot::Kind::kMap)) return nullptr;
+  return call.number(double(table_->stage(id, std::make_unique<MapSnapshot>())));
+}
+
+napi_value NativeTable::commit(NapiCall& call) {
+  if (!present(call)) return nullptr;
+  if (!owner_) return call.failArgument("only the owner publishes");
+  return call.number(double(table_->commit()));
+}
+
+// awaitTaken(generation): true, or this thread is woken once every thread has taken it.
+napi_value NativeTable::awaitTaken(NapiCall& call) {
+  uint64_t generation;
+  if (!present(call)) return nullptr;
+  if (!call.integer(0, generation)) return call.failArgument("generation: a number is wanted");
+  return call.boolean(table_->awaitTaken(generation, *member_));
+}
+
+// Serialised bytes that are small and all there is go to the scratch; else memory of the version's
+// own, which it keeps as long as JavaScript has it.
+napi_value NativeTable::give(const NapiCall& call, const std::shared_ptr<const Blob>& blob) {
+  exchange_[1] = double(blob->serialised());
+  exchange_[2] = double(blob->partsOffset());
+  exchange_[3] = double(blob->id());
+  if (!blob->hasParts() && blob->size() <= scratch_.size()) {
+    if (blob->size() > 0) std::memcpy(scratch_.data(), blob->data(), blob->size());
+    return outcome(Outcome::kCopied);
+  }
+  outcome(Outcome::kPinned);
+  using Held = std::shared_ptr<const Blob>;
+  auto held = std::make_unique<Held>(blob);
+  napi_value buffer = nullptr;
+  napi_status status = napi_create_external_arraybuffer(
+      call.env(), const_cast<uint8_t*>(blob->data()), blob->size(),
+      [](napi_env, void*, void* hint) { std::unique_ptr<Held>(static_cast<Held*>(hint)).reset(); },
+      held.get(), &buffer);
+  if (status == napi_ok) {
+    static_cast<void>(held.release());  // the finalizer's
+    return buffer;
+  }
+  // A runtime that lets no memory in from outside.
+  void* copy;
+  if (status == napi_no_external_buffers_allowed &&
+      napi_create_arraybuffer(call.env(), blob->size(), &copy, &buffer) == napi_ok) {
+    std::memcpy(copy, blob->data(), blob->size());
+  }
+  return buffer;
+}
+
+// read(slot): see Outcome.
+napi_value NativeTable::read(NapiCall& call) {
+  SlotId id;
+  if (!slotArgument(call, false, id)) return nullptr;
+  const SharedSnapshot* snapshot = member_->value(id);
+  if (snapshot == nullptr) return outcome(Outcome::kNothing);
+  if (snapshot->kind() != SharedSnapshot::Kind::kValue) return outcome(Outcome::kOtherKind);
+  return give(call, static_cast<const ValueSnapshot*>(snapshot)->blob());
+}
+
+// As this thread sees it. Null: nothing there, or a value; the outcome says which.
+const MapSnapshot* NativeTable::mapOf(SlotId id) const {
+  const SharedSnapshot* snapshot = member_->value(id);
+  outcome(snapshot == nullptr ? Outcome::kNothing : Outcome::kOtherKind);
+  if (snapshot == nullptr || snapshot->kind() != SharedSnapshot::Kind::kMap) return nullptr;
+  outcome(Outcome::kCopied);
+  return static_cast<const MapSnapshot*>(snapshot);
+}
+
+// readKey(slot, key, known): `known` is the blob that the caller has decoded already, or 0.
+napi_value NativeTable::readKey(NapiCall& call) {
+  SlotId id;
+  std::string key;
+  uint64_t known;
+  if (!slotArgument(call, false, id)) return nullptr;
+  if (!call.text(1, key) || !call.integer(2, known)) return call.failArgument("key: is wrong");
+  const MapSnapshot* map = mapOf(id);
+  if (map == nullptr) return nullptr;
+  const MapSnapshot::Entry* entry = map->find(key);
+  if (entry == nullptr) return outcome(Outcome::kNothing);
+  if (entry->blob->id() == known) return outcome(Outcome::kSame);
+  return give(call, entry->blob);
+}
+
+napi_value NativeTable::keys(NapiCall& call) {
+  SlotId id;
+  if (!slotArgument(call, false, id)) return nullptr;
+  const MapSnapshot* map = mapOf(id);
+  napi_value keys = nullptr;
+  if (map == nullptr || napi_create_array_with_length(call.env(), map->size(), &keys) != napi_ok) {
+    return nullptr;
+  }
+  uint32_t i = 0;
+  for (const MapSnapshot::Entry* entry : map->entries()) {
+    napi_set_element(call.env(), keys, i++, call.string(entry->key));
+  }
+  return keys;
+}
+
+napi_value NativeTable::size(NapiCall& call) {
+  SlotId id;
+  if (!slotArgument(call, false, id)) return nullptr;
+  const MapSnapshot* map = mapOf(id);
+  return call.number(map == nullptr ? 0 : double(map->size()));
+}
+
+napi_value NativeTable::readers(NapiCall& call) {
+  if (!present(call)) return nullptr;
+  napi_value readers = nullptr;
+  if (napi_create_array(call.env(), &readers) != napi_ok) return nullptr;
+  uint32_t i = 0;
+  for (const SharedTable::ReaderState& state : table_->readers()) {
+    napi_value reader = nullptr;
+    napi_create_object(call.env(), &reader);
+    call.set(reader, "threadId", call.number(double(state.identity.thread)));
+    call.set(reader, "name", call.string(state.identity.name));
+    call.set(reader, "taken", call.number(double(state.taken)));
+    call.set(reader, "lag", call.number(double(state.lag)));
+    call.set(reader, "behindMs", call.number(double(state.behindNs) / double(kNsPerMs)));
+    if (reader != nullptr) napi_set_element(call.env(), readers, i++, reader);
+  }
+  return readers;
+}
+
+napi_value NativeTable::stats(NapiCall& call) {
+  if (!present(call)) return nullptr;
+  SlotTable::Stats stats = table_->stats();
+  napi_value result = nullptr;
+  napi_create_object(call.env(), &result);
+  call.set(result, "slots", call.number(stats.slots));
+  call.set(result, "readers", call.number(stats.readers));
+  call.set(result, "published", call.number(double(stats.published)));
+  call.set(result, "live", call.number(double(stats.live)));
+  call.set(result, "retired", call.number(double(stats.retired)));
+  call.set(result, "freed", call.number(double(stats.freed)));
+  return result;
+}
+
+napi_value NativeTable::closed(NapiCall& call) {
+  return call.boolean(table_ == nullptr || table_->closed());
+}
+
+// forget(memory): what a read returned is not used any more, and need not wait for the garbage
+// collector.
+napi_value NativeTable::forget(NapiCall& call) {
+  if (call[0] != nullptr) napi_detach_arraybuffer(call.env(), call[0]);
+  return nullptr;
+}
+
+napi_value NativeTable::close(NapiCall&) {
+  leave();
+  return nullptr;
+}
+
+bool identityArguments(const NapiCall& call, size_t index, SharedTable::Member::Identity& out) {
+  if (call.integer(index, out.thread) && call.text(index + 1, out.name)) return true;
+  call.failArgument("a thread's number and name are wanted");
+  return false;
+}
+
+}  // namespace
+
+napi_value createSlotTable(napi_env env, napi_callback_info info) {
+  NapiCall call(env, info);
+  SharedTable::Member::Identity identity;
+  if (!identityArguments(call, 0, identity)) return nullptr;
+  auto table = std::make_shared<SharedTable>(monotonicNs);
+  TableRegistry::Handle handle = registry().add(table);
+  return NativeTable::make(call, std::make_unique<NativeTable>(std::move(table), handle, true),
+                           std::move(identity));
+}
+
+napi_value attachSlotTable(napi_env env, napi_callback_info info) {
+  NapiCall call(env, info);
+  TableRegistry::Handle handle;
+  SharedTable::Member::Identity identity;
+  if (!call.integer(0, handle.id) || !call.integer(1, handle.key)) {
+    return call.failArgument("handle: two numbers are wanted");
+  }
+  if (!identityArguments(call, 2, identity)) return nullptr;
+  if (!registry().genuine(handle)) {
+    return call.fail({"ERR_MILLRACE_HANDLE_INVALID", "this process gave no such handle", 0});
+  }
+  std::shared_ptr<SharedTable> table = registry().find(handle);
+  if (table == nullptr) {
+    return call.fail({"ERR_MILLRACE_TABLE_CLOSED", "its owner has closed the table", 0});
+  }
+  return NativeTable::make(call, std::make_unique<NativeTable>(std::move(table), handle, false),
+                           std::move(identity));
+}
+
+}  // namespace millrace

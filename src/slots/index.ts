@@ -1,0 +1,12 @@
+/** Snapshots shared by the threads of a process: what `millrace/core` exports of this folder. */
+
+export { ReadableSlotMap, SlotMap } from './map.ts'
+export { ReadableSlot, Slot, type SlotEvents } from './slot.ts'
+export {
+  SlotTable,
+  type TableEvents,
+  type TableHandle,
+  type TableOptions,
+  TableView,
+} from './table.ts'
+export { NotTakenError, Publication, type PublishOptions, type TableReader } from './taken.ts'
