@@ -11,7 +11,7 @@ export { effectiveYaml } from './effective.ts'
 export { findConfiguration, searchPath } from './find.ts'
 export { loadConfiguration } from './load.ts'
 export { ConfigError, formatProblem, type Problem, type ProblemCode } from './problem.ts'
-export type { Bootstrap as EnvoyConfiguration } from './schema/messages.generated.ts'
+export type { Bootstrap as EnvoyConfiguration } from './schema/written.generated.ts'
 export type { ShortConfiguration } from './short/types.ts'
 export type {
   ClusterDefinition,

@@ -29,31 +29,41 @@ export type Endpoint = EndpointOptions | string | number
 const kKeys = ['address', 'weight', 'health', 'priority', 'hostname'] as const
 const kHealth: readonly EndpointHealth[] = ['healthy', 'degraded', 'unhealthy']
 
-export function readEndpoints(value: unknown): readonly HostDefinition[] {
+/** `known`: those in force; of one that stays, what cannot be said here stays, too. */
+export function readEndpoints(
+  value: unknown,
+  known: readonly HostDefinition[],
+): readonly HostDefinition[] {
   if (!Array.isArray(value)) {
     throw argumentError('endpoints', `must be an array, not ${kindOf(value)}`)
   }
   const seen = new Map<string, number>()
+  const knownBy = new Map(known.map((host) => [addressText(host.address), host]))
   return Array.from(value, (item: unknown, i) => {
-    const host = readEndpoint(item, `endpoints[${i}]`)
+    const { hostname, ...host } = readEndpoint(item, `endpoints[${i}]`)
     const name = addressText(host.address)
-    const before = seen.get(name)
-    if (before !== undefined) {
-      throw argumentError(`endpoints[${i}]`, `is ${name}, and so is endpoints[${before}]`)
+    const twin = seen.get(name)
+    if (twin !== undefined) {
+      throw argumentError(`endpoints[${i}]`, `is ${name}, and so is endpoints[${twin}]`)
     }
     seen.set(name, i)
-    return host
+    const before = knownBy.get(name)
+    return { locality: 0, ...before, ...host, hostname: hostname ?? before?.hostname ?? '' }
   })
 }
 
-function readEndpoint(item: unknown, path: string): HostDefinition {
+type Read = Pick<HostDefinition, 'address' | 'weight' | 'priority' | 'health'> & {
+  readonly hostname: string | undefined
+}
+
+function readEndpoint(item: unknown, path: string): Read {
   const plain = typeof item === 'string' || typeof item === 'number'
   if (item === undefined || item === null) {
     throw argumentError(path, `must be an address, not ${kindOf(item)}`)
   }
   const given = plain ? { address: item } : optionsObject(item, path, kKeys)
-  const { hostname = '', weight, priority } = given as Readonly<Record<string, unknown>>
-  if (typeof hostname !== 'string') {
+  const { hostname, weight, priority } = given as Readonly<Record<string, unknown>>
+  if (hostname !== undefined && typeof hostname !== 'string') {
     throw argumentError(`${path}.hostname`, `must be a text, not ${kindOf(hostname)}`)
   }
   return {
@@ -61,7 +71,6 @@ function readEndpoint(item: unknown, path: string): HostDefinition {
     hostname,
     weight: optionalNumber(weight, `${path}.weight`, { min: 1, max: 2 ** 32 - 1 }) ?? 1,
     priority: optionalNumber(priority, `${path}.priority`, { min: 0, max: 128 }) ?? 0,
-    locality: 0,
     health: readHealth((given as { health?: unknown }).health, `${path}.health`),
   }
 }

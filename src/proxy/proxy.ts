@@ -210,8 +210,9 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
   async #setEndpoints(name: string, endpoints: unknown): Promise<void> {
     const server = this.#live('setEndpoints')
     mustHaveCluster(server, name)
-    const hosts = readEndpoints(endpoints)
-    const before = server.clusters.setEndpoints(name, hosts) ?? []
+    const before = server.clusters.get(name)?.cluster.hosts ?? []
+    const hosts = readEndpoints(endpoints, before)
+    server.clusters.setEndpoints(name, hosts)
     const known = new Map(before.map((host) => [addressText(host.address), host.health]))
     for (const { address, health } of hosts) {
       const at = addressText(address)

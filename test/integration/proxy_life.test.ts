@@ -418,7 +418,10 @@ describe('in a worker_thread', () => {
   const threads = (): number => readdirSync('/proc/self/task').length
   const descriptors = (): number => readdirSync('/proc/self/fd').length
 
-  async function thread(port: number, log: string | false): Promise<{ worker: Worker; at: number }> {
+  async function thread(
+    port: number,
+    log: string | false,
+  ): Promise<{ worker: Worker; at: number }> {
     const worker = new Worker(script, { workerData: { port, log } })
     const [at] = (await once(worker, 'message')) as [number]
     return { worker, at }

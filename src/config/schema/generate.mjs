@@ -11,7 +11,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import protobuf from 'protobufjs'
 import { parse as parseYaml } from 'yaml'
 import { fieldTable } from './generate-docs.mjs'
-import { messageTypes } from './generate-types.mjs'
+import { messageTypes, writtenTypes } from './generate-types.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const docsFile = join(here, '../../../docs/configuration.md')
@@ -234,6 +234,7 @@ export function generatedFiles() {
   return new Map([
     [join(here, 'schema.generated.ts'), schemaModule(schema)],
     [join(here, 'messages.generated.ts'), messageTypes(schema)],
+    [join(here, 'written.generated.ts'), writtenTypes(schema)],
     [docsFile, between(fields, 'operators', operatorList())],
   ])
 }

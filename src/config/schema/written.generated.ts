@@ -1,0 +1,744 @@
+// Made by generate.mjs from Envoy's .proto files and implemented.yaml; not to be edited.
+// biome-ignore-all format: as generated
+
+/** Seconds, such as `0.25s`. */
+export type EnvoyDuration = `${number}s`
+
+/** One of these messages, with the URL that says which. */
+export type EnvoyExtension<N extends keyof EnvoyExtensions> = {
+  [K in N]: EnvoyExtensions[K] & { readonly '@type': `type.googleapis.com/${K}` }
+}[N]
+
+/** envoy.config.bootstrap.v3.Bootstrap */
+export interface Bootstrap {
+  readonly node?: Node
+  readonly static_resources?: BootstrapStaticResources
+  readonly stats_config?: StatsConfig
+  readonly stats_flush_interval?: EnvoyDuration
+  readonly layered_runtime?: LayeredRuntime
+  readonly admin?: Admin
+  readonly use_tcp_for_dns_lookups?: unknown
+  readonly dns_resolution_config?: unknown
+  readonly typed_dns_resolver_config?: unknown
+}
+
+/** envoy.config.bootstrap.v3.Bootstrap.StaticResources */
+export interface BootstrapStaticResources {
+  readonly listeners?: readonly Listener[]
+  readonly clusters?: readonly Cluster[]
+}
+
+/** envoy.config.bootstrap.v3.Admin */
+export interface Admin {
+  readonly access_log_path?: string
+  readonly profile_path?: unknown
+  readonly address?: Address
+  readonly ignore_global_conn_limit?: unknown
+}
+
+/** envoy.config.core.v3.Node */
+export interface Node {
+  readonly id?: string
+  readonly cluster?: string
+  readonly metadata?: unknown
+  readonly dynamic_parameters?: Readonly<Record<string, unknown>>
+  readonly locality?: unknown
+  readonly user_agent_name?: unknown
+  readonly user_agent_version?: unknown
+  readonly user_agent_build_version?: unknown
+  readonly extensions?: readonly unknown[]
+  readonly client_features?: readonly unknown[]
+  readonly listening_addresses?: readonly unknown[]
+}
+
+/** envoy.config.bootstrap.v3.LayeredRuntime */
+export interface LayeredRuntime {
+  readonly layers?: readonly RuntimeLayer[]
+}
+
+/** envoy.config.bootstrap.v3.RuntimeLayer */
+export interface RuntimeLayer {
+  readonly name?: string
+  readonly static_layer?: Readonly<Record<string, unknown>>
+}
+
+/** envoy.config.metrics.v3.StatsConfig */
+export interface StatsConfig {
+  readonly use_all_default_tags?: boolean
+}
+
+/** envoy.config.listener.v3.Listener */
+export interface Listener {
+  readonly name?: string
+  readonly address?: Address
+  readonly additional_addresses?: readonly AdditionalAddress[]
+  readonly stat_prefix?: string
+  readonly filter_chains?: readonly FilterChain[]
+  readonly use_original_dst?: boolean
+  readonly default_filter_chain?: FilterChain
+  readonly per_connection_buffer_limit_bytes?: number
+  readonly metadata?: unknown
+  readonly drain_type?: 'DEFAULT' | 'MODIFY_ONLY'
+  readonly listener_filters_timeout?: unknown
+  readonly continue_on_listener_filters_timeout?: unknown
+  readonly transparent?: boolean
+  readonly freebind?: boolean
+  readonly traffic_direction?: unknown
+  readonly reuse_port?: boolean
+  readonly enable_reuse_port?: boolean
+  readonly tcp_backlog_size?: number
+  readonly bind_to_port?: boolean
+  readonly ignore_global_conn_limit?: unknown
+  readonly bypass_overload_manager?: unknown
+}
+
+/** envoy.config.listener.v3.AdditionalAddress */
+export interface AdditionalAddress {
+  readonly address?: Address
+}
+
+/** envoy.config.listener.v3.FilterChain */
+export interface FilterChain {
+  readonly filter_chain_match?: FilterChainMatch
+  readonly filters?: readonly Filter[]
+  readonly metadata?: unknown
+  readonly transport_socket?: TransportSocket
+  readonly transport_socket_connect_timeout?: unknown
+  readonly name?: string
+}
+
+/** envoy.config.listener.v3.FilterChainMatch */
+export interface FilterChainMatch {
+  readonly destination_port?: number
+}
+
+/** envoy.config.listener.v3.Filter */
+export interface Filter {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager' | 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'>
+}
+
+/** envoy.config.core.v3.TransportSocket */
+export interface TransportSocket {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'>
+}
+
+/** envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer */
+export type RawBuffer = object
+
+/** envoy.config.core.v3.Address */
+export interface Address {
+  readonly socket_address?: SocketAddress
+  readonly pipe?: Pipe
+}
+
+/** envoy.config.core.v3.SocketAddress */
+export interface SocketAddress {
+  readonly protocol?: 'TCP'
+  readonly address?: string
+  readonly port_value?: number
+  readonly ipv4_compat?: boolean
+}
+
+/** envoy.config.core.v3.Pipe */
+export interface Pipe {
+  readonly path?: string
+  readonly mode?: number
+}
+
+/** envoy.config.core.v3.CidrRange */
+export interface CidrRange {
+  readonly address_prefix?: string
+  readonly prefix_len?: number
+}
+
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
+export interface TcpProxy {
+  readonly stat_prefix?: string
+  readonly cluster?: string
+  readonly weighted_clusters?: TcpProxyWeightedCluster
+  readonly idle_timeout?: EnvoyDuration
+  readonly access_log?: readonly AccessLog[]
+  readonly max_connect_attempts?: number
+  readonly max_downstream_connection_duration?: EnvoyDuration
+}
+
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster */
+export interface TcpProxyWeightedCluster {
+  readonly clusters?: readonly TcpProxyWeightedClusterClusterWeight[]
+}
+
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight */
+export interface TcpProxyWeightedClusterClusterWeight {
+  readonly name?: string
+  readonly weight?: number
+}
+
+/** envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager */
+export interface HttpConnectionManager {
+  readonly codec_type?: 'AUTO' | 'HTTP1'
+  readonly stat_prefix?: string
+  readonly route_config?: RouteConfiguration
+  readonly http_filters?: readonly HttpFilter[]
+  readonly add_user_agent?: boolean
+  readonly common_http_protocol_options?: HttpProtocolOptions
+  readonly http_protocol_options?: Http1ProtocolOptions
+  readonly server_name?: string
+  readonly server_header_transformation?: 'OVERWRITE' | 'APPEND_IF_ABSENT' | 'PASS_THROUGH'
+  readonly scheme_header_transformation?: SchemeHeaderTransformation
+  readonly max_request_headers_kb?: number
+  readonly stream_idle_timeout?: EnvoyDuration
+  readonly request_timeout?: EnvoyDuration
+  readonly request_headers_timeout?: EnvoyDuration
+  readonly drain_timeout?: unknown
+  readonly delayed_close_timeout?: EnvoyDuration
+  readonly access_log?: readonly AccessLog[]
+  readonly use_remote_address?: boolean
+  readonly xff_num_trusted_hops?: number
+  readonly internal_address_config?: HttpConnectionManagerInternalAddressConfig
+  readonly skip_xff_append?: boolean
+  readonly via?: string
+  readonly generate_request_id?: boolean
+  readonly preserve_external_request_id?: boolean
+  readonly always_set_request_id_in_response?: boolean
+  readonly forward_client_cert_details?: 'SANITIZE'
+  readonly proxy_100_continue?: boolean
+  readonly normalize_path?: boolean
+  readonly merge_slashes?: boolean
+  readonly path_with_escaped_slashes_action?: 'IMPLEMENTATION_SPECIFIC_DEFAULT' | 'KEEP_UNCHANGED' | 'REJECT_REQUEST' | 'UNESCAPE_AND_REDIRECT' | 'UNESCAPE_AND_FORWARD'
+  readonly strip_matching_host_port?: boolean
+  readonly strip_any_host_port?: boolean
+  readonly stream_error_on_invalid_http_message?: boolean
+  readonly strip_trailing_host_dot?: boolean
+  readonly append_x_forwarded_port?: boolean
+}
+
+/** envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig */
+export interface HttpConnectionManagerInternalAddressConfig {
+  readonly cidr_ranges?: readonly CidrRange[]
+}
+
+/** envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter */
+export interface HttpFilter {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.http.router.v3.Router'>
+  readonly is_optional?: unknown
+}
+
+/** envoy.extensions.filters.http.router.v3.Router */
+export interface Router {
+  readonly dynamic_stats?: unknown
+  readonly suppress_envoy_headers?: boolean
+  readonly suppress_grpc_request_failure_code_stats?: unknown
+}
+
+/** envoy.config.core.v3.HttpProtocolOptions */
+export interface HttpProtocolOptions {
+  readonly idle_timeout?: EnvoyDuration
+  readonly max_connection_duration?: EnvoyDuration
+  readonly max_headers_count?: number
+  readonly max_stream_duration?: EnvoyDuration
+  readonly headers_with_underscores_action?: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER'
+  readonly max_requests_per_connection?: number
+}
+
+/** envoy.config.core.v3.Http1ProtocolOptions */
+export interface Http1ProtocolOptions {
+  readonly allow_absolute_url?: boolean
+  readonly accept_http_10?: boolean
+  readonly default_host_for_http_10?: string
+  readonly header_key_format?: Http1ProtocolOptionsHeaderKeyFormat
+  readonly enable_trailers?: boolean
+  readonly override_stream_error_on_invalid_http_message?: boolean
+  readonly use_balsa_parser?: unknown
+}
+
+/** envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat */
+export interface Http1ProtocolOptionsHeaderKeyFormat {
+  readonly proper_case_words?: Http1ProtocolOptionsHeaderKeyFormatProperCaseWords
+}
+
+/** envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords */
+export type Http1ProtocolOptionsHeaderKeyFormatProperCaseWords = object
+
+/** envoy.config.core.v3.SchemeHeaderTransformation */
+export interface SchemeHeaderTransformation {
+  readonly scheme_to_overwrite?: string
+}
+
+/** envoy.config.route.v3.RouteConfiguration */
+export interface RouteConfiguration {
+  readonly name?: string
+  readonly virtual_hosts?: readonly VirtualHost[]
+  readonly internal_only_headers?: readonly string[]
+  readonly response_headers_to_add?: readonly HeaderValueOption[]
+  readonly response_headers_to_remove?: readonly string[]
+  readonly request_headers_to_add?: readonly HeaderValueOption[]
+  readonly request_headers_to_remove?: readonly string[]
+  readonly most_specific_header_mutations_wins?: boolean
+  readonly validate_clusters?: boolean
+  readonly max_direct_response_body_size_bytes?: number
+  readonly ignore_port_in_host_matching?: boolean
+  readonly metadata?: unknown
+}
+
+/** envoy.config.route.v3.VirtualHost */
+export interface VirtualHost {
+  readonly name?: string
+  readonly domains?: readonly string[]
+  readonly routes?: readonly Route[]
+  readonly require_tls?: 'NONE' | 'EXTERNAL_ONLY' | 'ALL'
+  readonly request_headers_to_add?: readonly HeaderValueOption[]
+  readonly request_headers_to_remove?: readonly string[]
+  readonly response_headers_to_add?: readonly HeaderValueOption[]
+  readonly response_headers_to_remove?: readonly string[]
+  readonly include_request_attempt_count?: boolean
+  readonly include_attempt_count_in_response?: boolean
+  readonly retry_policy?: RetryPolicy
+  readonly hedge_policy?: HedgePolicy
+  readonly include_is_timeout_retry_header?: boolean
+  readonly per_request_buffer_limit_bytes?: number
+  readonly metadata?: unknown
+}
+
+/** envoy.config.route.v3.Route */
+export interface Route {
+  readonly name?: string
+  readonly match?: RouteMatch
+  readonly route?: RouteAction
+  readonly redirect?: RedirectAction
+  readonly direct_response?: DirectResponseAction
+  readonly metadata?: unknown
+  readonly decorator?: unknown
+  readonly request_headers_to_add?: readonly HeaderValueOption[]
+  readonly request_headers_to_remove?: readonly string[]
+  readonly response_headers_to_add?: readonly HeaderValueOption[]
+  readonly response_headers_to_remove?: readonly string[]
+  readonly per_request_buffer_limit_bytes?: number
+  readonly stat_prefix?: unknown
+}
+
+/** envoy.config.route.v3.RouteMatch */
+export interface RouteMatch {
+  readonly prefix?: string
+  readonly path?: string
+  readonly safe_regex?: RegexMatcher
+  readonly path_separated_prefix?: string
+  readonly case_sensitive?: boolean
+  readonly runtime_fraction?: RuntimeFractionalPercent
+  readonly headers?: readonly HeaderMatcher[]
+  readonly query_parameters?: readonly QueryParameterMatcher[]
+}
+
+/** envoy.config.route.v3.RouteAction */
+export interface RouteAction {
+  readonly cluster?: string
+  readonly cluster_header?: string
+  readonly weighted_clusters?: WeightedCluster
+  readonly cluster_not_found_response_code?: 'SERVICE_UNAVAILABLE' | 'NOT_FOUND' | 'INTERNAL_SERVER_ERROR'
+  readonly prefix_rewrite?: string
+  readonly regex_rewrite?: RegexMatchAndSubstitute
+  readonly host_rewrite_literal?: string
+  readonly auto_host_rewrite?: boolean
+  readonly host_rewrite_header?: string
+  readonly host_rewrite_path_regex?: RegexMatchAndSubstitute
+  readonly append_x_forwarded_host?: boolean
+  readonly timeout?: EnvoyDuration
+  readonly idle_timeout?: EnvoyDuration
+  readonly retry_policy?: RetryPolicy
+  readonly priority?: 'DEFAULT' | 'HIGH'
+  readonly hedge_policy?: HedgePolicy
+}
+
+/** envoy.config.route.v3.RetryPolicy */
+export interface RetryPolicy {
+  readonly retry_on?: string
+  readonly num_retries?: number
+  readonly per_try_timeout?: EnvoyDuration
+  readonly per_try_idle_timeout?: EnvoyDuration
+  readonly retriable_status_codes?: readonly number[]
+  readonly retry_back_off?: RetryPolicyRetryBackOff
+  readonly rate_limited_retry_back_off?: RetryPolicyRateLimitedRetryBackOff
+  readonly retriable_headers?: readonly HeaderMatcher[]
+  readonly retriable_request_headers?: readonly HeaderMatcher[]
+}
+
+/** envoy.config.route.v3.RetryPolicy.RetryBackOff */
+export interface RetryPolicyRetryBackOff {
+  readonly base_interval?: EnvoyDuration
+  readonly max_interval?: EnvoyDuration
+}
+
+/** envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff */
+export interface RetryPolicyRateLimitedRetryBackOff {
+  readonly reset_headers?: readonly RetryPolicyResetHeader[]
+  readonly max_interval?: EnvoyDuration
+}
+
+/** envoy.config.route.v3.RetryPolicy.ResetHeader */
+export interface RetryPolicyResetHeader {
+  readonly name?: string
+  readonly format?: 'SECONDS' | 'UNIX_TIMESTAMP'
+}
+
+/** envoy.config.route.v3.HedgePolicy */
+export interface HedgePolicy {
+  readonly initial_requests?: number
+  readonly hedge_on_per_try_timeout?: boolean
+}
+
+/** envoy.config.route.v3.RedirectAction */
+export interface RedirectAction {
+  readonly https_redirect?: boolean
+  readonly scheme_redirect?: string
+  readonly host_redirect?: string
+  readonly port_redirect?: number
+  readonly path_redirect?: string
+  readonly prefix_rewrite?: string
+  readonly regex_rewrite?: RegexMatchAndSubstitute
+  readonly response_code?: 'MOVED_PERMANENTLY' | 'FOUND' | 'SEE_OTHER' | 'TEMPORARY_REDIRECT' | 'PERMANENT_REDIRECT'
+  readonly strip_query?: boolean
+}
+
+/** envoy.config.route.v3.DirectResponseAction */
+export interface DirectResponseAction {
+  readonly status?: number
+  readonly body?: DataSource
+}
+
+/** envoy.config.route.v3.WeightedCluster */
+export interface WeightedCluster {
+  readonly clusters?: readonly WeightedClusterClusterWeight[]
+  readonly total_weight?: number
+  readonly header_name?: string
+}
+
+/** envoy.config.route.v3.WeightedCluster.ClusterWeight */
+export interface WeightedClusterClusterWeight {
+  readonly name?: string
+  readonly cluster_header?: string
+  readonly weight?: number
+  readonly request_headers_to_add?: readonly HeaderValueOption[]
+  readonly request_headers_to_remove?: readonly string[]
+  readonly response_headers_to_add?: readonly HeaderValueOption[]
+  readonly response_headers_to_remove?: readonly string[]
+  readonly host_rewrite_literal?: string
+}
+
+/** envoy.config.route.v3.HeaderMatcher */
+export interface HeaderMatcher {
+  readonly name?: string
+  readonly exact_match?: string
+  readonly safe_regex_match?: RegexMatcher
+  readonly range_match?: Int64Range
+  readonly present_match?: boolean
+  readonly prefix_match?: string
+  readonly suffix_match?: string
+  readonly contains_match?: string
+  readonly string_match?: StringMatcher
+  readonly invert_match?: boolean
+  readonly treat_missing_header_as_empty?: boolean
+}
+
+/** envoy.config.route.v3.QueryParameterMatcher */
+export interface QueryParameterMatcher {
+  readonly name?: string
+  readonly string_match?: StringMatcher
+  readonly present_match?: boolean
+}
+
+/** envoy.type.matcher.v3.StringMatcher */
+export interface StringMatcher {
+  readonly exact?: string
+  readonly prefix?: string
+  readonly suffix?: string
+  readonly safe_regex?: RegexMatcher
+  readonly contains?: string
+  readonly ignore_case?: boolean
+}
+
+/** envoy.type.matcher.v3.RegexMatcher */
+export interface RegexMatcher {
+  readonly google_re2?: unknown
+  readonly regex?: string
+}
+
+/** envoy.type.matcher.v3.RegexMatchAndSubstitute */
+export interface RegexMatchAndSubstitute {
+  readonly pattern?: RegexMatcher
+  readonly substitution?: string
+}
+
+/** envoy.config.core.v3.HeaderValueOption */
+export interface HeaderValueOption {
+  readonly header?: HeaderValue
+  readonly append?: boolean
+  readonly append_action?: 'APPEND_IF_EXISTS_OR_ADD' | 'ADD_IF_ABSENT' | 'OVERWRITE_IF_EXISTS_OR_ADD' | 'OVERWRITE_IF_EXISTS'
+  readonly keep_empty_value?: boolean
+}
+
+/** envoy.config.core.v3.HeaderValue */
+export interface HeaderValue {
+  readonly key?: string
+  readonly value?: string
+}
+
+/** envoy.config.core.v3.RuntimeFractionalPercent */
+export interface RuntimeFractionalPercent {
+  readonly default_value?: FractionalPercent
+  readonly runtime_key?: string
+}
+
+/** envoy.type.v3.FractionalPercent */
+export interface FractionalPercent {
+  readonly numerator?: number
+  readonly denominator?: 'HUNDRED' | 'TEN_THOUSAND' | 'MILLION'
+}
+
+/** envoy.type.v3.Int64Range */
+export interface Int64Range {
+  readonly start?: number | string
+  readonly end?: number | string
+}
+
+/** envoy.config.core.v3.DataSource */
+export interface DataSource {
+  readonly filename?: string
+  readonly inline_bytes?: string
+  readonly inline_string?: string
+  readonly environment_variable?: string
+}
+
+/** envoy.config.accesslog.v3.AccessLog */
+export interface AccessLog {
+  readonly name?: string
+  readonly filter?: AccessLogFilter
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.access_loggers.file.v3.FileAccessLog' | 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog' | 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog'>
+}
+
+/** envoy.config.accesslog.v3.AccessLogFilter */
+export interface AccessLogFilter {
+  readonly status_code_filter?: StatusCodeFilter
+  readonly duration_filter?: DurationFilter
+  readonly and_filter?: AndFilter
+  readonly or_filter?: OrFilter
+  readonly header_filter?: HeaderFilter
+  readonly response_flag_filter?: ResponseFlagFilter
+}
+
+/** envoy.config.accesslog.v3.StatusCodeFilter */
+export interface StatusCodeFilter {
+  readonly comparison?: ComparisonFilter
+}
+
+/** envoy.config.accesslog.v3.DurationFilter */
+export interface DurationFilter {
+  readonly comparison?: ComparisonFilter
+}
+
+/** envoy.config.accesslog.v3.ComparisonFilter */
+export interface ComparisonFilter {
+  readonly op?: 'EQ' | 'GE' | 'LE'
+  readonly value?: RuntimeUInt32
+}
+
+/** envoy.config.core.v3.RuntimeUInt32 */
+export interface RuntimeUInt32 {
+  readonly default_value?: number
+  readonly runtime_key?: string
+}
+
+/** envoy.config.accesslog.v3.AndFilter */
+export interface AndFilter {
+  readonly filters?: readonly AccessLogFilter[]
+}
+
+/** envoy.config.accesslog.v3.OrFilter */
+export interface OrFilter {
+  readonly filters?: readonly AccessLogFilter[]
+}
+
+/** envoy.config.accesslog.v3.HeaderFilter */
+export interface HeaderFilter {
+  readonly header?: HeaderMatcher
+}
+
+/** envoy.config.accesslog.v3.ResponseFlagFilter */
+export interface ResponseFlagFilter {
+  readonly flags?: readonly string[]
+}
+
+/** envoy.extensions.access_loggers.file.v3.FileAccessLog */
+export interface FileAccessLog {
+  readonly path?: string
+  readonly format?: string
+  readonly json_format?: Readonly<Record<string, unknown>>
+  readonly typed_json_format?: Readonly<Record<string, unknown>>
+  readonly log_format?: SubstitutionFormatString
+}
+
+/** envoy.extensions.access_loggers.stream.v3.StdoutAccessLog */
+export interface StdoutAccessLog {
+  readonly log_format?: SubstitutionFormatString
+}
+
+/** envoy.extensions.access_loggers.stream.v3.StderrAccessLog */
+export interface StderrAccessLog {
+  readonly log_format?: SubstitutionFormatString
+}
+
+/** envoy.config.core.v3.SubstitutionFormatString */
+export interface SubstitutionFormatString {
+  readonly text_format?: string
+  readonly json_format?: Readonly<Record<string, unknown>>
+  readonly text_format_source?: DataSource
+  readonly omit_empty_values?: boolean
+  readonly content_type?: unknown
+  readonly json_format_options?: JsonFormatOptions
+}
+
+/** envoy.config.core.v3.JsonFormatOptions */
+export interface JsonFormatOptions {
+  readonly sort_properties?: boolean
+}
+
+/** envoy.config.cluster.v3.Cluster */
+export interface Cluster {
+  readonly name?: string
+  readonly alt_stat_name?: string
+  readonly type?: 'STATIC'
+  readonly connect_timeout?: EnvoyDuration
+  readonly per_connection_buffer_limit_bytes?: number
+  readonly lb_policy?: 'ROUND_ROBIN'
+  readonly load_assignment?: ClusterLoadAssignment
+  readonly max_requests_per_connection?: number
+  readonly circuit_breakers?: CircuitBreakers
+  readonly upstream_http_protocol_options?: unknown
+  readonly common_http_protocol_options?: HttpProtocolOptions
+  readonly http_protocol_options?: Http1ProtocolOptions
+  readonly typed_extension_protocol_options?: Readonly<Record<string, EnvoyExtension<'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'>>>
+  readonly dns_refresh_rate?: unknown
+  readonly dns_failure_refresh_rate?: unknown
+  readonly respect_dns_ttl?: unknown
+  readonly dns_lookup_family?: unknown
+  readonly dns_resolvers?: readonly unknown[]
+  readonly use_tcp_for_dns_lookups?: unknown
+  readonly dns_resolution_config?: unknown
+  readonly typed_dns_resolver_config?: unknown
+  readonly upstream_bind_config?: BindConfig
+  readonly round_robin_lb_config?: ClusterRoundRobinLbConfig
+  readonly common_lb_config?: ClusterCommonLbConfig
+  readonly transport_socket?: TransportSocket
+  readonly metadata?: unknown
+  readonly upstream_connection_options?: UpstreamConnectionOptions
+}
+
+/** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
+export type ClusterRoundRobinLbConfig = object
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig */
+export interface ClusterCommonLbConfig {
+  readonly update_merge_window?: unknown
+}
+
+/** envoy.config.cluster.v3.CircuitBreakers */
+export interface CircuitBreakers {
+  readonly thresholds?: readonly CircuitBreakersThresholds[]
+  readonly per_host_thresholds?: readonly CircuitBreakersThresholds[]
+}
+
+/** envoy.config.cluster.v3.CircuitBreakers.Thresholds */
+export interface CircuitBreakersThresholds {
+  readonly priority?: 'DEFAULT' | 'HIGH'
+  readonly max_connections?: number
+  readonly max_pending_requests?: number
+  readonly max_requests?: number
+  readonly max_retries?: number
+  readonly retry_budget?: CircuitBreakersThresholdsRetryBudget
+  readonly track_remaining?: boolean
+  readonly max_connection_pools?: number
+}
+
+/** envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget */
+export interface CircuitBreakersThresholdsRetryBudget {
+  readonly budget_percent?: Percent
+  readonly min_retry_concurrency?: number
+}
+
+/** envoy.type.v3.Percent */
+export interface Percent {
+  readonly value?: number
+}
+
+/** envoy.config.cluster.v3.UpstreamConnectionOptions */
+export interface UpstreamConnectionOptions {
+  readonly tcp_keepalive?: TcpKeepalive
+}
+
+/** envoy.config.core.v3.TcpKeepalive */
+export interface TcpKeepalive {
+  readonly keepalive_probes?: number
+  readonly keepalive_time?: number
+  readonly keepalive_interval?: number
+}
+
+/** envoy.config.core.v3.BindConfig */
+export interface BindConfig {
+  readonly source_address?: SocketAddress
+}
+
+/** envoy.extensions.upstreams.http.v3.HttpProtocolOptions */
+export interface HttpHttpProtocolOptions {
+  readonly common_http_protocol_options?: HttpProtocolOptions
+  readonly upstream_http_protocol_options?: unknown
+  readonly explicit_http_config?: HttpProtocolOptionsExplicitHttpConfig
+}
+
+/** envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig */
+export interface HttpProtocolOptionsExplicitHttpConfig {
+  readonly http_protocol_options?: Http1ProtocolOptions
+}
+
+/** envoy.config.endpoint.v3.ClusterLoadAssignment */
+export interface ClusterLoadAssignment {
+  readonly cluster_name?: string
+  readonly endpoints?: readonly LocalityLbEndpoints[]
+}
+
+/** envoy.config.endpoint.v3.LocalityLbEndpoints */
+export interface LocalityLbEndpoints {
+  readonly locality?: unknown
+  readonly metadata?: unknown
+  readonly lb_endpoints?: readonly LbEndpoint[]
+  readonly load_balancing_weight?: unknown
+  readonly priority?: number
+  readonly proximity?: unknown
+}
+
+/** envoy.config.endpoint.v3.LbEndpoint */
+export interface LbEndpoint {
+  readonly endpoint?: Endpoint
+  readonly health_status?: 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT'
+  readonly metadata?: unknown
+  readonly load_balancing_weight?: number
+}
+
+/** envoy.config.endpoint.v3.Endpoint */
+export interface Endpoint {
+  readonly address?: Address
+  readonly health_check_config?: unknown
+  readonly hostname?: string
+}
+
+/** The extensions that are built. */
+export interface EnvoyExtensions {
+  'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog
+  'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
+  'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
+  'envoy.extensions.filters.http.router.v3.Router': Router
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
+  'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpHttpProtocolOptions
+}
