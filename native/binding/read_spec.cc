@@ -437,9 +437,30 @@ void readFields(JsReader& in, Locality& out) {
   in.field("priority", out.priority);
 }
 
+void readFields(JsReader& in, SlowStart& out) {
+  in.field("window", out.window);
+  in.field("aggression", out.aggression);
+  in.field("minWeightPercent", out.minWeightPercent);
+}
+
 void readFields(JsReader& in, Lb& out) {
-  in.choice("policy", {"round-robin"}, out.policy);
+  in.choice("policy", {"round-robin", "least-request", "random", "ring-hash", "maglev"},
+            out.policy);
+  in.field("overprovisioning", out.overprovisioning);
   in.field("panicThreshold", out.panicThreshold);
+  in.optional("failTrafficOnPanic", out.failTrafficOnPanic);
+  in.optional("weightedPriorityHealth", out.weightedPriorityHealth);
+  in.optional("localityWeighted", out.localityWeighted);
+  in.optional("slowStart", out.slowStart);
+  in.optional("choiceCount", out.choiceCount);
+  in.optional("activeRequestBias", out.activeRequestBias);
+  in.optional("fullScan", out.fullScan);
+  in.optional("ringMin", out.ringMin);
+  in.optional("ringMax", out.ringMax);
+  in.optional("murmur", out.murmur);
+  in.optional("maglevTableSize", out.maglevTableSize);
+  in.optional("hashHostname", out.hashHostname);
+  in.optional("hashBalanceFactor", out.hashBalanceFactor);
 }
 
 void readFields(JsReader& in, Outlier& out) {

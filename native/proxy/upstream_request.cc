@@ -115,6 +115,7 @@ void UpstreamRequest::send(UpstreamConnection& connection) {
   HostLocal& host = hostLocal();
   bump(host.rqTotal);
   bump(host.rqActive);
+  host_->requestBegins();
   countOutcome(Outcome::kConnected);
   sent_ = true;
   encoder_ = &connection.start(*this, response_);
@@ -297,6 +298,7 @@ void UpstreamRequest::leave() {
   info_.upstream.wireSent += givenTo(upstream_->connection()) - givenBefore_;
   --stats_[kRqActive];
   bump(hostLocal().rqActive, -1);
+  host_->requestEnds();
   upstream_ = nullptr;
   encoder_ = nullptr;
 }

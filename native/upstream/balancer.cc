@@ -1,98 +1,220 @@
 #include "upstream/balancer.h"
 
 #include <algorithm>
-#include <numeric>
-#include <queue>
 
 namespace millrace {
 
-namespace {
-
-std::vector<uint32_t> scaled(const std::vector<uint32_t>& weights) {
-  uint64_t sum = 0, divisor = 0;
-  for (uint32_t w : weights) {
-    sum += w;
-    divisor = std::gcd(divisor, uint64_t(w));
-  }
-  std::vector<uint32_t> out = weights;
-  if (divisor > 1) {
-    for (uint32_t& w : out) w = uint32_t(w / divisor);
-    sum /= divisor;
-  }
-  if (sum > kMaxScheduleLength) {
-    for (uint32_t& w : out) {
-      if (w != 0) w = uint32_t(std::max<uint64_t>(1, w * kMaxScheduleLength / sum));
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
-std::vector<uint32_t> weightedSchedule(const std::vector<uint32_t>& weights) {
-  std::vector<uint32_t> left = scaled(weights);
-  // Entry k of a host of weight w is due at (k + 1/2) / w of the round.
-  struct Due {
-    double at;
-    uint32_t host;
-    bool operator>(const Due& other) const {
-      return at != other.at ? at > other.at : host > other.host;
-    }
+// What build() knows of one priority: its hosts by health, and those by locality.
+struct Balancer::Build {
+  struct Hosts {
+    std::vector<WeightedPlace> all;
+    std::vector<std::vector<WeightedPlace>> byLocality;
   };
-  std::priority_queue<Due, std::vector<Due>, std::greater<>> queue;
-  size_t length = 0;
-  for (uint32_t i = 0; i < left.size(); i++) {
-    if (left[i] == 0) continue;
-    length += left[i];
-    queue.push({0.5 / left[i], i});
+  struct PerPriority {
+    Hosts any, healthy, degraded;
+    std::vector<uint64_t> counted;  // by locality: hosts that are not excluded
+  };
+
+  TableContext context;
+  std::span<const spec::Locality> localities;
+  bool split;  // hosts by locality are wanted
+  std::vector<PerPriority> priorities;
+
+  void add(Hosts& to, const HostEntry& host, WeightedPlace place) {
+    to.all.push_back(place);
+    if (!split) return;
+    if (to.byLocality.size() <= host.locality) to.byLocality.resize(host.locality + 1);
+    to.byLocality[host.locality].push_back(place);
   }
-  std::vector<uint32_t> given(left.size(), 0), schedule;
-  schedule.reserve(length);
-  while (!queue.empty()) {
-    Due due = queue.top();
-    queue.pop();
-    schedule.push_back(due.host);
-    if (++given[due.host] < left[due.host]) {
-      queue.push({(given[due.host] + 0.5) / left[due.host], due.host});
+
+  // `locality_weighted_lb_config`: what a locality gets, by its weight and what part of it can be
+  // had.
+  double localityWeight(const PerPriority& priority, const Hosts& hosts, size_t locality) const {
+    if (locality >= hosts.byLocality.size() || locality >= localities.size()) return 0;
+    double eligible = double(hosts.byLocality[locality].size());
+    double counted = double(priority.counted[locality]);
+    if (eligible == 0 || counted == 0) return 0;
+    double part = std::min(1.0, eligible / counted * context.lb.overprovisioning / 100);
+    return localities[locality].weight * part;
+  }
+
+  // Hashing balancers have one table of a priority: the weight of a locality is in that of its
+  // hosts.
+  std::vector<WeightedPlace> spread(const Hosts& hosts) const {
+    std::vector<WeightedPlace> places;
+    for (size_t i = 0; i < hosts.byLocality.size() && i < localities.size(); i++) {
+      double sum = 0;
+      for (const WeightedPlace& p : hosts.byLocality[i]) sum += p.weight;
+      for (const WeightedPlace& p : hosts.byLocality[i]) {
+        double weight = p.weight / sum * localities[i].weight;
+        if (weight > 0) places.push_back({p.place, weight});
+      }
     }
+    return places;
   }
-  return schedule;
-}
+
+  Branch branch(const PerPriority& priority, Hosts hosts) {
+    Branch branch;
+    if (split && hashes(context.lb.policy)) {
+      branch.all = makeTable(context, spread(hosts));
+      return branch;
+    }
+    if (split) {
+      std::vector<double> weights;
+      for (size_t i = 0; i < hosts.byLocality.size(); i++) {
+        weights.push_back(localityWeight(priority, hosts, i));
+        branch.localities.push_back(
+            weights.back() > 0 ? makeTable(context, std::move(hosts.byLocality[i])) : nullptr);
+      }
+      branch.byWeight = AliasTable(weights);
+      if (!branch.byWeight.empty()) return branch;
+      branch.localities.clear();  // no locality has a weight: as if there were none
+    }
+    branch.all = makeTable(context, std::move(hosts.all));
+    return branch;
+  }
+};
 
 std::unique_ptr<const Balancer> Balancer::build(const spec::Lb& lb,
+                                                std::span<const spec::Locality> localities,
                                                 std::span<const HostEntry> hosts) {
-  uint64_t total = 0, healthy = 0;
-  for (const HostEntry& entry : hosts) {
-    if (entry.host == nullptr || entry.excluded) continue;
-    total++;
-    healthy += entry.health != Health::kUnhealthy;
-  }
-  // With fewer healthy hosts than this, health says more about the checks than about the hosts.
-  bool panic = double(healthy) * 100 < double(total) * lb.panicThreshold;
-  std::vector<uint32_t> weights(hosts.size(), 0);
-  for (size_t i = 0; i < hosts.size(); i++) {
-    const HostEntry& entry = hosts[i];
-    if (entry.host == nullptr) continue;
-    weights[i] = entry.health != Health::kUnhealthy || panic ? entry.weight : 0;
-  }
   auto balancer = std::make_unique<Balancer>();
-  balancer->schedule_ = weightedSchedule(weights);
+  balancer->lb_ = lb;
+  Build build{{lb, hosts}, localities, lb.localityWeighted, {}};
+  std::vector<PriorityHealth>& health = balancer->health_;
+  for (uint32_t place = 0; place < hosts.size(); place++) {
+    const HostEntry& host = hosts[place];
+    if (host.host == nullptr) continue;
+    if (host.priority >= health.size()) {
+      health.resize(host.priority + 1);
+      build.priorities.resize(host.priority + 1);
+    }
+    uint64_t count = lb.weightedPriorityHealth ? host.weight : 1;
+    PriorityHealth& h = health[host.priority];
+    Build::PerPriority& p = build.priorities[host.priority];
+    h.hosts += count;
+    h.excluded += host.excluded ? count : 0;
+    h.healthy += host.health == Health::kHealthy ? count : 0;
+    h.degraded += host.health == Health::kDegraded ? count : 0;
+    if (build.split && !host.excluded) {
+      if (p.counted.size() <= host.locality) p.counted.resize(host.locality + 1);
+      p.counted[host.locality]++;
+    }
+    if (host.weight == 0) continue;
+    WeightedPlace weighted{place, double(host.weight)};
+    build.add(p.any, host, weighted);
+    if (host.health == Health::kHealthy) build.add(p.healthy, host, weighted);
+    if (host.health == Health::kDegraded) build.add(p.degraded, host, weighted);
+  }
+  balancer->shares_ = sharesOf(health, lb.overprovisioning, lb.panicThreshold);
+  for (size_t i = 0; i < health.size(); i++) {
+    Build::PerPriority& p = build.priorities[i];
+    p.counted.resize(std::max(p.counted.size(), localities.size()));
+    Tables& tables = balancer->tables_.emplace_back();
+    if (balancer->shares_.panic[i]) {
+      tables.panic =
+          makeTable(build.context,
+                    build.split && hashes(lb.policy) ? build.spread(p.any) : std::move(p.any.all));
+      continue;
+    }
+    tables.healthy = build.branch(p, std::move(p.healthy));
+    // As in Envoy, balancers that hash know no degraded hosts.
+    if (!hashes(lb.policy)) tables.degraded = build.branch(p, std::move(p.degraded));
+    if (balancer->shares_.loads.healthy[i] == 100) balancer->only_ = int(i);
+  }
   return balancer;
 }
 
-const HostEntry* Balancer::choose(PickState& state, std::span<const HostEntry> hosts) const {
-  return schedule_.empty() ? nullptr : &hosts[schedule_[state.position++ % schedule_.size()]];
+uint64_t Balancer::work(const spec::Lb& lb, std::span<const HostEntry> hosts) {
+  uint64_t work = hosts.size() / 16;
+  if (lb.policy == spec::LbPolicy::kMaglev) return work + lb.maglevTableSize;
+  uint32_t least = UINT32_MAX, most = 0;
+  uint64_t sum = 0;
+  for (const HostEntry& host : hosts) {
+    if (host.host == nullptr || host.weight == 0) continue;
+    least = std::min(least, host.weight);
+    most = std::max(most, host.weight);
+    sum += host.weight;
+  }
+  if (sum == 0) return work;
+  if (lb.policy == spec::LbPolicy::kRingHash) {
+    return work + std::min(lb.ringMax, std::max(lb.ringMin, sum / least));
+  }
+  if (least == most && !lb.localityWeighted) return work;
+  return work + (lb.policy == spec::LbPolicy::kRoundRobin ? std::min(sum, kMaxScheduleLength)
+                                                          : hosts.size());
+}
+
+PriorityLoads Balancer::loadsWithout(const std::vector<bool>& tried) const {
+  return sharesOf(health_, lb_.overprovisioning, lb_.panicThreshold, tried).loads;
+}
+
+size_t Balancer::memory() const {
+  size_t bytes = sizeof *this + tables_.capacity() * sizeof(Tables);
+  auto table = [&](const std::unique_ptr<const HostTable>& t) {
+    if (t != nullptr) bytes += t->memory();
+  };
+  for (const Tables& tables : tables_) {
+    table(tables.panic);
+    for (const Branch* branch : {&tables.healthy, &tables.degraded}) {
+      table(branch->all);
+      for (const auto& locality : branch->localities) table(locality);
+      bytes += branch->byWeight.memory();
+    }
+  }
+  return bytes;
+}
+
+// ---- On a worker
+// -------------------------------------------------------------------------------------------------
+
+const HostTable* Balancer::Branch::choose(PickState& state) const {
+  if (localities.empty()) return all.get();
+  return localities[byWeight.pick(state.random.next())].get();
+}
+
+const HostTable* Balancer::table(size_t priority, bool degraded, PickState& state) const {
+  const Tables& tables = tables_[priority];
+  if (shares_.panic[priority]) {
+    state.events |= kPickPanic;
+    return lb_.failTrafficOnPanic ? nullptr : tables.panic.get();
+  }
+  return (degraded ? tables.degraded : tables.healthy).choose(state);
+}
+
+const HostTable* Balancer::table(const PickContext& context, PickState& state,
+                                 uint64_t hash) const {
+  if (context.loads == nullptr && only_ >= 0) {
+    return tables_[size_t(only_)].healthy.choose(state);
+  }
+  // As Envoy does it: the healthy hosts of all priorities, then the degraded ones.
+  const PriorityLoads& loads = context.loads == nullptr ? shares_.loads : *context.loads;
+  uint64_t number = hash % 100;
+  for (bool degraded : {false, true}) {
+    const std::vector<uint8_t>& part = degraded ? loads.degraded : loads.healthy;
+    for (size_t i = 0; i < part.size() && i < tables_.size(); i++) {
+      if (number < part[i]) return table(i, degraded, state);
+      number -= part[i];
+    }
+  }
+  return nullptr;
 }
 
 const HostEntry* Balancer::pick(const PickContext& context, PickState& state,
                                 std::span<const HostEntry> hosts) const {
-  const HostEntry* host = choose(state, hosts);
-  if (context.filter == nullptr) return host;
-  for (uint32_t left = context.attempts; host != nullptr && left != 0; left--) {
-    if (!context.filter->rejects(*host)) return host;
-    host = choose(state, hosts);
+  state.events = 0;
+  const HostEntry* host = nullptr;
+  for (uint32_t attempt = 0;; attempt++) {
+    // A request with a hash keeps its priority too.
+    uint64_t hash = context.hash && hashes(lb_.policy) ? *context.hash : state.random.next();
+    const HostTable* from = table(context, state, hash);
+    if (from == nullptr) return host;
+    host = &hosts[from->pick({hosts, state, hash, attempt})];
+    if (context.filter == nullptr || attempt == context.attempts ||
+        !context.filter->rejects(*host)) {
+      return host;
+    }
   }
-  return host;
 }
 
 }  // namespace millrace

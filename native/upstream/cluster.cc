@@ -107,7 +107,8 @@ std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry&
   snapshot->config_ = entry.config;
   snapshot->history_ = entry.history;
   snapshot->hosts_ = entry.hosts.entries();
-  snapshot->balancer_ = Balancer::build(entry.config->lb, snapshot->hosts_);
+  snapshot->balancer_ =
+      Balancer::build(entry.config->lb, entry.config->localities, snapshot->hosts_);
   return snapshot;
 }
 

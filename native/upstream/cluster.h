@@ -84,6 +84,7 @@ class ClusterSnapshot final : public Snapshot {
   const HostEntry* pick(const PickContext& context, PickState& state) const {
     return balancer_->pick(context, state, hosts_);
   }
+  const Balancer& balancer() const { return *balancer_; }
 
   // How new connections to the hosts are made.
   uint32_t connectTimeoutMs() const { return config_->connectTimeoutMs; }

@@ -66,11 +66,35 @@ struct HostDelta {
   std::vector<uint64_t> remove;  // ids; first
 };
 
-enum class LbPolicy : uint8_t { kRoundRobin };
+enum class LbPolicy : uint8_t { kRoundRobin, kLeastRequest, kRandom, kRingHash, kMaglev };
 
+// A host that became healthy gets less than its weight says for a while.
+struct SlowStart {
+  uint64_t window = 0;  // 0: off
+  double aggression = 1;
+  double minWeightPercent = 10;
+};
+
+// How hosts are chosen.
 struct Lb {
   LbPolicy policy = LbPolicy::kRoundRobin;
-  double panicThreshold = 50;  // percent of healthy hosts; below it health is not looked at
+  // Priorities.
+  uint32_t overprovisioning = 140;  // percent
+  double panicThreshold = 50;  // percent of hosts; with fewer healthy ones health is not looked at
+  bool failTrafficOnPanic = false;
+  bool weightedPriorityHealth = false;  // counts weights instead of hosts
+  bool localityWeighted = false;
+  SlowStart slowStart;  // round robin, least request
+  // Least request.
+  uint32_t choiceCount = 2;
+  double activeRequestBias = 1;
+  bool fullScan = false;
+  // Hashing.
+  uint64_t ringMin = 1024, ringMax = 8'388'608;
+  bool murmur = false;                // MURMUR_HASH_2 instead of XX_HASH
+  uint32_t maglevTableSize = 65'537;  // prime
+  bool hashHostname = false;
+  uint32_t hashBalanceFactor = 0;  // percent; 0: off
 };
 
 // How many failures in a row are told to the main thread (outlier_detection.proto). 0: never.

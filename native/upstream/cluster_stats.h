@@ -62,7 +62,8 @@ namespace millrace {
   X(kRetryRq2xx, "retry.upstream_rq_2xx", kCounter)                                \
   X(kRetryRq3xx, "retry.upstream_rq_3xx", kCounter)                                \
   X(kRetryRq4xx, "retry.upstream_rq_4xx", kCounter)                                \
-  X(kRetryRq5xx, "retry.upstream_rq_5xx", kCounter)
+  X(kRetryRq5xx, "retry.upstream_rq_5xx", kCounter)                                \
+  X(kLbHealthyPanic, "lb_healthy_panic", kCounter)
 
 namespace cluster_stat {
 enum ClusterStat : size_t {

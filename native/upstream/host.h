@@ -61,6 +61,10 @@ class Host {
   uint32_t workers() const { return workers_; }
   // For outlier detection. Any worker.
   OutcomesOnDemand& outcomes() const { return outcomes_; }
+  // Requests that all workers have under way to it, for balancing. Any worker.
+  uint32_t activeRequests() const { return active_.load(std::memory_order_relaxed); }
+  void requestBegins() const { active_.fetch_add(1, std::memory_order_relaxed); }
+  void requestEnds() const { active_.fetch_sub(1, std::memory_order_relaxed); }
   // Connections to it on all workers, about. Any worker; costs a cache miss for each worker.
   uint32_t activeConnections() const {
     uint32_t sum = 0;
@@ -80,6 +84,7 @@ class Host {
   const uint32_t workers_;
   const std::unique_ptr<HostLocal[]> locals_;
   mutable OutcomesOnDemand outcomes_;
+  alignas(64) mutable std::atomic<uint32_t> active_{0};
 };
 
 }  // namespace millrace

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "base/clock.h"
+
 namespace millrace {
 
 // ---- HostMetadata
@@ -23,6 +25,13 @@ bool HostMetadata::has(std::string_view key, std::string_view value) const {
     if (it->second == value) return true;
   }
   return false;
+}
+
+std::string_view HostMetadata::first(std::string_view key) const {
+  auto less = [](const auto& pair, std::string_view wanted) { return pair.first < wanted; };
+  auto it = std::lower_bound(sorted_.begin(), sorted_.end(), key, less);
+  return it != sorted_.end() && it->first == key ? std::string_view(it->second)
+                                                 : std::string_view();
 }
 
 // ---- HostHistory
@@ -101,6 +110,7 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
     take(owned);
     isNew = true;
   }
+  uint64_t since = 0;
   if (isNew) {
     if (holes_.empty()) {
       owned.place = uint32_t(entries_.size());
@@ -113,8 +123,13 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
         std::make_shared<const Host>(spec.id, owned.place, addresses.address,
                                      std::move(addresses.additional), spec.hostname, workers_);
     owned.metadata = nullptr;
+    if (spec.health == Health::kHealthy) since = monotonicNs();
   } else {
     const HostEntry& before = entries_[owned.place];
+    since = before.healthySinceNs;
+    if (spec.health == Health::kHealthy && before.health == Health::kUnhealthy) {
+      since = monotonicNs();
+    }
     counts_[size_t(before.health)]--;
     if (before.health != Health::kUnhealthy && spec.health == Health::kUnhealthy) {
       changes_.push_back({owned.host.get(), HostChange::Kind::kFailed});
@@ -132,6 +147,7 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
   counts_[size_t(spec.health)]++;
   entries_[owned.place] = {.host = owned.host.get(),
                            .metadata = owned.metadata.get(),
+                           .healthySinceNs = since,
                            .weight = spec.weight,
                            .locality = spec.locality,
                            .priority = spec.priority,

@@ -30,6 +30,8 @@ class HostMetadata {
   explicit HostMetadata(std::vector<std::string> flat);
   // Whether one of the values of `key` is `value`.
   bool has(std::string_view key, std::string_view value) const;
+  // The first value of `key`; empty when there is none.
+  std::string_view first(std::string_view key) const;
   const std::vector<std::pair<std::string, std::string>>& sorted() const { return sorted_; }
 
  private:
@@ -40,6 +42,7 @@ class HostMetadata {
 struct HostEntry {
   const Host* host = nullptr;              // null: a hole
   const HostMetadata* metadata = nullptr;  // null: none
+  uint64_t healthySinceNs = 0;             // on the monotonic clock; while it is healthy
   uint32_t weight = 1;
   uint32_t locality = 0;  // index into the snapshot's localities
   uint8_t priority = 0;

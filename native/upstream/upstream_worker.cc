@@ -15,6 +15,20 @@ ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_
       requestTime_(&worker.stats().histogram(snapshot_->identity().requestTime())),
       connectTime_(&worker.stats().histogram(snapshot_->identity().connectTime())) {}
 
+const HostEntry* ClusterLocal::pick(const PickContext& context) {
+  picks_.nowNs = worker_.net().loop().nowNs();
+  const ClusterIdentity& identity = snapshot_->identity();
+  picks_.active = identity.resources(Priority::kDefault).requests.taken() +
+                  identity.resources(Priority::kHigh).requests.taken();
+  const HostEntry* host = snapshot_->pick(context, picks_);
+  if (__builtin_expect(picks_.events != 0, 0)) countPick(picks_.events);
+  return host;
+}
+
+void ClusterLocal::countPick(uint32_t events) {
+  if (events & kPickPanic) ++stats_[cluster_stat::kLbHealthyPanic];
+}
+
 HttpPool* ClusterLocal::pool(const Host& host, Priority priority) {
   HttpPool*& pool = host.local(worker_.index()).pool;
   if (pool == nullptr) {

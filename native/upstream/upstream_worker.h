@@ -29,7 +29,7 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   const ClusterSnapshot& snapshot() const { return *snapshot_; }
   SlotId slot() const { return slot_; }
   // The balancer's choice, or null. The entry is the snapshot's.
-  const HostEntry* pick(const PickContext& context) { return snapshot_->pick(context, picks_); }
+  const HostEntry* pick(const PickContext& context);
   // The pool of `host`, which must be in the snapshot unless it has one; made on first use. Null
   // when the breaker allows no more pools and none of this worker's can be closed for it.
   HttpPool* pool(const Host& host, Priority priority);
@@ -46,6 +46,7 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   void update(Pin now);
   void drain();
   void poolGone(HttpPool& pool);
+  void countPick(uint32_t events);
   bool takePool(Priority priority);
 
   UpstreamWorker& worker_;

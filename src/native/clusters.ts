@@ -62,11 +62,34 @@ export interface NativeLocality {
   readonly priority: number
 }
 
-/** How hosts are chosen. */
+/** How hosts are chosen. What is left out has Envoy's default. */
 export interface NativeLb {
-  readonly policy: 'round-robin'
-  /** Percent of hosts that must be healthy, or health is not looked at. */
+  readonly policy: 'round-robin' | 'least-request' | 'random' | 'ring-hash' | 'maglev'
+  /** Percent. */
+  readonly overprovisioning: number
+  /** Percent of hosts that must be healthy, or health is not looked at. 0: always looked at. */
   readonly panicThreshold: number
+  readonly failTrafficOnPanic?: boolean
+  /** The health of a priority counts weights instead of hosts. */
+  readonly weightedPriorityHealth?: boolean
+  readonly localityWeighted?: boolean
+  readonly slowStart?: {
+    readonly window: number
+    readonly aggression: number
+    readonly minWeightPercent: number
+  }
+  readonly choiceCount?: number
+  readonly activeRequestBias?: number
+  readonly fullScan?: boolean
+  readonly ringMin?: number
+  readonly ringMax?: number
+  /** MURMUR_HASH_2 instead of XX_HASH. */
+  readonly murmur?: boolean
+  /** Prime. */
+  readonly maglevTableSize?: number
+  readonly hashHostname?: boolean
+  /** Percent; 0: off. */
+  readonly hashBalanceFactor?: number
 }
 
 /**

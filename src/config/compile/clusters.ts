@@ -5,14 +5,15 @@ import type {
   Cluster,
   Http1ProtocolOptions,
   HttpProtocolOptions,
-  LbEndpoint,
   TcpKeepalive,
   HttpHttpProtocolOptions as UpstreamOptions,
 } from '../schema/messages.generated.ts'
-import type { ClusterDefinition, HostDefinition } from '../types.ts'
-import { compileAddress, socketAddress } from './address.ts'
+import type { ClusterDefinition } from '../types.ts'
+import { socketAddress } from './address.ts'
+import { compileLb } from './balancing.ts'
 import { compileBreakers } from './breakers.ts'
 import { type Context, unpack } from './context.ts'
+import { compileEndpoints } from './endpoints.ts'
 
 const kHour = 3_600_000
 const kOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
@@ -26,9 +27,12 @@ export function compileCluster(context: Context, cluster: Cluster): ClusterDefin
   return {
     name,
     statName: statName === '' ? name : statName,
-    hosts: compileHosts(context, cluster),
-    localities: [],
-    lb: { policy: 'round-robin', panicThreshold: 50 },
+    // Of a kind of discovery that was refused, the endpoints are names, as they should be.
+    ...compileEndpoints(
+      context,
+      context.origins.wasRefused(cluster, 'type') ? undefined : cluster.load_assignment,
+    ),
+    lb: compileLb(context, cluster),
     connectTimeout: cluster.connect_timeout ?? 5000,
     idleTimeout: common?.idle_timeout ?? kHour,
     maxConnectionDuration: common?.max_connection_duration ?? 0,
@@ -84,39 +88,6 @@ function checkOptions(
   }
   if (http1?.header_key_format !== undefined) {
     context.origins.add(http1, ['header_key_format'], 'not-supported', later)
-  }
-}
-
-function compileHosts(context: Context, cluster: Cluster): HostDefinition[] {
-  // Of a kind of discovery that was refused, the endpoints are names, as they should be.
-  if (context.origins.wasRefused(cluster, 'type')) return []
-  const endpoints = cluster.load_assignment?.endpoints ?? []
-  return endpoints
-    .flatMap((locality) => locality.lb_endpoints ?? [])
-    .flatMap((endpoint) => compileHost(context, endpoint) ?? [])
-}
-
-function compileHost(context: Context, lbEndpoint: LbEndpoint): HostDefinition | undefined {
-  const { endpoint, load_balancing_weight: weight = 1, health_status: health } = lbEndpoint
-  if (endpoint === undefined) {
-    context.origins.addMissing(lbEndpoint, 'needs endpoint')
-    return undefined
-  }
-  const address = compileAddress(context, endpoint.address, endpoint, 'an endpoint')
-  if (address === undefined) return undefined
-  const socket = endpoint.address?.socket_address
-  if (socket?.port_value === 0) {
-    const text = 'the port of an endpoint must not be 0'
-    context.origins.add(socket, ['port_value'], 'bad-value', text)
-  }
-  const healthy = health === undefined || health === 'UNKNOWN' || health === 'HEALTHY'
-  return {
-    address,
-    hostname: endpoint.hostname ?? '',
-    weight,
-    priority: 0,
-    locality: 0,
-    health: healthy ? 'healthy' : 'unhealthy',
   }
 }
 

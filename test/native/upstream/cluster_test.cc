@@ -28,12 +28,13 @@ std::map<uint16_t, int> picks(const ClusterSnapshot& snapshot, uint64_t seed, in
 }  // namespace
 
 TEST_CASE("a weighted round gives each host its share, spread evenly") {
-  CHECK(weightedSchedule({1, 1, 1}) == std::vector<uint32_t>{0, 1, 2});
-  CHECK(weightedSchedule({5, 5}) == std::vector<uint32_t>{0, 1});  // common factors cost no places
-  CHECK(weightedSchedule({3, 1}) == std::vector<uint32_t>{0, 0, 1, 0});
-  CHECK(weightedSchedule({0, 2, 0}) == std::vector<uint32_t>{1});
-  CHECK(weightedSchedule({}).empty());
-  CHECK(weightedSchedule({0}).empty());
+  CHECK(weightedSchedule(std::vector<uint32_t>{1, 1, 1}) == std::vector<uint32_t>{0, 1, 2});
+  CHECK(weightedSchedule(std::vector<uint32_t>{5, 5}) ==
+        std::vector<uint32_t>{0, 1});  // common factors cost no places
+  CHECK(weightedSchedule(std::vector<uint32_t>{3, 1}) == std::vector<uint32_t>{0, 0, 1, 0});
+  CHECK(weightedSchedule(std::vector<uint32_t>{0, 2, 0}) == std::vector<uint32_t>{1});
+  CHECK(weightedSchedule(std::vector<uint32_t>{}).empty());
+  CHECK(weightedSchedule(std::vector<uint32_t>{0}).empty());
 
   std::vector<uint32_t> weights{7, 13, 1, 40};
   auto schedule = weightedSchedule(weights);
@@ -49,7 +50,7 @@ TEST_CASE("a weighted round gives each host its share, spread evenly") {
 }
 
 TEST_CASE("huge weights are scaled, and no host loses its last place") {
-  auto schedule = weightedSchedule({4'000'000'007, 1, 4'000'000'007});
+  auto schedule = weightedSchedule(std::vector<uint32_t>{4'000'000'007, 1, 4'000'000'007});
   CHECK(schedule.size() <= kMaxScheduleLength + 3);
   CHECK(std::count(schedule.begin(), schedule.end(), 1u) == 1);
 }

@@ -28,7 +28,7 @@ export function cluster(name: string, port: number): ClusterDefinition {
       },
     ],
     localities: [],
-    lb: { policy: 'round-robin', panicThreshold: 50 },
+    lb: { policy: 'round-robin', overprovisioning: 140, panicThreshold: 50 },
     connectTimeout: 5000,
     idleTimeout: 3_600_000,
     maxConnectionDuration: 0,

@@ -350,8 +350,8 @@ describe('clusters', () => {
           health: 'healthy',
         },
       ],
-      localities: [],
-      lb: { policy: 'round-robin', panicThreshold: 50 },
+      localities: [{ region: '', zone: '', subZone: '', weight: 0, priority: 0 }],
+      lb: { policy: 'round-robin', overprovisioning: 140, panicThreshold: 50 },
       connectTimeout: 5000,
       idleTimeout: 3_600_000,
       maxConnectionDuration: 0,
@@ -394,8 +394,8 @@ describe('clusters', () => {
       /not-supported .*type: STRICT_DNS is not supported yet: endpoints are IP addresses/,
     ],
     [
-      'lb_policy: RING_HASH,',
-      /not-supported .*lb_policy: RING_HASH is not supported yet: other balancers/,
+      'lb_policy: CLUSTER_PROVIDED,',
+      /not-supported .*lb_policy: CLUSTER_PROVIDED is not supported yet: balancers/,
     ],
     ['connect_timeout: 0s,', /bad-value .*connect_timeout: must be more than 0s/],
     [

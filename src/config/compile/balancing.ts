@@ -1,0 +1,269 @@
+/**
+ * How a cluster chooses hosts: `lb_policy` with its options, or `load_balancing_policy`, which
+ * wins.
+ */
+
+import type { NativeLb } from '../../native/index.ts'
+import type {
+  Cluster,
+  ClusterSlowStartConfig,
+  ConsistentHashingLbConfig,
+  LeastRequest,
+  LoadBalancingPolicy,
+  LocalityLbConfig,
+  Maglev,
+  Random,
+  RingHash,
+  RoundRobin,
+  RuntimeDouble,
+  SlowStartConfig,
+} from '../schema/messages.generated.ts'
+import { type Context, unpack } from './context.ts'
+
+type Mutable<T> = { -readonly [K in keyof T]?: T[K] }
+/** What a policy says, without what is common to all. */
+type Policy = Mutable<NativeLb> & Pick<NativeLb, 'policy'>
+
+const kPolicies = 'envoy.extensions.load_balancing_policies'
+const kRingMin = 1024
+const kRingMax = 8_388_608
+const kMaglevTable = 65_537
+
+export function compileLb(context: Context, cluster: Cluster): NativeLb {
+  const common = cluster.common_lb_config
+  const rules = cluster.load_assignment?.policy
+  const policy =
+    cluster.load_balancing_policy === undefined
+      ? oldPolicy(context, cluster)
+      : newPolicy(context, cluster, cluster.load_balancing_policy)
+  const threshold = context.runtime.get('upstream.healthy_panic_threshold')
+  return {
+    ...policy,
+    overprovisioning: rules?.overprovisioning_factor ?? 140,
+    panicThreshold: Math.min(
+      100,
+      typeof threshold === 'number' ? threshold : (common?.healthy_panic_threshold?.value ?? 50),
+    ),
+    ...(rules?.weighted_priority_health && { weightedPriorityHealth: true }),
+  }
+}
+
+// ---- lb_policy
+
+const policies = {
+  ROUND_ROBIN: 'round-robin',
+  LEAST_REQUEST: 'least-request',
+  RANDOM: 'random',
+  RING_HASH: 'ring-hash',
+  MAGLEV: 'maglev',
+} as const
+
+const optionsOf = {
+  round_robin_lb_config: 'ROUND_ROBIN',
+  least_request_lb_config: 'LEAST_REQUEST',
+  ring_hash_lb_config: 'RING_HASH',
+  maglev_lb_config: 'MAGLEV',
+} as const
+
+function oldPolicy(context: Context, cluster: Cluster): Policy {
+  const name = cluster.lb_policy ?? 'ROUND_ROBIN'
+  if (name === 'LOAD_BALANCING_POLICY_CONFIG') {
+    context.origins.add(cluster, ['lb_policy'], 'missing', 'needs load_balancing_policy')
+    return { policy: 'round-robin' }
+  }
+  for (const [field, reader] of Object.entries(optionsOf)) {
+    if (reader === name || cluster[field as keyof typeof optionsOf] === undefined) continue
+    const text = `is read with lb_policy ${reader} only, and that is ${name} here`
+    context.origins.add(cluster, [field], 'conflict', text)
+  }
+  const policy: Policy = { policy: policies[name] }
+  if (name === 'ROUND_ROBIN') {
+    setSlowStart(context, policy, cluster.round_robin_lb_config?.slow_start_config)
+  } else if (name === 'LEAST_REQUEST') {
+    const options = cluster.least_request_lb_config
+    setLeastRequest(context, policy, options)
+    setSlowStart(context, policy, options?.slow_start_config)
+  } else if (name === 'RING_HASH') {
+    const options = cluster.ring_hash_lb_config
+    setRing(context, policy, options, options?.hash_function === 'MURMUR_HASH_2')
+  } else if (name === 'MAGLEV') {
+    setMaglev(context, policy, cluster.maglev_lb_config)
+  }
+  const common = cluster.common_lb_config
+  if (common?.locality_weighted_lb_config !== undefined) policy.localityWeighted = true
+  const hashing = common?.consistent_hashing_lb_config
+  if (name === 'RING_HASH' || name === 'MAGLEV') setHashing(policy, hashing)
+  return policy
+}
+
+// ---- load_balancing_policy
+
+function newPolicy(context: Context, cluster: Cluster, asked: LoadBalancingPolicy): Policy {
+  const common = cluster.common_lb_config
+  for (const field of ['locality_weighted_lb_config', 'consistent_hashing_lb_config'] as const) {
+    if (common?.[field] === undefined) continue
+    const text =
+      'is not read with load_balancing_policy, whose policies have this option themselves'
+    context.origins.add(common, [field], 'conflict', text)
+  }
+  for (const field of Object.keys(optionsOf) as (keyof typeof optionsOf)[]) {
+    if (cluster[field] === undefined) continue
+    context.origins.add(cluster, [field], 'conflict', 'is not read with load_balancing_policy')
+  }
+  return firstPolicy(context, asked)
+}
+
+/** The first policy of the list; whatever is not built was refused by name. */
+function firstPolicy(context: Context, asked: LoadBalancingPolicy): Policy {
+  const config = asked.policies?.[0]?.typed_extension_config?.typed_config
+  const roundRobin = unpack(config, `${kPolicies}.round_robin.v3.RoundRobin`)
+  if (roundRobin !== undefined) return fromRoundRobin(context, roundRobin)
+  const leastRequest = unpack(config, `${kPolicies}.least_request.v3.LeastRequest`)
+  if (leastRequest !== undefined) return fromLeastRequest(context, leastRequest)
+  const random = unpack(config, `${kPolicies}.random.v3.Random`)
+  if (random !== undefined) return fromRandom(random)
+  const ring = unpack(config, `${kPolicies}.ring_hash.v3.RingHash`)
+  if (ring !== undefined) return fromRing(context, ring)
+  const maglev = unpack(config, `${kPolicies}.maglev.v3.Maglev`)
+  if (maglev !== undefined) return fromMaglev(context, maglev)
+  if (config === undefined) context.origins.addMissing(asked, 'needs a policy with typed_config')
+  return { policy: 'round-robin' }
+}
+
+function fromRoundRobin(context: Context, options: RoundRobin): Policy {
+  const policy: Policy = { policy: 'round-robin' }
+  setSlowStart(context, policy, options.slow_start_config)
+  setLocalities(policy, options.locality_lb_config)
+  return policy
+}
+
+function fromLeastRequest(context: Context, options: LeastRequest): Policy {
+  const policy: Policy = { policy: 'least-request' }
+  setLeastRequest(context, policy, options)
+  setSlowStart(context, policy, options.slow_start_config)
+  setLocalities(policy, options.locality_lb_config)
+  if (options.enable_full_scan || options.selection_method === 'FULL_SCAN') policy.fullScan = true
+  return policy
+}
+
+function fromRandom(options: Random): Policy {
+  const policy: Policy = { policy: 'random' }
+  setLocalities(policy, options.locality_lb_config)
+  return policy
+}
+
+function fromRing(context: Context, options: RingHash): Policy {
+  const policy: Policy = { policy: 'ring-hash' }
+  setRing(context, policy, options, options.hash_function === 'MURMUR_HASH_2')
+  setHashing(policy, options)
+  setHashing(policy, options.consistent_hashing_lb_config)
+  if (options.locality_weighted_lb_config !== undefined) policy.localityWeighted = true
+  return policy
+}
+
+function fromMaglev(context: Context, options: Maglev): Policy {
+  const policy: Policy = { policy: 'maglev' }
+  setMaglev(context, policy, options)
+  setHashing(policy, options.consistent_hashing_lb_config)
+  if (options.locality_weighted_lb_config !== undefined) policy.localityWeighted = true
+  return policy
+}
+
+// ---- Options that both ways of writing have
+
+function setLeastRequest(
+  context: Context,
+  policy: Policy,
+  options: Pick<LeastRequest, 'choice_count' | 'active_request_bias'> | undefined,
+): void {
+  if (options?.choice_count !== undefined) policy.choiceCount = options.choice_count
+  const bias = options?.active_request_bias
+  if (bias === undefined) return
+  policy.activeRequestBias = runtimeDouble(context, bias)
+  if (policy.activeRequestBias < 0) {
+    context.origins.add(bias, ['default_value'], 'bad-value', 'must not be below 0')
+  }
+}
+
+function setSlowStart(
+  context: Context,
+  policy: Policy,
+  options: SlowStartConfig | ClusterSlowStartConfig | undefined,
+): void {
+  const window = options?.slow_start_window ?? 0
+  if (window === 0) return
+  const aggression = options?.aggression
+  policy.slowStart = {
+    window,
+    aggression: aggression === undefined ? 1 : runtimeDouble(context, aggression),
+    minWeightPercent: options?.min_weight_percent?.value ?? 10,
+  }
+  if (aggression !== undefined && policy.slowStart.aggression <= 0) {
+    context.origins.add(aggression, ['default_value'], 'bad-value', 'must be above 0')
+  }
+}
+
+function setRing(
+  context: Context,
+  policy: Policy,
+  options: Pick<RingHash, 'minimum_ring_size' | 'maximum_ring_size'> | undefined,
+  murmur: boolean,
+): void {
+  const { minimum_ring_size: min = kRingMin, maximum_ring_size: max = kRingMax } = options ?? {}
+  if (options !== undefined && min > max) {
+    const field = options.maximum_ring_size === undefined ? 'minimum' : 'maximum'
+    const text = `the smallest ring, ${min}, is larger than the largest, ${max}`
+    context.origins.add(options, [`${field}_ring_size`], 'bad-value', text)
+  }
+  policy.ringMin = Math.max(1, min)
+  policy.ringMax = Math.max(1, max)
+  if (murmur) policy.murmur = true
+}
+
+function setMaglev(
+  context: Context,
+  policy: Policy,
+  options: Pick<Maglev, 'table_size'> | undefined,
+): void {
+  const size = options?.table_size ?? kMaglevTable
+  if (options !== undefined && !isPrime(size)) {
+    const text = `must be a prime number, and ${size} is none`
+    const hint = `${nextPrime(size)} is the next one`
+    context.origins.add(options, ['table_size'], 'bad-value', text, hint)
+  }
+  policy.maglevTableSize = size
+}
+
+function setHashing(policy: Policy, options: ConsistentHashingLbConfig | undefined): void {
+  if (options?.use_hostname_for_hashing) policy.hashHostname = true
+  if (options?.hash_balance_factor !== undefined) {
+    policy.hashBalanceFactor = options.hash_balance_factor
+  }
+}
+
+function setLocalities(policy: Policy, options: LocalityLbConfig | undefined): void {
+  if (options?.locality_weighted_lb_config !== undefined) policy.localityWeighted = true
+}
+
+/** A runtime key that is there wins. */
+function runtimeDouble(
+  context: Context,
+  { default_value: value = 0, runtime_key: key = '' }: RuntimeDouble,
+): number {
+  const own = key === '' ? undefined : context.runtime.get(key)
+  return typeof own === 'number' ? own : value
+}
+
+export function isPrime(n: number): boolean {
+  if (n < 2) return false
+  for (let divisor = 2; divisor * divisor <= n; divisor++) {
+    if (n % divisor === 0) return false
+  }
+  return true
+}
+
+function nextPrime(n: number): number {
+  let candidate = Math.max(2, n)
+  while (!isPrime(candidate)) candidate++
+  return candidate
+}

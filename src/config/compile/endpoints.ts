@@ -1,0 +1,118 @@
+/** Endpoints: what a `ClusterLoadAssignment` says of hosts and of where they are. */
+
+import type { NativeHealth, NativeLocality } from '../../native/index.ts'
+import type {
+  ClusterLoadAssignment,
+  LbEndpoint,
+  LocalityLbEndpoints,
+} from '../schema/messages.generated.ts'
+import type { HostDefinition } from '../types.ts'
+import { compileAddress } from './address.ts'
+import type { Context } from './context.ts'
+
+const kWeightsMax = 2 ** 32 - 1
+/** What balancers read of a host's metadata. */
+const kMetadata = 'envoy.lb'
+
+export interface Endpoints {
+  readonly hosts: readonly HostDefinition[]
+  /** One for each entry of the assignment. */
+  readonly localities: readonly NativeLocality[]
+}
+
+export function compileEndpoints(
+  context: Context,
+  assignment: ClusterLoadAssignment | undefined,
+): Endpoints {
+  const entries = assignment?.endpoints ?? []
+  checkLocalities(context, entries)
+  return {
+    hosts: entries.flatMap((entry, locality) =>
+      (entry.lb_endpoints ?? []).flatMap(
+        (endpoint) => compileHost(context, endpoint, entry.priority ?? 0, locality) ?? [],
+      ),
+    ),
+    localities: entries.map((entry) => ({
+      region: entry.locality?.region ?? '',
+      zone: entry.locality?.zone ?? '',
+      subZone: entry.locality?.sub_zone ?? '',
+      weight: entry.load_balancing_weight ?? 0,
+      priority: entry.priority ?? 0,
+    })),
+  }
+}
+
+/** The sums that Envoy bounds (endpoint_components.proto). */
+function checkLocalities(context: Context, entries: readonly LocalityLbEndpoints[]): void {
+  const byPriority = new Map<number, number>()
+  for (const entry of entries) {
+    const priority = entry.priority ?? 0
+    const sum = (byPriority.get(priority) ?? 0) + (entry.load_balancing_weight ?? 0)
+    byPriority.set(priority, sum)
+    if (sum > kWeightsMax && entry.load_balancing_weight !== undefined) {
+      const text = `localities of priority ${priority} have weights of more than ${kWeightsMax}`
+      context.origins.add(entry, ['load_balancing_weight'], 'bad-value', text)
+    }
+    const hosts = entry.lb_endpoints ?? []
+    const weights = hosts.reduce((all, host) => all + (host.load_balancing_weight ?? 1), 0)
+    if (weights > kWeightsMax) {
+      const text = `the weights of these endpoints sum up to more than ${kWeightsMax}`
+      context.origins.add(entry, ['lb_endpoints'], 'bad-value', text)
+    }
+  }
+}
+
+const healths = {
+  UNKNOWN: 'healthy',
+  HEALTHY: 'healthy',
+  DEGRADED: 'degraded',
+  UNHEALTHY: 'unhealthy',
+  DRAINING: 'unhealthy',
+  TIMEOUT: 'unhealthy',
+} as const satisfies Record<string, NativeHealth>
+
+function compileHost(
+  context: Context,
+  lbEndpoint: LbEndpoint,
+  priority: number,
+  locality: number,
+): HostDefinition | undefined {
+  const { endpoint, load_balancing_weight: weight = 1, health_status: health } = lbEndpoint
+  if (endpoint === undefined) {
+    context.origins.addMissing(lbEndpoint, 'needs endpoint')
+    return undefined
+  }
+  const address = compileAddress(context, endpoint.address, endpoint, 'an endpoint')
+  if (address === undefined) return undefined
+  const socket = endpoint.address?.socket_address
+  if (socket?.port_value === 0) {
+    const text = 'the port of an endpoint must not be 0'
+    context.origins.add(socket, ['port_value'], 'bad-value', text)
+  }
+  const data = lbEndpoint.metadata?.filter_metadata?.[kMetadata] ?? {}
+  const metadata = flatMetadata(data)
+  return {
+    address,
+    hostname: endpoint.hostname ?? '',
+    weight,
+    priority,
+    locality,
+    health: healths[health ?? 'UNKNOWN'],
+    ...(data.canary === true && { canary: true }),
+    ...(metadata.length > 0 && { metadata }),
+  }
+}
+
+/** [key, value, …], each value as JSON text in one form. */
+export function flatMetadata(data: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(data).flatMap(([key, value]) => [key, canonicalJson(value)])
+}
+
+/** JSON text in which equal values are equal: keys in order, no space. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  const fields = entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`)
+  return `{${fields.join(',')}}`
+}

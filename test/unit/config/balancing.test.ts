@@ -1,0 +1,195 @@
+import { describe, expect, it } from 'vitest'
+import { isPrime } from '../../../src/config/compile/balancing.ts'
+import { canonicalJson } from '../../../src/config/compile/endpoints.ts'
+import { compiled, said } from './helpers.ts'
+
+const problemsOf = async (text: string): Promise<string> => (await said(text)).join('\n')
+
+const lbOf = async (cluster: string) => (await clusterOf(cluster)).lb
+
+async function clusterOf(cluster: string, assignment = '{cluster_name: web, endpoints: []}') {
+  const { clusters } = await compiled(bootstrap(cluster, assignment))
+  const first = clusters[0]
+  if (!first) throw new Error('no cluster')
+  return first.cluster
+}
+
+const bootstrap = (cluster: string, assignment = '{cluster_name: web, endpoints: []}'): string =>
+  `static_resources: {clusters: [{name: web, load_assignment: ${assignment}, ${cluster}}]}`
+
+const newPolicy = (name: string, type: string, options = ''): string =>
+  `load_balancing_policy: {policies: [{typed_extension_config: {name: ${name}, typed_config:
+    {'@type': type.googleapis.com/envoy.extensions.load_balancing_policies.${name}.v3.${type}
+    ${options && `, ${options}`}}}}]}`
+
+const common = { overprovisioning: 140, panicThreshold: 50 }
+
+describe('lb_policy', () => {
+  it('takes each balancer with its options', async () => {
+    expect(await lbOf('lb_policy: ROUND_ROBIN')).toEqual({ policy: 'round-robin', ...common })
+    expect(await lbOf('lb_policy: RANDOM')).toEqual({ policy: 'random', ...common })
+    expect(
+      await lbOf(`round_robin_lb_config: {slow_start_config: {slow_start_window: 60s,
+        aggression: {default_value: 2, runtime_key: k}, min_weight_percent: {value: 5}}}`),
+    ).toMatchObject({ slowStart: { window: 60_000, aggression: 2, minWeightPercent: 5 } })
+    expect(
+      await lbOf(`lb_policy: LEAST_REQUEST, least_request_lb_config: {choice_count: 4,
+        active_request_bias: {default_value: 0.5, runtime_key: k}}`),
+    ).toEqual({ policy: 'least-request', choiceCount: 4, activeRequestBias: 0.5, ...common })
+    expect(
+      await lbOf(`lb_policy: RING_HASH, ring_hash_lb_config: {minimum_ring_size: 8,
+        maximum_ring_size: 16, hash_function: MURMUR_HASH_2},
+        common_lb_config: {consistent_hashing_lb_config: {use_hostname_for_hashing: true,
+        hash_balance_factor: 120}}`),
+    ).toEqual({
+      policy: 'ring-hash',
+      ringMin: 8,
+      ringMax: 16,
+      murmur: true,
+      hashHostname: true,
+      hashBalanceFactor: 120,
+      ...common,
+    })
+    expect(await lbOf('lb_policy: MAGLEV, maglev_lb_config: {table_size: 251}')).toEqual({
+      policy: 'maglev',
+      maglevTableSize: 251,
+      ...common,
+    })
+  })
+
+  it('refuses what cannot be, and options that nothing reads', async () => {
+    expect(
+      await problemsOf(
+        bootstrap(`lb_policy: RING_HASH,
+          ring_hash_lb_config: {minimum_ring_size: 9, maximum_ring_size: 8}`),
+      ),
+    ).toMatch(/maximum_ring_size.*the smallest ring, 9, is larger than the largest, 8/)
+    expect(
+      await problemsOf(bootstrap('lb_policy: MAGLEV, maglev_lb_config: {table_size: 100}')),
+    ).toMatch(/table_size.*must be a prime number.*101/s)
+    expect(
+      await problemsOf(bootstrap('lb_policy: RANDOM, maglev_lb_config: {table_size: 251}')),
+    ).toMatch(/maglev_lb_config.*MAGLEV/)
+    expect(await problemsOf(bootstrap('lb_policy: LOAD_BALANCING_POLICY_CONFIG'))).toMatch(
+      /lb_policy.*needs load_balancing_policy/,
+    )
+    expect(
+      await problemsOf(
+        bootstrap(`round_robin_lb_config: {slow_start_config: {slow_start_window: 60s,
+          aggression: {default_value: 0, runtime_key: k}}}`),
+      ),
+    ).toMatch(/aggression.*above 0/)
+  })
+})
+
+describe('load_balancing_policy', () => {
+  it('takes each balancer with its options, and wins', async () => {
+    const weighted = 'locality_lb_config: {locality_weighted_lb_config: {}}'
+    expect(
+      await lbOf(`lb_policy: RANDOM, ${newPolicy('round_robin', 'RoundRobin', weighted)}`),
+    ).toEqual({ policy: 'round-robin', localityWeighted: true, ...common })
+    expect(
+      await lbOf(newPolicy('least_request', 'LeastRequest', 'selection_method: FULL_SCAN')),
+    ).toEqual({ policy: 'least-request', fullScan: true, ...common })
+    expect(await lbOf(newPolicy('random', 'Random'))).toEqual({ policy: 'random', ...common })
+    expect(
+      await lbOf(
+        newPolicy(
+          'ring_hash',
+          'RingHash',
+          'consistent_hashing_lb_config: {hash_balance_factor: 125}',
+        ),
+      ),
+    ).toMatchObject({
+      policy: 'ring-hash',
+      ringMin: 1024,
+      ringMax: 8_388_608,
+      hashBalanceFactor: 125,
+    })
+    expect(
+      await lbOf(newPolicy('maglev', 'Maglev', 'locality_weighted_lb_config: {}')),
+    ).toMatchObject({ policy: 'maglev', maglevTableSize: 65_537, localityWeighted: true })
+  })
+
+  it('refuses what is not built, and options that only lb_policy reads', async () => {
+    expect(await problemsOf(bootstrap(newPolicy('cluster_provided', 'ClusterProvided')))).toMatch(
+      /ClusterProvided/,
+    )
+    expect(
+      await problemsOf(
+        bootstrap(`${newPolicy('random', 'Random')}, maglev_lb_config: {table_size: 251}`),
+      ),
+    ).toMatch(/maglev_lb_config.*load_balancing_policy/)
+  })
+})
+
+describe('endpoints', () => {
+  it('have localities, priorities, health, weights and metadata', async () => {
+    const { hosts, localities, lb } = await clusterOf(
+      'common_lb_config: {healthy_panic_threshold: {value: 20}, locality_weighted_lb_config: {}}',
+      `{cluster_name: web, policy: {overprovisioning_factor: 200, weighted_priority_health: true},
+        endpoints: [
+        {locality: {region: r, zone: a, sub_zone: s}, load_balancing_weight: 3, lb_endpoints: [
+          {endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}},
+           health_status: DEGRADED, load_balancing_weight: 5,
+           metadata: {filter_metadata: {envoy.lb: {stage: prod, canary: true, n: [1, {b: 1, a: 2}]},
+           other: {x: 1}}}}]},
+        {priority: 2, lb_endpoints: [
+          {endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 2}}},
+           health_status: DRAINING}]}]}`,
+    )
+    expect(hosts).toEqual([
+      {
+        address: { ip: '127.0.0.1', port: 1 },
+        hostname: '',
+        weight: 5,
+        priority: 0,
+        locality: 0,
+        health: 'degraded',
+        canary: true,
+        metadata: ['stage', '"prod"', 'canary', 'true', 'n', '[1,{"a":2,"b":1}]'],
+      },
+      {
+        address: { ip: '127.0.0.1', port: 2 },
+        hostname: '',
+        weight: 1,
+        priority: 2,
+        locality: 1,
+        health: 'unhealthy',
+      },
+    ])
+    expect(localities).toEqual([
+      { region: 'r', zone: 'a', subZone: 's', weight: 3, priority: 0 },
+      { region: '', zone: '', subZone: '', weight: 0, priority: 2 },
+    ])
+    expect(lb).toEqual({
+      policy: 'round-robin',
+      overprovisioning: 200,
+      panicThreshold: 20,
+      localityWeighted: true,
+      weightedPriorityHealth: true,
+    })
+  })
+
+  it('have weights whose sum is bounded', async () => {
+    const endpoint = (port: number): string =>
+      `{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${port}}}},
+        load_balancing_weight: 4294967295}`
+    const assignment = `{cluster_name: web, endpoints: [{lb_endpoints: [${endpoint(1)}, ${endpoint(2)}]}]}`
+    expect(await problemsOf(bootstrap('', assignment))).toMatch(
+      /lb_endpoints.*sum up to more than 4294967295/,
+    )
+  })
+})
+
+it('knows prime numbers', () => {
+  expect([0, 1, 2, 3, 4, 9, 25, 65_537, 5_000_011].filter(isPrime)).toEqual([
+    2, 3, 65_537, 5_000_011,
+  ])
+})
+
+it('writes JSON in one form', () => {
+  expect(canonicalJson({ b: [null, true, 'x'], a: { d: 1, c: 2 } })).toBe(
+    '{"a":{"c":2,"d":1},"b":[null,true,"x"]}',
+  )
+})
