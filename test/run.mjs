@@ -52,7 +52,7 @@ const suites = {
   },
   integration: {
     command: vitest('integration'),
-    needs: { curl: 'curl' },
+    needs: { curl: 'curl', iptables: 'iptables', ip: 'iproute2', unshare: 'util-linux' },
     after: ['build'],
     alone: true,
   },

@@ -379,6 +379,7 @@ void readFields(JsReader& in, Listener& out) {
   in.field("ipv4Compat", out.ipv4Compat);
   in.field("freebind", out.freebind);
   in.field("transparent", out.transparent);
+  in.field("originalDst", out.originalDst);
   in.field("bufferLimit", out.bufferLimit);
   in.field("connectionLimitFlag", out.connectionLimitFlag);
   in.field("filterChains", out.filterChains);

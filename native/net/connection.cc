@@ -72,6 +72,10 @@ Address Connection::local() const {
   return localAddress(fd_);
 }
 
+Address Connection::originalDestination() const {
+  return millrace::originalDestination(fd_);
+}
+
 // ---- readiness
 
 void Connection::onReady(uint32_t events) {

@@ -174,9 +174,10 @@ class Connection final : public IoHandle, public Deferred {
   bool readEnded() const { return (flags_ & kReadEnded) != 0; }
   bool writeEnded() const { return (flags_ & (kWriteShut | kShutAsked)) != 0; }
   // Of several addresses: the first one until the connection is up.
-  Address peer() const;                // a unix peer is asked for with a system call
-  Address local() const;               // a system call
-  uint64_t id() const { return id_; }  // unique in the process
+  Address peer() const;                 // a unix peer is asked for with a system call
+  Address local() const;                // a system call
+  Address originalDestination() const;  // see socket.h
+  uint64_t id() const { return id_; }   // unique in the process
   uint64_t bytesRead() const { return bytesRead_; }
   uint64_t bytesWritten() const { return bytesWritten_; }  // handed to the kernel
   NetContext& context() const { return *ctx_; }

@@ -216,6 +216,21 @@ Address localAddress(int fd) {
   return Address::fromSockaddr(reinterpret_cast<sockaddr*>(&at), size);
 }
 
+Address originalDestination(int fd) {
+#ifdef __linux__
+  // Of <linux/netfilter_ipv4.h> and …/ip6_tables.h, which do not get on with <netinet/in.h>.
+  constexpr int kSoOriginalDst = 80;
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  for (int level : {IPPROTO_IP, IPPROTO_IPV6}) {
+    if (getsockopt(fd, level, kSoOriginalDst, &at, &size) == 0) {
+      return Address::fromSockaddr(reinterpret_cast<sockaddr*>(&at), size);
+    }
+  }
+#endif
+  return localAddress(fd);
+}
+
 Address peerAddress(int fd) {
   sockaddr_storage at{};
   socklen_t size = sizeof at;

@@ -93,5 +93,9 @@ void setResetOnClose(int fd);
 
 Address localAddress(int fd);
 Address peerAddress(int fd);
+// The address that the client connected to, before the system's packet filter sent the connection
+// here (netfilter's REDIRECT or DNAT); that of the socket where nothing was redirected, or where
+// the system keeps no such thing.
+Address originalDestination(int fd);
 
 }  // namespace millrace

@@ -46,6 +46,11 @@ HttpConnection::HttpConnection(WorkerContext& worker, ListenerLocal& home, Pin l
   if (spec.maxConnectionDuration != 0) dueAt(idleSinceMs_ + spec.maxConnectionDuration);
 }
 
+Address HttpConnection::local() const {
+  bool restored = listener_.get<ListenerConfig>()->spec().originalDst;
+  return restored ? connection_.originalDestination() : connection_.local();
+}
+
 size_t HttpConnection::onData(Connection&, std::span<char> bytes) {
   return codec_.dispatch(bytes);
 }

@@ -54,6 +54,8 @@ class HttpConnection final : public ConnectionOwner,
   std::string_view chainName() const { return chainName_; }
   uint16_t localPort() const { return localPort_; }
   uint32_t bufferLimit() const { return bufferLimit_; }
+  // What the client reached, or meant where the listener restores that. A system call.
+  Address local() const;
   // The response that is about to begin is the last one here: closing is due.
   bool lastExchange();
   // Something is due at `deadlineMs` of the loop's clock.

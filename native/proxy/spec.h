@@ -287,6 +287,9 @@ struct Listener {
   bool ipv4Compat = false;
   bool freebind = false;
   bool transparent = false;
+  // Connections that were redirected here are treated as having reached the address that their
+  // client meant (listener filter original_dst).
+  bool originalDst = false;
   uint32_t bufferLimit = 1 << 20;
   RuntimeIndex connectionLimitFlag = kNoFlag;
   std::vector<FilterChain> filterChains;

@@ -129,7 +129,7 @@ bool Stream::acceptHead() {
   info_.scheme = result.scheme;
   info_.downstreamRemote = &remote_;
   if (manager().accessLogs().usesLocalAddress()) {
-    local_ = connection_.connection().local();
+    local_ = connection_.local();
     info_.downstreamLocal = &local_;
   }
   return true;

@@ -80,12 +80,13 @@ void WorkerListener::onAccept(int fd, const Address& peer, const Address& local)
     return;
   }
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
+  const Address& reached = config->spec().originalDst ? originalDestination(fd) : local;
   Worker& server = worker_.chooseForAccepted();
   if (&server == &worker_) {
-    serve(fd, peer, local);
+    serve(fd, peer, reached);
   } else {
     ++local_.stats[kCxHandedOver];
-    worker_.handOver(server, shared_.id, fd, peer, local);
+    worker_.handOver(server, shared_.id, fd, peer, reached);
   }
 }
 

@@ -56,6 +56,7 @@ function listenWith(workers: number): void {
       ipv4Compat: false,
       freebind: false,
       transparent: false,
+      originalDst: false,
       bufferLimit: 0,
       connectionLimitFlag: -1,
       filterChains: [],

@@ -89,6 +89,8 @@ export interface NativeListener {
   readonly ipv4Compat: boolean
   readonly freebind: boolean
   readonly transparent: boolean
+  /** Redirected connections are treated as having reached the address that their client meant. */
+  readonly originalDst: boolean
   readonly bufferLimit: number
   /** Of `envoy.resource_limits.listener.<name>.connection_limit`; -1: none. */
   readonly connectionLimitFlag: RuntimeIndex

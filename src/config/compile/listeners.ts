@@ -15,6 +15,7 @@ import { compileRouteTable } from './routes.ts'
 import { compileTcpProxy } from './tcp.ts'
 
 const kManager = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+const kOriginalDst = 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst'
 const kTcpProxy = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'
 
 export function compileListeners(
@@ -63,6 +64,7 @@ function compileListener(
     ipv4Compat: listener.address?.socket_address?.ipv4_compat ?? false,
     freebind: listener.freebind ?? false,
     transparent: listener.transparent ?? false,
+    originalDst: compileListenerFilters(context, listener),
     bufferLimit: listener.per_connection_buffer_limit_bytes ?? 1_048_576,
     connectionLimitFlag: listener.name
       ? context.resolver.runtime(`envoy.resource_limits.listener.${name}.connection_limit`)
@@ -71,6 +73,16 @@ function compileListener(
     ...(defaultFilterChain && { defaultFilterChain }),
     drainType: listener.drain_type === 'MODIFY_ONLY' ? 'modify-only' : 'default',
   }
+}
+
+/** Whether connections are taken as having reached what their clients meant. */
+function compileListenerFilters(context: Context, listener: Listener): boolean {
+  return (listener.listener_filters ?? []).some((filter) => {
+    if (filter.typed_config === undefined) {
+      context.origins.addMissing(filter, 'needs typed_config')
+    }
+    return unpack(filter.typed_config, kOriginalDst) !== undefined
+  })
 }
 
 function compileAddresses(context: Context, listener: Listener): NativeAddress[] {

@@ -66,6 +66,7 @@ export interface Listener {
   readonly default_filter_chain?: FilterChain
   readonly per_connection_buffer_limit_bytes?: number
   readonly drain_type?: 'DEFAULT' | 'MODIFY_ONLY'
+  readonly listener_filters?: readonly ListenerFilter[]
   readonly transparent?: boolean
   readonly freebind?: boolean
   readonly reuse_port?: boolean
@@ -73,6 +74,15 @@ export interface Listener {
   readonly tcp_backlog_size?: number
   readonly bind_to_port?: boolean
 }
+
+/** envoy.config.listener.v3.ListenerFilter */
+export interface ListenerFilter {
+  readonly name?: string
+  readonly typed_config?: AnyMessage
+}
+
+/** envoy.extensions.filters.listener.original_dst.v3.OriginalDst */
+export type OriginalDst = object
 
 /** envoy.config.listener.v3.AdditionalAddress */
 export interface AdditionalAddress {
@@ -835,6 +845,7 @@ export interface ExtensionTypes {
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
   'envoy.extensions.filters.http.router.v3.Router': Router
+  'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest

@@ -227,6 +227,7 @@ describe('listeners', () => {
       ipv4Compat: false,
       freebind: false,
       transparent: false,
+      originalDst: false,
       bufferLimit: 1_048_576,
       connectionLimitFlag: expect.any(Number),
       drainType: 'default',
