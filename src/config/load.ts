@@ -1,5 +1,6 @@
 /** From a file, a text or the command line to a configuration in which nothing is wrong. */
 
+import { MillraceError } from '../errors.ts'
 import { Runtime } from '../runtime/runtime.ts'
 import { Checker } from './check/check.ts'
 import { Origins } from './check/origins.ts'
@@ -28,11 +29,12 @@ const checkingResolver: CompileResolver = {
 
 /** Throws a ConfigError with everything that is wrong. */
 export async function loadConfiguration(source: ConfigSource): Promise<LoadedConfiguration> {
+  checkSource(source)
   const { text, problems } = await readText(source)
   const origins = new Origins(problems)
   const before = problems.size
   const written = parseJson(text.text) ?? (await parseYaml(text, problems))
-  if (problems.size > before) problems.throwIfAny()
+  if (problems.size > before || written === undefined) problems.throwIfAny()
   if (written === undefined) throw new TypeError('a text without problems has a tree')
   const short = isShortForm(written)
   const tree = short ? await expand(written, problems) : written
@@ -76,6 +78,22 @@ async function readText(
   }
   const text = sourceText(source)
   return { text, problems: new Problems(text) }
+}
+
+/** Programs call this, too. */
+function checkSource(source: ConfigSource): void {
+  const given = (source ?? {}) as unknown as Readonly<Record<string, unknown>>
+  const isText = (key: string): boolean => typeof given[key] === 'string'
+  const fits =
+    (given.kind === 'file' && isText('path')) ||
+    (given.kind === 'text' && isText('name') && isText('text')) ||
+    (given.kind === 'object' && isText('name')) ||
+    (given.kind === 'flags' && Array.isArray(given.to))
+  if (fits) return
+  throw new MillraceError('ERR_MILLRACE_ARGUMENT', 'source is no source of a configuration', {
+    path: 'source',
+    hint: "kind is 'file' (with path), 'text' (name, text), 'object' (name, value) or 'flags' (to)",
+  })
 }
 
 function sourceText(source: Exclude<ConfigSource, { kind: 'object' }>): SourceText {

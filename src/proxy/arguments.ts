@@ -1,5 +1,6 @@
 /** Checks what a program passes in: every wrong argument is an error with its path in it. */
 
+import { isPlain } from '../config/source/object.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { MillraceError } from '../errors.ts'
 
@@ -33,7 +34,15 @@ export function optionsObject(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw argumentError(path, `must be an object, not ${kindOf(value)}`)
   }
-  for (const key of Object.keys(value)) {
+  const given = Object.keys(value)
+  if (given.length === 0 && !isPlain(value)) {
+    // Such as a signal, passed where it should be one of the options.
+    throw argumentError(
+      path,
+      `must be a plain object, not ${Object.prototype.toString.call(value)}`,
+    )
+  }
+  for (const key of given) {
     if (keys.includes(key)) continue
     const hint = didYouMean(key, keys) ?? `there are: ${keys.join(', ')}`
     throw argumentError(`${path}.${key}`, 'is no option', hint)

@@ -7,6 +7,7 @@ import {
   createProxy,
   type HealthEvent,
   type LogEvent,
+  loadConfiguration,
   MillraceError,
   type ProxyConfiguration,
   type ProxyOptions,
@@ -139,6 +140,14 @@ describe('a configuration', () => {
     ])
   })
 
+  it.each([undefined, null, 7, {}, { kind: 'file' }, { kind: 'text', text: 'x' }, { kind: 'x' }])(
+    '%j is nothing that loadConfiguration reads',
+    async (source) => {
+      const error = await failure(loadConfiguration(source as never))
+      expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path: 'source' })
+    },
+  )
+
   it('that is missing as a file is refused', async () => {
     const error = await failure(createProxy({ file: '/nowhere/at.all' }))
     expect((error as ConfigError).problems).toMatchObject([{ code: 'unreadable' }])
@@ -148,6 +157,7 @@ describe('a configuration', () => {
 describe('options', () => {
   it.each([
     [7, 'options'],
+    [new AbortController().signal, 'options'],
     [{ concurency: 2 }, 'options.concurency'],
     [{ concurrency: 0 }, 'options.concurrency'],
     [{ concurrency: 1.5 }, 'options.concurrency'],

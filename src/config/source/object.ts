@@ -127,7 +127,7 @@ function read(from: object, key: string): { read: unknown } | { thrown: unknown 
 }
 
 /** Made by `{}`, in this context or in another one. */
-function isPlain(value: object): boolean {
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === null || prototype === Object.prototype) return true
   return (
