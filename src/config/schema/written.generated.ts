@@ -79,6 +79,7 @@ export interface Listener {
   readonly per_connection_buffer_limit_bytes?: number
   readonly metadata?: unknown
   readonly drain_type?: 'DEFAULT' | 'MODIFY_ONLY'
+  readonly listener_filters?: readonly ListenerFilter[]
   readonly listener_filters_timeout?: unknown
   readonly continue_on_listener_filters_timeout?: unknown
   readonly transparent?: boolean
@@ -91,6 +92,15 @@ export interface Listener {
   readonly ignore_global_conn_limit?: unknown
   readonly bypass_overload_manager?: unknown
 }
+
+/** envoy.config.listener.v3.ListenerFilter */
+export interface ListenerFilter {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.listener.original_dst.v3.OriginalDst'>
+}
+
+/** envoy.extensions.filters.listener.original_dst.v3.OriginalDst */
+export type OriginalDst = object
 
 /** envoy.config.listener.v3.AdditionalAddress */
 export interface AdditionalAddress {
@@ -610,7 +620,7 @@ export interface Cluster {
   readonly type?: 'STATIC'
   readonly connect_timeout?: EnvoyDuration
   readonly per_connection_buffer_limit_bytes?: number
-  readonly lb_policy?: 'ROUND_ROBIN'
+  readonly lb_policy?: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RING_HASH' | 'RANDOM' | 'MAGLEV' | 'LOAD_BALANCING_POLICY_CONFIG'
   readonly load_assignment?: ClusterLoadAssignment
   readonly max_requests_per_connection?: number
   readonly circuit_breakers?: CircuitBreakers
@@ -627,19 +637,145 @@ export interface Cluster {
   readonly dns_resolution_config?: unknown
   readonly typed_dns_resolver_config?: unknown
   readonly upstream_bind_config?: BindConfig
+  readonly ring_hash_lb_config?: ClusterRingHashLbConfig
+  readonly maglev_lb_config?: ClusterMaglevLbConfig
+  readonly least_request_lb_config?: ClusterLeastRequestLbConfig
   readonly round_robin_lb_config?: ClusterRoundRobinLbConfig
   readonly common_lb_config?: ClusterCommonLbConfig
   readonly transport_socket?: TransportSocket
   readonly metadata?: unknown
   readonly upstream_connection_options?: UpstreamConnectionOptions
+  readonly load_balancing_policy?: LoadBalancingPolicy
 }
 
 /** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
-export type ClusterRoundRobinLbConfig = object
+export interface ClusterRoundRobinLbConfig {
+  readonly slow_start_config?: ClusterSlowStartConfig
+}
+
+/** envoy.config.cluster.v3.Cluster.LeastRequestLbConfig */
+export interface ClusterLeastRequestLbConfig {
+  readonly choice_count?: number
+  readonly active_request_bias?: RuntimeDouble
+  readonly slow_start_config?: ClusterSlowStartConfig
+}
+
+/** envoy.config.cluster.v3.Cluster.RingHashLbConfig */
+export interface ClusterRingHashLbConfig {
+  readonly minimum_ring_size?: number | string
+  readonly hash_function?: 'XX_HASH' | 'MURMUR_HASH_2'
+  readonly maximum_ring_size?: number | string
+}
+
+/** envoy.config.cluster.v3.Cluster.MaglevLbConfig */
+export interface ClusterMaglevLbConfig {
+  readonly table_size?: number | string
+}
+
+/** envoy.config.cluster.v3.Cluster.SlowStartConfig */
+export interface ClusterSlowStartConfig {
+  readonly slow_start_window?: EnvoyDuration
+  readonly aggression?: RuntimeDouble
+  readonly min_weight_percent?: Percent
+}
 
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig */
 export interface ClusterCommonLbConfig {
+  readonly healthy_panic_threshold?: Percent
+  readonly locality_weighted_lb_config?: ClusterCommonLbConfigLocalityWeightedLbConfig
   readonly update_merge_window?: unknown
+  readonly consistent_hashing_lb_config?: ClusterCommonLbConfigConsistentHashingLbConfig
+}
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig */
+export type ClusterCommonLbConfigLocalityWeightedLbConfig = object
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig */
+export interface ClusterCommonLbConfigConsistentHashingLbConfig {
+  readonly use_hostname_for_hashing?: boolean
+  readonly hash_balance_factor?: number
+}
+
+/** envoy.config.cluster.v3.LoadBalancingPolicy */
+export interface LoadBalancingPolicy {
+  readonly policies?: readonly LoadBalancingPolicyPolicy[]
+}
+
+/** envoy.config.cluster.v3.LoadBalancingPolicy.Policy */
+export interface LoadBalancingPolicyPolicy {
+  readonly typed_extension_config?: TypedExtensionConfig
+}
+
+/** envoy.config.core.v3.TypedExtensionConfig */
+export interface TypedExtensionConfig {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev'>
+}
+
+/** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
+export interface RoundRobin {
+  readonly slow_start_config?: SlowStartConfig
+  readonly locality_lb_config?: LocalityLbConfig
+}
+
+/** envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest */
+export interface LeastRequest {
+  readonly choice_count?: number
+  readonly active_request_bias?: RuntimeDouble
+  readonly slow_start_config?: SlowStartConfig
+  readonly locality_lb_config?: LocalityLbConfig
+  readonly enable_full_scan?: boolean
+  readonly selection_method?: 'N_CHOICES' | 'FULL_SCAN'
+}
+
+/** envoy.extensions.load_balancing_policies.random.v3.Random */
+export interface Random {
+  readonly locality_lb_config?: LocalityLbConfig
+}
+
+/** envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash */
+export interface RingHash {
+  readonly hash_function?: 'DEFAULT_HASH' | 'XX_HASH' | 'MURMUR_HASH_2'
+  readonly minimum_ring_size?: number | string
+  readonly maximum_ring_size?: number | string
+  readonly use_hostname_for_hashing?: boolean
+  readonly hash_balance_factor?: number
+  readonly consistent_hashing_lb_config?: ConsistentHashingLbConfig
+  readonly locality_weighted_lb_config?: LocalityLbConfigLocalityWeightedLbConfig
+}
+
+/** envoy.extensions.load_balancing_policies.maglev.v3.Maglev */
+export interface Maglev {
+  readonly table_size?: number | string
+  readonly consistent_hashing_lb_config?: ConsistentHashingLbConfig
+  readonly locality_weighted_lb_config?: LocalityLbConfigLocalityWeightedLbConfig
+}
+
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig */
+export interface LocalityLbConfig {
+  readonly locality_weighted_lb_config?: LocalityLbConfigLocalityWeightedLbConfig
+}
+
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig */
+export type LocalityLbConfigLocalityWeightedLbConfig = object
+
+/** envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig */
+export interface SlowStartConfig {
+  readonly slow_start_window?: EnvoyDuration
+  readonly aggression?: RuntimeDouble
+  readonly min_weight_percent?: Percent
+}
+
+/** envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig */
+export interface ConsistentHashingLbConfig {
+  readonly use_hostname_for_hashing?: boolean
+  readonly hash_balance_factor?: number
+}
+
+/** envoy.config.core.v3.RuntimeDouble */
+export interface RuntimeDouble {
+  readonly default_value?: number
+  readonly runtime_key?: string
 }
 
 /** envoy.config.cluster.v3.CircuitBreakers */
@@ -704,24 +840,44 @@ export interface HttpProtocolOptionsExplicitHttpConfig {
 export interface ClusterLoadAssignment {
   readonly cluster_name?: string
   readonly endpoints?: readonly LocalityLbEndpoints[]
+  readonly policy?: ClusterLoadAssignmentPolicy
+}
+
+/** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy */
+export interface ClusterLoadAssignmentPolicy {
+  readonly overprovisioning_factor?: number
+  readonly weighted_priority_health?: boolean
 }
 
 /** envoy.config.endpoint.v3.LocalityLbEndpoints */
 export interface LocalityLbEndpoints {
-  readonly locality?: unknown
+  readonly locality?: Locality
   readonly metadata?: unknown
   readonly lb_endpoints?: readonly LbEndpoint[]
-  readonly load_balancing_weight?: unknown
+  readonly load_balancing_weight?: number
   readonly priority?: number
   readonly proximity?: unknown
+}
+
+/** envoy.config.core.v3.Locality */
+export interface Locality {
+  readonly region?: string
+  readonly zone?: string
+  readonly sub_zone?: string
 }
 
 /** envoy.config.endpoint.v3.LbEndpoint */
 export interface LbEndpoint {
   readonly endpoint?: Endpoint
-  readonly health_status?: 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT'
-  readonly metadata?: unknown
+  readonly health_status?: 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED'
+  readonly metadata?: Metadata
   readonly load_balancing_weight?: number
+}
+
+/** envoy.config.core.v3.Metadata */
+export interface Metadata {
+  readonly filter_metadata?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly typed_filter_metadata?: Readonly<Record<string, unknown>>
 }
 
 /** envoy.config.endpoint.v3.Endpoint */
@@ -737,8 +893,14 @@ export interface EnvoyExtensions {
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
   'envoy.extensions.filters.http.router.v3.Router': Router
+  'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
+  'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev
+  'envoy.extensions.load_balancing_policies.random.v3.Random': Random
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpHttpProtocolOptions
 }
