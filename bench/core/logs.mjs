@@ -142,7 +142,11 @@ function stallingReader(path) {
     const from = Date.now()
     setInterval(() => {
       if ((Date.now() - from) % 3000 < 2000) return
-      try { while (fs.readSync(fd, chunk) > 0); } catch (error) { if (error.code !== 'EAGAIN') throw error }
+      try {
+        while (fs.readSync(fd, chunk) > 0);
+      } catch (error) {
+        if (error.code !== 'EAGAIN') throw error
+      }
     }, 1)
     process.stdout.write('ready')`
   return spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
