@@ -137,7 +137,10 @@ export interface NativeCore {
 
   /** Binds and listens. Throws with the address and errno's name; nothing is left open then. */
   addListener(listener: NativeListener): readonly string[]
-  /** Same addresses, new filter chains; connections keep the chain that they were accepted with. */
+  /**
+   * Same addresses, new filter chains: for new connections, and for the next request of each HTTP
+   * connection.
+   */
   updateListener(listener: NativeListener): void
   /** Stops accepting; connections go on, and are told to close as they answer. */
   drainListener(name: string): void
