@@ -63,7 +63,7 @@ bool MapSnapshot::erase(std::string_view key) {
 
 MapSnapshot::Bucket& MapSnapshot::changeable(size_t index) {
   std::shared_ptr<Bucket>& bucket = buckets_[index];
-  if (!own_[index]) {
+  if (bucket == nullptr || !own_[index]) {
     bucket = bucket == nullptr ? std::make_shared<Bucket>() : std::make_shared<Bucket>(*bucket);
     own_[index] = true;
   }

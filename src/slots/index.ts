@@ -1,5 +1,13 @@
 /** Snapshots shared by the threads of a process: what `millrace/core` exports of this folder. */
 
+export {
+  BooleanFlag,
+  type FlagValue,
+  type FlagValues,
+  NumberFlag,
+  PercentFlag,
+  RuntimeFlags,
+} from './flags.ts'
 export { ReadableSlotMap, SlotMap } from './map.ts'
 export { ReadableSlot, Slot, type SlotEvents } from './slot.ts'
 export {

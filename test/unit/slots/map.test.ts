@@ -1,0 +1,116 @@
+// slot.map: each key by itself.
+
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { SlotTable } from '../../../src/core.ts'
+import { Thread } from './threads.ts'
+
+type Rules = Record<string, { n: number; data?: Buffer } | undefined>
+
+function newMap(): { table: SlotTable; map: ReturnType<typeof take> } {
+  const table = new SlotTable()
+  onTestFinished(() => table.close())
+  return { table, map: take(table) }
+}
+const take = (table: SlotTable) => table.allocate<Rules>('rules').map
+
+describe('slot.map', () => {
+  it('has the keys of one version, in the order of their first set', async () => {
+    const { map } = newMap()
+    expect([map.size, map.get('a'), [...map.keys()], map.has('a')]).toEqual([
+      0,
+      undefined,
+      [],
+      false,
+    ])
+    map.set('b', { n: 1 })
+    map.set('a', { n: 2 })
+    map.set('b', { n: 3 })
+    expect(map.size).toBe(0)
+    await map.set('u', undefined)
+    expect([...map]).toEqual([
+      ['b', { n: 3 }],
+      ['a', { n: 2 }],
+      ['u', undefined],
+    ])
+    expect([...map.values()]).toEqual([{ n: 3 }, { n: 2 }, undefined])
+    expect([map.version, map.has('u'), map.has('x'), Object.isFrozen(map.get('a'))]).toEqual([
+      1,
+      true,
+      false,
+      true,
+    ])
+    map.delete('a')
+    await map.delete('never')
+    expect([...map.keys()]).toEqual(['b', 'u'])
+    await map.clear()
+    expect([map.size, map.get('b'), map.version]).toEqual([0, undefined, 3])
+    await map.assign({ z: { n: 9 } })
+    expect([...map]).toEqual([['z', { n: 9 }]])
+  })
+
+  it('keeps the decoded values of keys that did not change', async () => {
+    const { table, map } = newMap()
+    const all = Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`key ${n}`, { n }]))
+    await map.assign(all)
+    const thread = new Thread(table.handle)
+    await thread.run(({ core, state, handle }) => {
+      state.map = core.SlotTable.attach(handle).slot('rules').map
+      state.kept = state.map.get('key 7')
+      state.changed = state.map.get('key 8')
+    })
+    const kept = map.get('key 7')
+    await map.set('key 8', { n: -8, data: Buffer.from('x') })
+    expect(map.get('key 7')).toBe(kept)
+    expect(map.get('key 8')).toEqual({ n: -8, data: Buffer.from('x') })
+    const seen = await thread.run(({ state }) => [
+      state.map.get('key 7') === state.kept,
+      state.map.get('key 8').n,
+      state.map.size,
+      [...state.map.keys()].length,
+    ])
+    expect(seen).toEqual([true, -8, 3000, 3000])
+    for (const [key, value] of map) expect(value?.n).toBe(key === 'key 8' ? -8 : all[key]?.n)
+    expect(table.stats).toMatchObject({ live: 1, retired: 0 })
+  })
+
+  it('does not keep values of keys that are gone', async () => {
+    const { map } = newMap()
+    for (let round = 0; round < 5; round++) {
+      for (let n = 0; n < 200; n++) map.set(`${round}:${n}`, { n })
+      for (let n = 0; n < 200; n++) map.delete(`${round - 1}:${n}`)
+      await map.set('last', { n: round })
+      for (let n = 0; n < 200; n++) expect(map.get(`${round}:${n}`)).toEqual({ n })
+      expect(map.size).toBe(201)
+    }
+    expect(map.get('0:1')).toBeUndefined()
+  })
+
+  it('yields itself after changes', async () => {
+    const { map } = newMap()
+    const changes = map[Symbol.asyncIterator]()
+    const next = changes.next()
+    map.set('a', { n: 1 })
+    map.set('b', { n: 2 })
+    const { value } = await next
+    expect(value).toBe(map)
+    expect([...map.keys()]).toEqual(['a', 'b'])
+    await changes.return?.()
+  })
+
+  it('is not a value, nor a value a map', async () => {
+    const { table, map } = newMap()
+    const slot = table.allocate<Rules>('value')
+    const kind = expect.objectContaining({ code: 'ERR_MILLRACE_SLOT_KIND' })
+    map.set('a', { n: 1 })
+    await slot.set({})
+    const rules = table.slot<Rules>('rules')
+    expect(() => rules.set({})).toThrow(kind)
+    expect(() => rules.get()).toThrow(kind)
+    expect(() => slot.map.set('a', { n: 1 })).toThrow(kind)
+    expect(() => slot.map.get('a')).toThrow(kind)
+    expect(() => slot.map.size).toThrow(kind)
+    expect(() => [...slot.map]).toThrow(kind)
+    expect(() => slot.map.delete('a')).toThrow(kind)
+    expect(() => slot.map.clear()).toThrow(kind)
+  })
+})
