@@ -477,6 +477,27 @@ void readFields(JsReader& in, Keepalive& out) {
   in.field("probes", out.probes);
 }
 
+void readFields(JsReader& in, SocketOption& out) {
+  in.field("level", out.level);
+  in.field("name", out.name);
+  in.field("value", out.value);
+}
+
+void readFields(JsReader& in, Connect& out) {
+  in.optional("bind", out.bind);
+  in.optional("freebind", out.freebind);
+  in.optional("socketOptions", out.socketOptions);
+  if (in.has("proxyProtocol")) {
+    in.choice("proxyProtocol", {"none", "v1", "v2"}, out.proxyProtocol);
+  }
+  if (in.has("firstFamily")) in.choice("firstFamily", {"any", "v4", "v6"}, out.firstFamily);
+  in.optional("firstFamilyCount", out.firstFamilyCount);
+  in.optional("perUpstreamPreconnect", out.perUpstreamPreconnect);
+  in.optional("predictivePreconnect", out.predictivePreconnect);
+  in.optional("poolPerDownstream", out.poolPerDownstream);
+  in.optional("closeOnHealthFailure", out.closeOnHealthFailure);
+}
+
 void readFields(JsReader& in, Cluster& out) {
   in.field("name", out.name);
   in.field("statName", out.statName);
@@ -493,7 +514,7 @@ void readFields(JsReader& in, Cluster& out) {
   in.field("enableTrailers", out.enableTrailers);
   in.field("breakers", out.breakers);
   in.optional("keepalive", out.keepalive);
-  in.optional("bind", out.bind);
+  in.optional("connect", out.connect);
   in.optional("outlier", out.outlier);
   in.optional("reportImmediateFail", out.reportImmediateFail);
 }

@@ -71,7 +71,7 @@ size_t Http1ClientCodec::readHead(std::string_view bytes, bool& more, bool& over
     return bytes.size();
   }
   headDone_ = true;
-  if (!head.keepAlive) spent_ = true;
+  if (!head.keepAlive) spent_ = closeNotified_ = true;
   body_.start(head.framing, head.contentLength);
   over = body_.done();
   if (over) {

@@ -63,6 +63,8 @@ class Http1ClientCodec final : public RequestEncoder {
   // elsewhere in silence.
   bool responseSeen() const { return responseSeen_; }
   bool requestComplete() const { return requestComplete_; }
+  // The peer said that the connection ends with this response.
+  bool closeNotified() const { return closeNotified_; }
   // Why the response was refused (static, as ParseResult::detail), or null.
   const char* detail() const { return detail_; }
 
@@ -94,6 +96,7 @@ class Http1ClientCodec final : public RequestEncoder {
   bool responseSeen_ = false;
   bool chunkedOut_ = false;
   bool spent_ = false;
+  bool closeNotified_ = false;
   uint8_t paused_ = 0;  // pauseResponse calls not undone yet
 };
 

@@ -10,6 +10,7 @@
 
 #include "net/net_context.h"
 #include "net/socket.h"
+#include "stats/shard.h"
 
 namespace millrace {
 
@@ -165,6 +166,7 @@ void Connection::offerWindow() {
     MR_ASSERT(used <= size);
     leftoverBegin_ += uint32_t(used);
     leftoverSize_ -= uint32_t(used);
+    if (buffered_ != nullptr) buffered_[0].sub(used);
     if (leftoverSize_ == 0) dropLeftover();
     if (paused()) return;
     if (used > 0) break;
@@ -201,6 +203,7 @@ void Connection::keep(const char* rest, size_t size) {
     leftover_ = ctx_->chunks().take(size);
   }
   std::memcpy(leftover_->data(), rest, size);
+  if (buffered_ != nullptr) buffered_[0].add(size - leftoverSize_);
   leftoverBegin_ = 0;
   leftoverSize_ = uint32_t(size);
 }
@@ -208,6 +211,7 @@ void Connection::keep(const char* rest, size_t size) {
 void Connection::dropLeftover() {
   if (leftover_ != nullptr) ctx_->chunks().give(leftover_);
   leftover_ = nullptr;
+  if (buffered_ != nullptr && leftoverSize_ != 0) buffered_[0].sub(leftoverSize_);
   leftoverSize_ = 0;
 }
 

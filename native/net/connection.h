@@ -28,6 +28,7 @@ namespace millrace {
 
 class Connection;
 class NetContext;
+class StatCell;
 
 // Why a connection ended, for logs and response flags. `local` = we did it.
 enum class CloseReason : uint8_t {
@@ -127,6 +128,11 @@ class Connection final : public IoHandle, public Deferred {
 
   // Use accepted() and connect(); public for the pool only.
   Connection(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner);
+
+  // Two cells, of this worker: bytes that were received and not consumed, and bytes that wait to be
+  // written, of all connections that share them. They outlive the connection. At once after it is
+  // made.
+  void setBufferedGauges(StatCell* rxAndTx);
 
   // May be called from inside callbacks. Unconsumed bytes are offered to the new owner, from the
   // loop.
@@ -264,6 +270,7 @@ class Connection final : public IoHandle, public Deferred {
   Block* firstBlock_ = nullptr;
   Block* lastBlock_ = nullptr;
   Deadline* deadline_ = nullptr;
+  StatCell* buffered_ = nullptr;
   uint64_t id_, bytesRead_ = 0, bytesWritten_ = 0;
 };
 

@@ -5,8 +5,14 @@
 
 #include "net/connection.h"
 #include "net/net_context.h"
+#include "stats/shard.h"
 
 namespace millrace {
+
+void Connection::setBufferedGauges(StatCell* rxAndTx) {
+  buffered_ = rxAndTx;
+  buffered_[1].add(pending_);  // a preface
+}
 
 void Connection::write(std::string_view bytes) {
   if (bytes.empty() || writeEnded() || state_ == kClosed) return;
@@ -122,6 +128,7 @@ void Connection::sendPending() {
 
 void Connection::append(const char* bytes, size_t size) {
   pending_ += uint32_t(size);
+  if (buffered_ != nullptr) buffered_[1].add(size);
   while (size > 0) {
     if (lastBlock_ == nullptr || lastBlock_->end == Block::kBytes) {
       Block* fresh = ctx_->blocks_.take();
@@ -140,6 +147,7 @@ void Connection::append(const char* bytes, size_t size) {
 void Connection::takeSent(size_t size) {
   bytesWritten_ += size;
   pending_ -= uint32_t(size);
+  if (buffered_ != nullptr) buffered_[1].sub(size);
   while (firstBlock_ != nullptr) {
     size_t held = firstBlock_->end - firstBlock_->begin;
     if (size < held) {
@@ -181,6 +189,7 @@ void Connection::dropOutput() {
     firstBlock_ = next;
   }
   lastBlock_ = nullptr;
+  if (buffered_ != nullptr) buffered_[1].sub(pending_);
   pending_ = 0;
 }
 

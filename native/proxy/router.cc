@@ -183,6 +183,9 @@ void Router::prepareRetries(const ForwardAction& action) {
 void Router::start(UpstreamRequest& request, ClusterLocal& cluster, const Host& host) {
   UpstreamTarget target{&cluster, &host, cluster.pin(), priority_};
   request.setClientWritable(!clientBlocked_);
+  if (cluster.snapshot().config().connect.proxyProtocol != spec::ProxyProtocol::kNone) {
+    stream_.findLocalAddress();  // the PROXY header names it
+  }
   request.start(std::move(target), stream_.request(), headOnly_);
   if (request.active() && !request.connected()) pauseRequest(true);
 }

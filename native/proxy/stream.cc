@@ -124,15 +124,18 @@ bool Stream::acceptHead() {
     return false;
   }
   remote_ = result.remote;
-  internal_ = result.internal;
+  internal_ = info_.internal = result.internal;
   https_ = result.https;
   info_.scheme = result.scheme;
   info_.downstreamRemote = &remote_;
-  if (manager().accessLogs().usesLocalAddress()) {
-    local_ = connection_.local();
-    info_.downstreamLocal = &local_;
-  }
+  if (manager().accessLogs().usesLocalAddress()) findLocalAddress();
   return true;
+}
+
+void Stream::findLocalAddress() {
+  if (info_.downstreamLocal != nullptr) return;
+  local_ = connection_.local();
+  info_.downstreamLocal = &local_;
 }
 
 bool Stream::checkUnderscores() {

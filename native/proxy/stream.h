@@ -54,6 +54,8 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   bool suppressesEnvoyHeaders() const;
   // forwarded.h found an internal request.
   bool internal() const { return internal_; }
+  // Fills info().downstreamLocal, by a system call.
+  void findLocalAddress();
   // Bytes that may be kept of a request's body.
   uint64_t bufferLimit() const;
   // Something of the router's is due then, loop ms.

@@ -161,6 +161,8 @@ struct StreamInfo {
   std::string_view filterChainName;
   std::string_view requestedServerName;  // of TLS; empty without
 
+  bool internal = false;  // an internal request, as forwarded.h finds it
+
   const Address* upstreamHost = nullptr;  // configured address of the chosen host
   const Address* upstreamLocal = nullptr;
   const Address* downstreamLocal = nullptr;

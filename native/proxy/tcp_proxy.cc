@@ -116,23 +116,29 @@ void TcpSession::openUpstream(const ClusterSnapshot& cluster) {
   attempts_++;
   connectStartNs_ = worker_.loop.nowNs();
   ++clusterStats_[cluster_stat::kCxTotal];
+  ++clusterStats_[cluster_stat::kCxForTcp];
   ++clusterStats_[cluster_stat::kCxActive];
   HostLocal& host = host_->local(worker_.index);
   bump(host.cxTotal);
   bump(host.cxActive);
-  upstream_ = Connection::connect(worker_.net, host_->address(), cluster.connectTimeoutMs(), this,
+  if (local_.isWildcard() && cluster.config().connect.proxyProtocol != spec::ProxyProtocol::kNone) {
+    local_ = client_->local();
+  }
+  PoolClient client{clientId_, &peer_, &local_};
+  HostDestination to(cluster.config(), *host_, &client);
+  upstream_ = Connection::connect(worker_.net, to.get(), cluster.connectTimeoutMs(), this,
                                   cluster.connectOptions());
   if (upstream_ == nullptr) {
     attempts_ = manager_.spec().maxConnectAttempts;  // no descriptor; another host would not help
-    return attemptFailed(CloseReason::kConnectFailed);
+    return attemptFailed(CloseReason::kConnectFailed, errno);
   }
+  upstream_->setBufferedGauges(&clusterStats_[cluster_stat::kCxRxBytesBuffered]);
   upstream_->setWatermarks(cluster.bufferLimit(), cluster.bufferLimit() / 2);
 }
 
 // One host could not be reached: another one, or the end.
-void TcpSession::attemptFailed(CloseReason reason) {
-  if (reason == CloseReason::kConnectTimeout) ++clusterStats_[cluster_stat::kCxConnectTimeout];
-  ++clusterStats_[cluster_stat::kCxConnectFail];
+void TcpSession::attemptFailed(CloseReason reason, int sysErrno) {
+  countConnectFailure(clusterStats_, *cluster_.get<ClusterSnapshot>(), reason, sysErrno);
   bump(host_->local(worker_.index).cxConnectFail);
   countOutcome(
       worker_.upstream, *cluster_.get<ClusterSnapshot>(), *host_,
@@ -154,10 +160,14 @@ void TcpSession::upstreamGone(CloseReason reason) {
   cluster_.get<ClusterSnapshot>()->identity().resources(Priority::kDefault).connections.give();
   --clusterStats_[cluster_stat::kCxActive];
   bump(host_->local(worker_.index).cxActive, -1);
-  if (!up_) return;
-  ++clusterStats_[cluster_stat::kCxDestroy];
-  ++clusterStats_[reason == CloseReason::kLocal ? cluster_stat::kCxDestroyLocal
-                                                : cluster_stat::kCxDestroyRemote];
+  countDestroyed(clusterStats_, reason);
+  worker_.stats.histogram(cluster_.get<ClusterSnapshot>()->identity().connectionLength())
+      .record((worker_.loop.nowNs() - connectStartNs_) / 1000);
+  HostWatcher::unlink();
+}
+
+void TcpSession::onHostFailed(const Host& host) {
+  if (&host == host_) closeNow();
 }
 
 void TcpSession::onConnected(Connection& c) {
@@ -170,16 +180,18 @@ void TcpSession::onConnected(Connection& c) {
   upstreamId_ = c.id();
   if (manager_.accessLogs().usesUpstreamLocalAddress()) upstreamLocal_ = c.local();
   up_ = true;
+  ClusterLocal* cluster = worker_.upstream.cluster(clusterSlot_);
+  if (cluster != nullptr && snapshot.config().connect.closeOnHealthFailure) cluster->watch(*this);
   relay_.start(*client_, c, manager_.spec().idleTimeout);
   client_->resume();
 }
 
-void TcpSession::onClosed(Connection& c, CloseReason reason, int) {
+void TcpSession::onClosed(Connection& c, CloseReason reason, int sysErrno) {
   if (&c == upstream_) {
     if (client_ == nullptr) {
       upstreamGone(reason);  // it was closed because the client is gone
     } else {
-      attemptFailed(reason);
+      attemptFailed(reason, sysErrno);
     }
     return;
   }

@@ -28,11 +28,9 @@
 #include "proxy/stream_info.h"
 #include "rcu/reader.h"
 #include "stats/registry.h"
+#include "upstream/upstream_worker.h"
 
 namespace millrace {
-
-class ClusterSnapshot;
-class Host;
 struct WorkerContext;
 
 // A filter chain's TCP proxy, compiled. Part of the listener's snapshot.
@@ -63,6 +61,7 @@ class TcpManager {
 class TcpSession final : public Session,
                          public ConnectionOwner,
                          public RelayOwner,
+                         public HostWatcher,
                          public Deferred {
  public:
   // Takes over `fd`. `listener` pins the snapshot that `manager` is in. Null (and `fd` closed) when
@@ -86,6 +85,9 @@ class TcpSession final : public Session,
   void onConnected(Connection& c) override;
   void onClosed(Connection& c, CloseReason reason, int sysErrno) override;
 
+  // HostWatcher, while relaying
+  void onHostFailed(const Host& host) override;
+
   // RelayOwner
   void onRelayUsed() override;
   void onRelayClosing(Connection& c, CloseReason reason) override;
@@ -102,7 +104,7 @@ class TcpSession final : public Session,
   void begin();
   void connect();
   void openUpstream(const ClusterSnapshot& cluster);
-  void attemptFailed(CloseReason reason);
+  void attemptFailed(CloseReason reason, int sysErrno);
   void upstreamGone(CloseReason reason);
   void setFlag(ResponseFlag flag) { responseFlags_ |= uint64_t{1} << uint8_t(flag); }
   void giveUp(ResponseFlag flag);

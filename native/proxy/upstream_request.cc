@@ -75,7 +75,8 @@ void UpstreamRequest::start(UpstreamTarget target, const RequestHead& head, bool
 }
 
 void UpstreamRequest::acquire(bool fresh) {
-  pool_ = cluster_->pool(*host_, priority_);
+  PoolClient client{info_.connectionId, info_.downstreamDirectRemote, info_.downstreamLocal};
+  pool_ = cluster_->pool(*host_, priority_, &client);
   if (pool_ == nullptr) return failed(PoolFailure::kOverflow, 0);
   HttpPool::Acquired got = pool_->acquire(*this, priority_, fresh);
   if (got.connection != nullptr) {
@@ -143,8 +144,10 @@ void UpstreamRequest::setClientWritable(bool writable) {
   clientBlocked_ = !writable;
   if (encoder_ == nullptr) return;
   if (writable) {
+    ++stats_[kFlowResumedReading];
     encoder_->resumeResponse();
   } else {
+    ++stats_[kFlowPausedReading];
     encoder_->pauseResponse();
   }
 }
@@ -189,13 +192,18 @@ void UpstreamRequest::countResponse(const ResponseHead& head, bool retried) {
     ++stats_[kRetryRqCompleted];
     if (status < 600) ++stats_[kRetryRq1xx + status / 100 - 1];
   }
+  const ClusterSnapshot& cluster = *pin_.get<ClusterSnapshot>();
+  const HostEntry* entry = cluster.entry(*host_);
+  cluster_->responses().count({.status = status,
+                               .retried = retried,
+                               .internal = info_.internal,
+                               .canary = entry != nullptr && entry->canary});
   HostLocal& host = hostLocal();
   if (status >= 500 || retried) {
     bump(host.rqError);
   } else {
     bump(host.rqSuccess);
   }
-  const ClusterSnapshot& cluster = *pin_.get<ClusterSnapshot>();
   millrace::countResponse(worker_.upstream, cluster, *host_, status);
   if (head.headers.has(HeaderId::kXEnvoyImmediateHealthCheckFail)) {
     reportImmediateFail(worker_.upstream, cluster, *host_);

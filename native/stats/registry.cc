@@ -259,6 +259,7 @@ void StatsRegistry::visit(StatVisitor& visitor) const {
       const StatLeaf& leaf = block.leaves[i];
       StatName name{block.scope.prefix, block.scope.taggedPrefix, leaf.name, block.scope.tags};
       StatId id = block.first + i;
+      if (leaf.onlyUsed && sums[i] == 0) continue;
       if (leaf.kind == StatKind::kCounter) {
         visitor.counter(name, sums[i] - (id < baselines_.size() ? baselines_[id] : 0));
       } else {

@@ -39,6 +39,7 @@ struct StatScope {
 struct StatLeaf {
   const char* name;
   StatKind kind = StatKind::kCounter;
+  bool onlyUsed = false;  // not enumerated while it is 0
 };
 
 // How a number is called when it is enumerated. Views into the registry.

@@ -1,5 +1,7 @@
 #include "upstream/cluster.h"
 
+#include <cerrno>
+
 #include "upstream/cluster_stats.h"
 
 namespace millrace {
@@ -8,16 +10,29 @@ ClusterIdentity::ClusterIdentity(std::string name, const std::string& statName,
                                  StatsRegistry& stats)
     : name_(std::move(name)),
       scope_{"cluster." + statName + ".", "cluster.", {{"envoy.cluster_name", statName}}},
-      stats_(stats) {
+      stats_(stats),
+      responses_(scope_, stats) {
   statBlock_ = stats_.block(scope_, kClusterStatLeaves);
   requestTime_ = stats_.histogram(scope_, "upstream_rq_time", HistogramUnit::kMicroseconds);
   connectTime_ = stats_.histogram(scope_, "upstream_cx_connect_ms", HistogramUnit::kMicroseconds);
+  length_ = stats_.histogram(scope_, "upstream_cx_length_ms", HistogramUnit::kMicroseconds);
+  requestsPerConnection_ = stats_.histogram(scope_, "upstream_rq_per_cx", HistogramUnit::kNone);
 }
 
 ClusterIdentity::~ClusterIdentity() {
   stats_.release(statBlock_);
   stats_.release(requestTime_);
   stats_.release(connectTime_);
+  stats_.release(length_);
+  stats_.release(requestsPerConnection_);
+}
+
+void countConnectFailure(StatBlock stats, const ClusterSnapshot& cluster, CloseReason reason,
+                         int sysErrno) {
+  ++stats[cluster_stat::kCxConnectFail];
+  if (reason == CloseReason::kConnectTimeout) ++stats[cluster_stat::kCxConnectTimeout];
+  bool local = sysErrno == EADDRNOTAVAIL || sysErrno == EADDRINUSE || sysErrno == EACCES;
+  if (local && !cluster.connectOptions().bind.empty()) ++stats[cluster_stat::kBindErrors];
 }
 
 bool ClusterSnapshot::tryTakeConnection(const Host& host, Priority p) const {
@@ -39,10 +54,16 @@ Result<Address> resolve(const spec::Address& a) {
 
 Result<std::shared_ptr<const ClusterConfig>> ClusterConfig::from(const spec::Cluster& cluster) {
   auto config = std::make_shared<ClusterConfig>();
-  if (cluster.bind) {
-    auto bind = resolve(*cluster.bind);
+  config->connect = cluster.connect;
+  for (const spec::Address& local : cluster.connect.bind) {
+    auto bind = resolve(local);
     if (!bind) return bind.error();
-    config->connectOptions.bind = {*bind};
+    config->connectOptions.bind.push_back(*bind);
+  }
+  config->connectOptions.freebind = cluster.connect.freebind;
+  for (const spec::SocketOption& option : cluster.connect.socketOptions) {
+    config->connectOptions.socketOptions.push_back(
+        {option.level, option.name, std::string(option.value.begin(), option.value.end())});
   }
   if (cluster.keepalive) {
     config->connectOptions.keepalive = {true, cluster.keepalive->idle, cluster.keepalive->interval,

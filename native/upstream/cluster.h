@@ -18,6 +18,7 @@
 #include "upstream/cluster_spec.h"
 #include "upstream/host_set.h"
 #include "upstream/resources.h"
+#include "upstream/response_stats.h"
 
 namespace millrace {
 
@@ -33,8 +34,11 @@ class ClusterIdentity {
   const std::string& name() const { return name_; }
   const StatScope& scope() const { return scope_; }
   BlockId statBlock() const { return statBlock_; }
+  const ResponseStatNames& responses() const { return responses_; }
   HistogramId requestTime() const { return requestTime_; }
   HistogramId connectTime() const { return connectTime_; }
+  HistogramId connectionLength() const { return length_; }
+  HistogramId requestsPerConnection() const { return requestsPerConnection_; }
   Resources& resources(Priority p) const { return resources_[int(p)]; }
 
  private:
@@ -42,7 +46,8 @@ class ClusterIdentity {
   const StatScope scope_;
   StatsRegistry& stats_;
   BlockId statBlock_;
-  HistogramId requestTime_, connectTime_;
+  const ResponseStatNames responses_;
+  HistogramId requestTime_, connectTime_, length_, requestsPerConnection_;
   mutable Resources resources_[kPriorities];  // atomics, shared by all workers
 };
 
@@ -54,6 +59,7 @@ struct ClusterConfig {
 
   uint32_t connectTimeoutMs = 0;
   ConnectOptions connectOptions;
+  spec::Connect connect;
   Http1ClientOptions http1;
   spec::Breakers breakers;
   uint64_t idleTimeoutMs = 0, maxConnectionDurationMs = 0;
@@ -86,6 +92,7 @@ class ClusterSnapshot final : public Snapshot {
   }
   const Balancer& balancer() const { return *balancer_; }
 
+  const ClusterConfig& config() const { return *config_; }
   // How new connections to the hosts are made.
   uint32_t connectTimeoutMs() const { return config_->connectTimeoutMs; }
   const ConnectOptions& connectOptions() const { return config_->connectOptions; }

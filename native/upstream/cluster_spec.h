@@ -112,6 +112,32 @@ struct Keepalive {
   uint32_t probes = 9;
 };
 
+// For setsockopt(2); see net/socket.h.
+struct SocketOption {
+  int32_t level = 0;
+  int32_t name = 0;
+  std::vector<uint8_t> value;
+};
+
+enum class ProxyProtocol : uint8_t { kNone, kV1, kV2 };
+enum class AddressFamily : uint8_t { kAny, kV4, kV6 };
+
+// How connections to hosts are made, and which are made ahead of requests.
+struct Connect {
+  std::vector<Address> bind;  // local addresses, at most one of each family; empty: the system's
+  bool freebind = false;
+  std::vector<SocketOption> socketOptions;
+  ProxyProtocol proxyProtocol = ProxyProtocol::kNone;
+  // Of a host with several addresses (happy eyeballs): which family is tried first (kAny: that of
+  // the first address), and how many of it before one of the other.
+  AddressFamily firstFamily = AddressFamily::kAny;
+  uint32_t firstFamilyCount = 1;
+  double perUpstreamPreconnect = 1;  // preconnect_policy
+  double predictivePreconnect = 1;
+  bool poolPerDownstream = false;     // connection_pool_per_downstream_connection
+  bool closeOnHealthFailure = false;  // close_connections_on_host_health_failure
+};
+
 struct Cluster {
   std::string name;
   std::string statName;  // `alt_stat_name`, or the name
@@ -130,7 +156,7 @@ struct Cluster {
   std::optional<Keepalive> keepalive;  // absent: off
   std::optional<Outlier> outlier;      // absent: outcomes are not counted
   bool reportImmediateFail = false;    // x-envoy-immediate-health-check-fail of responses
-  std::optional<Address> bind;         // local address of upstream connections
+  Connect connect;
 };
 
 }  // namespace millrace::spec

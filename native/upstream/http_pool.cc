@@ -10,140 +10,35 @@ namespace millrace {
 
 using namespace cluster_stat;
 
-// ---- UpstreamConnection
-// ---------------------------------------------------------------------------------------------
-
-UpstreamConnection::UpstreamConnection(HttpPool& pool, Connection& connection,
-                                       const ClusterSnapshot& cluster, uint64_t nowNs)
-    : pool_(pool),
-      connection_(&connection),
-      options_(cluster.http1()),
-      codec_(connection, options_),
-      idleTimer_([](void* self) { static_cast<UpstreamConnection*>(self)->idleTooLong(); }, this),
-      createdNs_(nowNs) {}
-
-RequestEncoder& UpstreamConnection::start(ResponseSink& sink, ResponseHead& head) {
-  requests_++;
-  return codec_.start(sink, head);
-}
-
-void UpstreamConnection::cancel() {
-  MR_DASSERT(state_ == State::kBusy);
-  codec_.resetStream(ResetReason::kLocalReset);
-  connection_->close();
-}
-
-size_t UpstreamConnection::onData(Connection&, std::span<char> bytes) {
-  size_t used = codec_.dispatch(bytes);
-  if (state_ == State::kBusy && codec_.idle()) {
-    exchangeEnded();
-  } else if (state_ == State::kIdle) {
-    connection_->close();  // bytes that no request asked for
-  }
-  return used;
-}
-
-void UpstreamConnection::onReadEnd(Connection&) {
-  endReason_ = CloseReason::kRemoteEnd;
-  codec_.onReadEnd();
-  if (state_ != State::kClosed) connection_->close();
-}
-
-void UpstreamConnection::onConnected(Connection&) {
-  Loop& loop = pool_.cluster_.worker().net().loop();
-  pool_.connecting_--;
-  local_ = connection_->local();
-  pool_.cluster_.connectTime().record((loop.nowNs() - createdNs_) / 1000);
-  pool_.ready(*this);
-}
-
-void UpstreamConnection::onClosed(Connection&, CloseReason reason, int sysErrno) {
-  if (reason == CloseReason::kLocal) reason = endReason_;
-  State before = state_;
-  state_ = State::kClosed;
-  unlink();
-  countBytes();
-  if (before == State::kBusy) pool_.requestOver(*this);
-  pool_.closed(*this, reason, sysErrno, before == State::kConnecting);
-  if (before == State::kBusy) {
-    // Told last: the sink may ask the pool for another connection.
-    codec_.onConnectionClosed(ResetReason::kRemoteReset);
-  }
-  // Before the pool, and that before the cluster: each is given back through the next one.
-  pool_.cluster_.worker().net().loop().deferDelete(this);
-  pool_.finishIfDrained();
-}
-
-void UpstreamConnection::onHighWatermark(Connection&) {
-  codec_.onWritable(false);
-}
-
-void UpstreamConnection::onLowWatermark(Connection&) {
-  codec_.onWritable(true);
-}
-
-void UpstreamConnection::destroyDeferred() {
-  pool_.cluster_.worker().connections().give(this);
-}
-
-void UpstreamConnection::countBytes() {
-  StatBlock stats = pool_.cluster_.stats();
-  uint64_t read = connection_->bytesRead(), written = connection_->bytesWritten();
-  stats[kCxRxBytes].add(read - countedRead_);
-  stats[kCxTxBytes].add(written - countedWritten_);
-  countedRead_ = read;
-  countedWritten_ = written;
-}
-
-void UpstreamConnection::exchangeEnded() {
-  countBytes();
-  state_ = State::kIdle;
-  pool_.requestOver(*this);
-  const ClusterSnapshot& cluster = pool_.cluster_.snapshot();
-  Loop& loop = pool_.cluster_.worker().net().loop();
-  StatBlock stats = pool_.cluster_.stats();
-  bool close = !codec_.reusable() || connection_->readEnded() || pool_.draining_;
-  if (cluster.maxRequestsPerConnection() != 0 && requests_ >= cluster.maxRequestsPerConnection()) {
-    ++stats[kCxMaxRequests];
-    close = true;
-  }
-  uint64_t idleMs = cluster.idleTimeoutMs();
-  if (uint64_t most = cluster.maxConnectionDurationMs(); most != 0) {
-    uint64_t age = (loop.nowNs() - createdNs_) / kNsPerMs;
-    if (age >= most) {
-      ++stats[kCxMaxDurationReached];
-      close = true;
-    } else {
-      idleMs = idleMs == 0 ? most - age : std::min(idleMs, most - age);
-    }
-  }
-  if (close) {
-    connection_->close();
-    return;
-  }
-  if (idleMs != 0) loop.arm(idleTimer_, idleMs);
-  pool_.ready(*this);
-}
-
-void UpstreamConnection::idleTooLong() {
-  if (state_ != State::kIdle) return;
-  ++pool_.cluster_.stats()[kCxIdleTimeout];
-  connection_->close();
-}
-
-// ---- HttpPool
-// -------------------------------------------------------------------------------------------------
-
 HostLocal& HttpPool::local() const {
   return host_.local(cluster_.worker().index());
 }
 
+HttpPool::HttpPool(ClusterLocal& cluster, const Host& host, Priority priority,
+                   const PoolClient* client)
+    : cluster_(cluster),
+      host_(host),
+      clientConnection_(client == nullptr ? 0 : client->connection),
+      preface_(prefaceFor(cluster.snapshot().config(), client)),
+      priority_(priority) {}
+
 HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority, bool fresh) {
+  Acquired got = tryAcquire(waiter, priority, fresh);
+  cluster_.worker().countAcquired(got.connection != nullptr);
+  if (got.failure == PoolFailure::kNone) {
+    preconnect();
+  } else {
+    finishIfDrained();  // one that is for this client alone may be empty
+  }
+  return got;
+}
+
+HttpPool::Acquired HttpPool::tryAcquire(PoolWaiter& waiter, Priority priority, bool fresh) {
   StatBlock stats = cluster_.stats();
   if (UpstreamConnection* c = fresh ? nullptr : idle_.front(); c != nullptr) {
     if (!beginRequest(*c, priority)) return {.failure = PoolFailure::kOverflow};
     cluster_.worker().net().loop().cancel(c->idleTimer_);
-    c->unlink();
+    takeOut(*c);
     used_.pushBack(c);
     ++stats[kCxReused];
     return {.connection = c};
@@ -155,7 +50,8 @@ HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority, bool
     return {.failure = PoolFailure::kOverflow};
   }
   if (connecting_ <= waiting_) {
-    if (int error = open(priority); error != 0 && connecting_ == 0 && used_.empty()) {
+    int error = open(priority, CxReason::kRequest);
+    if (error != 0 && connecting_ == 0 && used_.empty()) {
       resources.pendingRequests.give();
       ++stats[kRqPendingFailureEject];
       return {.failure = PoolFailure::kConnectFailed, .sysErrno = error};
@@ -166,11 +62,45 @@ HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority, bool
   waiter.priority_ = priority;
   waiters_.pushBack(&waiter);
   waiting_++;
+  cluster_.demand().streams++;
   return {};
 }
 
+// Whether requests, `anticipated` ones included, times `ratio` are more than what is provided for
+// (preconnect_policy).
+bool HttpPool::wants(double ratio, uint32_t anticipated) const {
+  return double(waiting_ + busy_ + anticipated) * ratio > double(connecting_ + idleCount_ + busy_);
+}
+
+bool HttpPool::hostHealthy() const {
+  const HostEntry* entry = cluster_.snapshot().entry(host_);
+  return entry != nullptr && entry->health == Health::kHealthy;
+}
+
+// Opens what the ratios of the cluster ask for beyond what requests wait for. A host that is not
+// healthy gets no extra work.
+void HttpPool::preconnect() {
+  const spec::Connect& policy = cluster_.snapshot().config().connect;
+  if (policy.perUpstreamPreconnect > 1 && !draining_ && hostHealthy()) {
+    bool opened = true;
+    for (int i = 0; i < kMostAhead && opened && wants(policy.perUpstreamPreconnect, 0); i++) {
+      open(priority_, CxReason::kPreconnect, &opened);
+    }
+  }
+  if (policy.predictivePreconnect > 1) cluster_.predict(policy.predictivePreconnect);
+}
+
+bool HttpPool::predict(double ratio) {
+  bool opened = false;
+  if (!draining_ && hostHealthy() && wants(ratio, 1)) {
+    open(priority_, CxReason::kPrediction, &opened);
+  }
+  return opened;
+}
+
 // 0 also when the breaker holds the connection back: the request then waits for one that exists.
-int HttpPool::open(Priority priority) {
+int HttpPool::open(Priority priority, CxReason reason, bool* opened) {
+  if (opened != nullptr) *opened = false;
   const ClusterSnapshot& snapshot = cluster_.snapshot();
   UpstreamWorker& worker = cluster_.worker();
   Resource& connections = snapshot.identity().resources(priority).connections;
@@ -179,13 +109,13 @@ int HttpPool::open(Priority priority) {
     ++stats[kCxOverflow];
     // A worker without any connection to the host gets one all the same, or its requests would wait
     // for ever.
-    if (!used_.empty() || !idle_.empty()) return 0;
+    if (!used_.empty() || !idle_.empty() || reason != CxReason::kRequest) return 0;
     connections.take();
   }
   // The owner is set below: no callback comes from inside connect().
-  Connection* connection =
-      Connection::connect(worker.net(), host_.address(), snapshot.connectTimeoutMs(), nullptr,
-                          snapshot.connectOptions());
+  HostDestination to(snapshot.config(), host_, preface_);
+  Connection* connection = Connection::connect(worker.net(), to.get(), snapshot.connectTimeoutMs(),
+                                               nullptr, snapshot.connectOptions());
   if (connection == nullptr) {
     int error = errno;
     connections.give();
@@ -193,13 +123,16 @@ int HttpPool::open(Priority priority) {
     bump(local().cxConnectFail);
     return error;
   }
+  if (opened != nullptr) *opened = true;
+  connection->setBufferedGauges(&stats[kCxRxBytesBuffered]);
   connection->setWatermarks(snapshot.bufferLimit(), snapshot.bufferLimit() / 2);
   UpstreamConnection* c =
       worker.connections().take(*this, *connection, snapshot, worker.net().loop().nowNs());
   c->priority_ = priority;
   connection->setOwner(c);
   used_.pushBack(c);
-  connecting_++;
+  countConnecting(1);
+  ++stats[kCxForRequest + size_t(reason)];
   ++stats[kCxTotal];
   ++stats[kCxHttp1Total];
   ++stats[kCxActive];
@@ -209,7 +142,7 @@ int HttpPool::open(Priority priority) {
 }
 
 void HttpPool::ready(UpstreamConnection& c) {
-  c.unlink();
+  takeOut(c);
   c.state_ = UpstreamConnection::State::kIdle;  // it may have been connecting
   used_.pushBack(&c);  // whatever a waiter that is refused does now, this one is not free yet
   while (PoolWaiter* waiter = waiters_.front()) {
@@ -221,12 +154,35 @@ void HttpPool::ready(UpstreamConnection& c) {
     }
     waiter->onPoolFailure(PoolFailure::kOverflow, 0);
   }
-  if (draining_) {
+  if (draining_ || c.closeWhenIdle_) {
     c.connection_->close();
-    return;
+  } else {
+    putIdle(c);
+  }
+}
+
+void HttpPool::putIdle(UpstreamConnection& c) {
+  takeOut(c);
+  c.listedIdle_ = true;
+  idle_.pushFront(&c);
+  idleCount_++;
+  cluster_.demand().capacity++;
+  c.becomeIdle();
+}
+
+// From whichever list it is in.
+void HttpPool::takeOut(UpstreamConnection& c) {
+  if (c.listedIdle_) {
+    c.listedIdle_ = false;
+    idleCount_--;
+    cluster_.demand().capacity--;
   }
   c.unlink();
-  idle_.pushFront(&c);
+}
+
+void HttpPool::countConnecting(int delta) {
+  connecting_ += uint32_t(delta);
+  cluster_.demand().capacity += uint32_t(delta);
 }
 
 bool HttpPool::beginRequest(UpstreamConnection& c, Priority priority) {
@@ -236,18 +192,25 @@ bool HttpPool::beginRequest(UpstreamConnection& c, Priority priority) {
     ++cluster_.stats()[kRqPendingOverflow];
     return false;
   }
+  busy_++;
+  cluster_.demand().streams++;
+  cluster_.demand().capacity++;
   c.requestPriority_ = priority;
   c.state_ = UpstreamConnection::State::kBusy;
   return true;
 }
 
 void HttpPool::requestOver(UpstreamConnection& c) {
+  busy_--;
+  cluster_.demand().streams--;
+  cluster_.demand().capacity--;
   cluster_.snapshot().identity().resources(c.requestPriority_).requests.give();
 }
 
 void HttpPool::stopWaiting(PoolWaiter& waiter) {
   waiter.unlink();
   waiting_--;
+  cluster_.demand().streams--;
   cluster_.snapshot().identity().resources(waiter.priority_).pendingRequests.give();
   --cluster_.stats()[kRqPendingActive];
 }
@@ -259,30 +222,43 @@ void HttpPool::forget(PoolWaiter& waiter) {
 }
 
 void HttpPool::closed(UpstreamConnection& c, CloseReason reason, int sysErrno, bool neverUp) {
-  StatBlock stats = cluster_.stats();
   cluster_.snapshot().identity().resources(c.priority_).connections.give();
-  --stats[kCxActive];
-  bump(local().cxActive, -1);
+  countClosed(c, reason, sysErrno, neverUp);
   if (neverUp) {
-    connecting_--;
+    countConnecting(-1);
+    if (reason == CloseReason::kLocal) return;
     bool timeout = reason == CloseReason::kConnectTimeout;
-    if (reason != CloseReason::kLocal) {
-      ++stats[timeout ? kCxConnectTimeout : kCxConnectFail];
-      bump(local().cxConnectFail);
-      failWaiters(timeout ? PoolFailure::kConnectTimeout : PoolFailure::kConnectFailed, sysErrno);
-    }
+    failWaiters(timeout ? PoolFailure::kConnectTimeout : PoolFailure::kConnectFailed, sysErrno);
     return;
   }
-  ++stats[kCxDestroy];
-  ++stats[reason == CloseReason::kLocal ? kCxDestroyLocal : kCxDestroyRemote];
-  if (!c.codec_.idle()) ++stats[kCxDestroyWithActiveRq];
-  if (c.codec_.detail() != nullptr) ++stats[kCxProtocolError];
   // The breaker may have held back a connection for those who wait.
   if (waiting_ > connecting_ && waiters_.front() != nullptr) {
-    if (int error = open(waiters_.front()->priority_); error != 0 && used_.empty()) {
-      failWaiters(PoolFailure::kConnectFailed, error);
-    }
+    int error = open(waiters_.front()->priority_, CxReason::kRequest);
+    if (error != 0 && used_.empty()) failWaiters(PoolFailure::kConnectFailed, error);
   }
+  preconnect();
+}
+
+void HttpPool::countClosed(const UpstreamConnection& c, CloseReason reason, int sysErrno,
+                           bool neverUp) {
+  StatBlock stats = cluster_.stats();
+  --stats[kCxActive];
+  bump(local().cxActive, -1);
+  countDestroyed(stats, reason);
+  uint64_t now = cluster_.worker().net().loop().nowNs();
+  cluster_.connectionLength().record((now - c.createdNs_) / 1000);
+  if (neverUp) {
+    if (reason == CloseReason::kLocal) return;  // not wanted any more
+    countConnectFailure(stats, cluster_.snapshot(), reason, sysErrno);
+    bump(local().cxConnectFail);
+    return;
+  }
+  cluster_.requestsPerConnection().record(c.requests_);
+  if (!c.codec_.idle()) {
+    ++stats[kCxDestroyWithActiveRq];
+    ++stats[isLocalEnd(reason) ? kCxDestroyLocalWithActiveRq : kCxDestroyRemoteWithActiveRq];
+  }
+  if (c.codec_.detail() != nullptr) ++stats[kCxProtocolError];
 }
 
 // As Envoy does: one failed connect fails all that wait for this host; each may try another.
@@ -312,8 +288,18 @@ void HttpPool::drain(Pin last) {
   finishIfDrained();
 }
 
+void HttpPool::renew() {
+  for (UpstreamConnection* c = used_.front(); c != nullptr; c = used_.next(c)) {
+    c->closeWhenIdle_ = true;
+  }
+  while (UpstreamConnection* c = idle_.front()) c->connection_->close();
+}
+
 void HttpPool::finishIfDrained() {
-  if (!draining_ || !idle_.empty() || !used_.empty() || waiting_ != 0 || finished_) return;
+  // A pool for one client is over with its last connection.
+  if ((!draining_ && clientConnection_ == 0) || !idle_.empty() || !used_.empty() || waiting_ != 0 ||
+      finished_)
+    return;
   finished_ = true;
   if (local().pool == this) local().pool = nullptr;
   cluster_.worker().net().loop().deferDelete(this);

@@ -9,18 +9,26 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "base/list.h"
 #include "event/loop.h"
-#include "http/http1_client.h"
-#include "net/connection.h"
 #include "upstream/cluster.h"
+#include "upstream/destination.h"
+#include "upstream/upstream_connection.h"
 
 namespace millrace {
 
 class ClusterLocal;
 class HttpPool;
-class UpstreamConnection;
+
+// Why a connection was made.
+enum class CxReason : uint8_t {
+  kRequest,     // one waits for it
+  kPreconnect,  // per_upstream_preconnect_ratio
+  kPrediction,  // predictive_preconnect_ratio
+};
 
 enum class PoolFailure : uint8_t {
   kNone,
@@ -45,63 +53,11 @@ class PoolWaiter : public ListNode<PoolWaiter> {
   Priority priority_ = Priority::kDefault;
 };
 
-// One connection with its codec. Allocated from the worker's pool; belongs to its HttpPool.
-class UpstreamConnection final : public ConnectionOwner,
-                                 public Deferred,
-                                 public ListNode<UpstreamConnection> {
- public:
-  UpstreamConnection(HttpPool& pool, Connection& connection, const ClusterSnapshot& cluster,
-                     uint64_t nowNs);
-
-  // Begins an exchange on a connection that acquire() or onPoolReady() gave. See
-  // Http1ClientCodec::start.
-  RequestEncoder& start(ResponseSink& sink, ResponseHead& head);
-  // Ends the exchange before its time: the connection is closed, nothing more reaches the sink.
-  void cancel();
-
-  Connection& connection() { return *connection_; }
-  const Address& localAddress() const { return local_; }
-  const Http1ClientCodec& codec() const { return codec_; }
-  // Requests started on it, the current one included: more than 1 says that a failure without a
-  // byte of response may be nothing but a keep-alive that ran out.
-  uint32_t requests() const { return requests_; }
-
-  size_t onData(Connection& c, std::span<char> bytes) override;
-  void onReadEnd(Connection& c) override;
-  void onConnected(Connection& c) override;
-  void onClosed(Connection& c, CloseReason reason, int sysErrno) override;
-  void onHighWatermark(Connection& c) override;
-  void onLowWatermark(Connection& c) override;
-  void destroyDeferred() override;
-
- private:
-  friend class HttpPool;
-  enum class State : uint8_t { kConnecting, kIdle, kBusy, kClosed };
-  void exchangeEnded();
-  void countBytes();
-  void idleTooLong();
-
-  HttpPool& pool_;
-  Connection* connection_;
-  const Http1ClientOptions
-      options_;  // its own: the snapshot it came from may be gone before the connection
-  Http1ClientCodec codec_;
-  Timer idleTimer_;
-  Address local_;
-  uint64_t createdNs_;
-  uint64_t countedRead_ = 0, countedWritten_ = 0;
-  uint32_t requests_ = 0;
-  State state_ = State::kConnecting;
-  Priority priority_ = Priority::kDefault;         // whose breaker it counts for
-  Priority requestPriority_ = Priority::kDefault;  // of the request that it is busy with
-  CloseReason endReason_ = CloseReason::kLocal;
-};
-
 class HttpPool final : public ListNode<HttpPool>, public Deferred {
  public:
   // `host` is in the cluster's snapshot until drain(). `priority`: whose breaker it counts for.
-  HttpPool(ClusterLocal& cluster, const Host& host, Priority priority)
-      : cluster_(cluster), host_(host), priority_(priority) {}
+  // `client`: for which client alone it is; null: for all.
+  HttpPool(ClusterLocal& cluster, const Host& host, Priority priority, const PoolClient* client);
   HttpPool(const HttpPool&) = delete;
   HttpPool& operator=(const HttpPool&) = delete;
 
@@ -112,6 +68,8 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
     // Neither: `waiter` waits.
   };
   // A request counts for the breaker from when it has a connection until the exchange is over.
+  // At most so many connections are opened ahead of requests at once, as in Envoy.
+  static constexpr int kMostAhead = 3;
   // `fresh`: only a connection that has served no request yet will do.
   Acquired acquire(PoolWaiter& waiter, Priority priority, bool fresh);
   // The waiter no longer wants a connection.
@@ -121,17 +79,31 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   // `last` holds a snapshot that it was in.
   void drain(Pin last);
   bool draining() const { return draining_; }
+  // The host failed its health checks: as drain() for the connections that there are now.
+  void renew();
+  // Opens a connection if another request would make it wanted; false when none was opened.
+  bool predict(double ratio);
   // Nobody waits for it or uses it.
   bool unused() const { return waiting_ == 0 && used_.empty() && !draining_; }
   Priority priority() const { return priority_; }
+  // The connection of the client that it is for; 0: of all.
+  uint64_t clientConnection() const { return clientConnection_; }
   const Host& host() const { return host_; }
   ClusterLocal& cluster() const { return cluster_; }
   void destroyDeferred() override;
 
  private:
   friend class UpstreamConnection;
+  Acquired tryAcquire(PoolWaiter& waiter, Priority priority, bool fresh);
   // Returns errno, 0 on success.
-  int open(Priority priority);
+  int open(Priority priority, CxReason reason, bool* opened = nullptr);
+  void preconnect();
+  bool wants(double ratio, uint32_t anticipated) const;
+  bool hostHealthy() const;
+  void countConnecting(int delta);
+  void putIdle(UpstreamConnection& c);
+  void takeOut(UpstreamConnection& c);
+  void countClosed(const UpstreamConnection& c, CloseReason reason, int sysErrno, bool neverUp);
   void ready(UpstreamConnection& c);
   void closed(UpstreamConnection& c, CloseReason reason, int sysErrno, bool neverUp);
   void failWaiters(PoolFailure reason, int sysErrno);
@@ -147,7 +119,9 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   List<UpstreamConnection> idle_;  // most recently used first
   List<UpstreamConnection> used_;  // connecting and busy
   List<PoolWaiter> waiters_;       // oldest first
-  uint32_t connecting_ = 0, waiting_ = 0;
+  uint32_t connecting_ = 0, waiting_ = 0, busy_ = 0, idleCount_ = 0;
+  const uint64_t clientConnection_;
+  const std::string preface_;  // what each connection begins with
   const Priority priority_;
   bool draining_ = false, finished_ = false;
 };

@@ -12,8 +12,13 @@ ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_
       snapshot_(pin_.get<ClusterSnapshot>()),
       picks_(seed),
       stats_(worker.stats().block(snapshot_->identity().statBlock())),
+      responses_(snapshot_->identity().responses(), worker.stats()),
       requestTime_(&worker.stats().histogram(snapshot_->identity().requestTime())),
-      connectTime_(&worker.stats().histogram(snapshot_->identity().connectTime())) {}
+      connectTime_(&worker.stats().histogram(snapshot_->identity().connectTime())),
+      length_(&worker.stats().histogram(snapshot_->identity().connectionLength())),
+      requestsPerConnection_(
+          &worker.stats().histogram(snapshot_->identity().requestsPerConnection())),
+      ahead_(seed) {}
 
 const HostEntry* ClusterLocal::pick(const PickContext& context) {
   picks_.nowNs = worker_.net().loop().nowNs();
@@ -29,15 +34,60 @@ void ClusterLocal::countPick(uint32_t events) {
   if (events & kPickPanic) ++stats_[cluster_stat::kLbHealthyPanic];
 }
 
-HttpPool* ClusterLocal::pool(const Host& host, Priority priority) {
-  HttpPool*& pool = host.local(worker_.index()).pool;
+HttpPool* ClusterLocal::pool(const Host& host, Priority priority, const PoolClient* client) {
+  const spec::Connect& connect = snapshot_->config().connect;
+  bool forOne = connect.poolPerDownstream || connect.proxyProtocol != spec::ProxyProtocol::kNone;
+  if (!forOne) client = nullptr;
+  HttpPool*& pool =
+      client == nullptr ? host.local(worker_.index()).pool : byClient_[{client->connection, &host}];
   if (pool == nullptr) {
     MR_DASSERT(snapshot_->entry(host) != nullptr);
-    if (!takePool(priority)) return nullptr;
-    pool = worker_.pools().take(*this, host, priority);
+    if (!takePool(priority)) {
+      if (client != nullptr) byClient_.erase({client->connection, &host});
+      return nullptr;
+    }
+    pool = worker_.pools().take(*this, host, priority, client);
     pools_.pushBack(pool);
   }
   return pool;
+}
+
+void ClusterLocal::predict(double ratio) {
+  const spec::Connect& connect = snapshot_->config().connect;
+  bool forOne = connect.poolPerDownstream || connect.proxyProtocol != spec::ProxyProtocol::kNone;
+  spec::LbPolicy policy = snapshot_->config().lb.policy;
+  bool predictable = policy == spec::LbPolicy::kRoundRobin || policy == spec::LbPolicy::kRandom;
+  if (forOne || draining_ || !predictable) return;
+  auto wanted = [&] { return double(demand_.streams) * ratio > double(demand_.capacity); };
+  if (!wanted()) return;
+  ahead_ = picks_;
+  for (int i = 0; i < HttpPool::kMostAhead && wanted(); i++) {
+    const HostEntry* next = snapshot_->pick({}, ahead_);
+    HttpPool* likely = next == nullptr ? nullptr : pool(*next->host, Priority::kDefault);
+    if (likely == nullptr || !likely->predict(ratio)) return;
+  }
+}
+
+template <typename F>
+void ClusterLocal::forPools(const Host& host, F fn) {
+  if (HttpPool* pool = host.local(worker_.index()).pool) fn(*pool);
+  if (byClient_.empty()) return;
+  for (HttpPool* pool = pools_.front(); pool != nullptr;) {
+    HttpPool* next = pools_.next(pool);
+    if (pool->clientConnection() != 0 && &pool->host() == &host) fn(*pool);
+    pool = next;
+  }
+}
+
+// Its connections may be what is wrong: new ones are made when it is picked again.
+void ClusterLocal::hostFailed(const Host& host) {
+  forPools(host, [](HttpPool& pool) { pool.renew(); });
+  if (!snapshot_->config().connect.closeOnHealthFailure) return;
+  for (HostWatcher* watcher = watchers_.front(); watcher != nullptr;) {
+    HostWatcher* next = watchers_.next(watcher);
+    watcher->onHostFailed(host);
+    watcher = next;
+  }
 }
 
 // Counts one more pool. As in Envoy, an idle one is closed to make room.
@@ -61,14 +111,15 @@ void ClusterLocal::update(Pin now) {
   pin_ = std::move(now);
   snapshot_ = pin_.get<ClusterSnapshot>();
   HostHistory::walk(&past, &snapshot_->history(), [&](const HostChange& change) {
-    if (change.kind != HostChange::Kind::kRemoved) return;
-    HttpPool* pool = change.host->local(worker_.index()).pool;
-    if (pool != nullptr) pool->drain(before.again());
+    if (change.kind == HostChange::Kind::kFailed) return hostFailed(*change.host);
+    forPools(*change.host, [&](HttpPool& pool) { pool.drain(before.again()); });
   });
 }
 
 void ClusterLocal::drain() {
   draining_ = true;
+  while (watchers_.popFront() != nullptr) {
+  }
   for (HttpPool* pool = pools_.front(); pool != nullptr;) {
     HttpPool* next = pools_.next(pool);
     pool->drain(pin_.again());
@@ -83,6 +134,7 @@ void ClusterLocal::drain() {
 void ClusterLocal::poolGone(HttpPool& pool) {
   snapshot_->identity().resources(pool.priority()).pools.give();
   static_cast<ListNode<HttpPool>&>(pool).unlink();
+  if (pool.clientConnection() != 0) byClient_.erase({pool.clientConnection(), &pool.host()});
   if (draining_ && pools_.empty() && !gone_) {
     gone_ = true;
     worker_.net().loop().deferDelete(this);

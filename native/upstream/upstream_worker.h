@@ -2,7 +2,10 @@
 // quiet period. Thread rule: the worker's loop.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "base/list.h"
@@ -16,6 +19,15 @@ namespace millrace {
 
 class NetContext;
 class UpstreamWorker;
+
+// Something that must know when a host fails its health checks. Worker's thread.
+class HostWatcher : public ListNode<HostWatcher> {
+ public:
+  virtual void onHostFailed(const Host& host) = 0;
+
+ protected:
+  ~HostWatcher() = default;
+};
 
 // One worker's side of one cluster.
 class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
@@ -32,11 +44,28 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   const HostEntry* pick(const PickContext& context);
   // The pool of `host`, which must be in the snapshot unless it has one; made on first use. Null
   // when the breaker allows no more pools and none of this worker's can be closed for it.
-  HttpPool* pool(const Host& host, Priority priority);
+  // `client`: who asks; of a cluster whose connections are for one client each (PROXY protocol,
+  // connection_pool_per_downstream_connection) it is the pool for that client.
+  HttpPool* pool(const Host& host, Priority priority, const PoolClient* client = nullptr);
+  // Connections to hosts that are likely to be picked next, up to `ratio` of what requests need
+  // (predictive_preconnect_ratio). Only balancers whose next picks can be told beforehand.
+  void predict(double ratio);
+  // Requests waiting or under way, and what is provided for: these, connections that are idle, and
+  // those being made. Kept by the pools.
+  struct Demand {
+    uint32_t streams = 0;
+    uint32_t capacity = 0;
+  };
+  Demand& demand() { return demand_; }
+  // A connection of a TCP proxy to `host`, to be closed if the host fails and the cluster says so.
+  void watch(HostWatcher& watcher) { watchers_.pushBack(&watcher); }
   Pin pin() const { return pin_.again(); }
   StatBlock stats() const { return stats_; }
+  ResponseStats& responses() { return responses_; }
   HistogramCells& requestTime() const { return *requestTime_; }
   HistogramCells& connectTime() const { return *connectTime_; }
+  HistogramCells& connectionLength() const { return *length_; }
+  HistogramCells& requestsPerConnection() const { return *requestsPerConnection_; }
   UpstreamWorker& worker() const { return worker_; }
   void destroyDeferred() override;
 
@@ -48,6 +77,9 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   void poolGone(HttpPool& pool);
   void countPick(uint32_t events);
   bool takePool(Priority priority);
+  void hostFailed(const Host& host);
+  template <typename F>
+  void forPools(const Host& host, F fn);
 
   UpstreamWorker& worker_;
   const SlotId slot_;
@@ -55,9 +87,17 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   const ClusterSnapshot* snapshot_;  // what pin_ holds
   PickState picks_;
   StatBlock stats_;
+  ResponseStats responses_;
   HistogramCells* requestTime_;
   HistogramCells* connectTime_;
+  HistogramCells* length_;
+  HistogramCells* requestsPerConnection_;
   List<HttpPool> pools_;
+  // Of pools for one client each: by connection of the client and place of the host.
+  std::map<std::pair<uint64_t, const Host*>, HttpPool*> byClient_;
+  List<HostWatcher> watchers_;
+  Demand demand_;
+  PickState ahead_;  // where predict() looks ahead from
   bool draining_ = false, gone_ = false;
 };
 
@@ -79,6 +119,10 @@ class UpstreamWorker {
   void setOutlierSink(std::function<void(const OutlierEvent&)> sink) {
     outlierSink_ = std::move(sink);
   }
+  // Whether a request got a connection that was there.
+  void countAcquired(bool reused) { bump(reused ? poolHits_ : poolMisses_); }
+  uint64_t poolHits() const { return poolHits_.load(std::memory_order_relaxed); }      // any thread
+  uint64_t poolMisses() const { return poolMisses_.load(std::memory_order_relaxed); }  // any thread
   void report(const OutlierEvent& event) const {
     if (outlierSink_) outlierSink_(event);
   }
@@ -102,6 +146,7 @@ class UpstreamWorker {
   const uint32_t index_;
   uint64_t seed_;
   std::function<void(const OutlierEvent&)> outlierSink_;
+  std::atomic<uint64_t> poolHits_{0}, poolMisses_{0};
   ObjectPool<UpstreamConnection> connections_;
   ObjectPool<HttpPool> pools_;
   ObjectPool<ClusterLocal> localPool_;

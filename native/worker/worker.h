@@ -106,6 +106,7 @@ class Worker {
   const WorkerLoad& load() const { return load_; }
   const Loop& loop() const { return *loop_; }
   const Reader& reader() const { return *reader_; }
+  const UpstreamWorker& upstream() const { return *upstream_; }
 
   // The worker's thread.
   // An empty `socket`: the listener's connections come by hand-over only.

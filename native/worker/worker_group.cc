@@ -420,7 +420,8 @@ std::vector<WorkerGroup::WorkerStats> WorkerGroup::workerStats() const {
     uint64_t taken = worker->reader().taken();
     all.push_back({load.connections.load(relaxed), load.requests.load(relaxed),
                    worker->loop().busyNs(), worker->loop().turns(), load.handedOver.load(relaxed),
-                   load.received.load(relaxed), generation > taken ? generation - taken : 0});
+                   load.received.load(relaxed), generation > taken ? generation - taken : 0,
+                   worker->upstream().poolHits(), worker->upstream().poolMisses()});
   }
   return all;
 }

@@ -54,6 +54,7 @@ class WorkerGroup {
   struct WorkerStats {
     uint32_t connections;
     uint64_t requests, busyNs, turns, handedOver, received, lag;
+    uint64_t poolHits, poolMisses;  // requests to upstreams that found a connection, or did not
   };
   struct HostStats {
     uint64_t id;

@@ -92,6 +92,32 @@ export interface NativeLb {
   readonly hashBalanceFactor?: number
 }
 
+/** For setsockopt(2): numbers of the system that the proxy runs on. */
+export interface NativeSocketOption {
+  readonly level: number
+  readonly name: number
+  readonly value: Uint8Array
+}
+
+/** How connections to hosts are made, and which are made ahead of requests. */
+export interface NativeConnect {
+  /** Local addresses, at most one of each family; absent: the system's choice. */
+  readonly bind?: readonly NativeAddress[]
+  readonly freebind?: boolean
+  readonly socketOptions?: readonly NativeSocketOption[]
+  readonly proxyProtocol?: 'v1' | 'v2'
+  /** Of a host with several addresses: what is tried first; absent: the first address' family. */
+  readonly firstFamily?: 'v4' | 'v6'
+  /** How many addresses of it are tried before one of the other family; absent: 1. */
+  readonly firstFamilyCount?: number
+  /** Connections for each one that requests need, 1 to 3; absent: 1. */
+  readonly perUpstreamPreconnect?: number
+  readonly predictivePreconnect?: number
+  readonly poolPerDownstream?: boolean
+  /** Also of TCP proxies, which nothing else ends. */
+  readonly closeOnHealthFailure?: boolean
+}
+
 /**
  * How many failures in a row make an event of {@link NativeCore.takeOutlierEvents}; 0: none do.
  * Rows are of all workers together, and begin anew after their event.
@@ -147,7 +173,7 @@ export interface NativeCluster {
   readonly breakers: { readonly default: NativeBreaker; readonly high: NativeBreaker }
   /** Seconds; absent: off. */
   readonly keepalive?: { readonly idle: number; readonly interval: number; readonly probes: number }
-  readonly bind?: NativeAddress
+  readonly connect?: NativeConnect
   /** Absent: outcomes are not counted. */
   readonly outlier?: NativeOutlier
   /** Whether x-envoy-immediate-health-check-fail of responses makes an event; absent: no. */

@@ -60,6 +60,9 @@ export interface NativeWorkerStats {
   /** Connections that were handed to / received from another worker. */
   readonly handedOver: number
   readonly received: number
+  /** Requests to upstreams that found a pooled connection, and those that did not. */
+  readonly poolHits: number
+  readonly poolMisses: number
   /** Published version minus the version that this worker has taken. */
   readonly lag: number
 }

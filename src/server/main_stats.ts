@@ -86,6 +86,8 @@ function workers({ core }: Server): NativeStat[] {
       counter(name('loop_turns'), worker.turns),
       counter(name('cx_handed_over'), worker.handedOver),
       counter(name('cx_received'), worker.received),
+      counter(name('upstream_pool_hit'), worker.poolHits),
+      counter(name('upstream_pool_miss'), worker.poolMisses),
       gauge(name('configuration_lag'), worker.lag),
     ]
   })

@@ -1,17 +1,15 @@
 /** Clusters: hosts, limits and options of their connections. */
 
-import type { NativeCluster } from '../../native/index.ts'
 import type {
   Cluster,
   Http1ProtocolOptions,
   HttpProtocolOptions,
-  TcpKeepalive,
   HttpHttpProtocolOptions as UpstreamOptions,
 } from '../schema/messages.generated.ts'
 import type { ClusterDefinition } from '../types.ts'
-import { socketAddress } from './address.ts'
 import { compileLb } from './balancing.ts'
 import { compileBreakers } from './breakers.ts'
+import { compileConnections } from './connections.ts'
 import { type Context, unpack } from './context.ts'
 import { compileEndpoints } from './endpoints.ts'
 
@@ -21,9 +19,7 @@ const kOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 export function compileCluster(context: Context, cluster: Cluster): ClusterDefinition {
   const { options, common, http1 } = httpOptions(context, cluster)
   if (options !== undefined) checkOptions(context, common, http1)
-  const { name = '', alt_stat_name: statName = '', upstream_bind_config: bindConfig } = cluster
-  const keepalive = cluster.upstream_connection_options?.tcp_keepalive
-  const bind = bindConfig?.source_address && socketAddress(context, bindConfig.source_address)
+  const { name = '', alt_stat_name: statName = '' } = cluster
   return {
     name,
     statName: statName === '' ? name : statName,
@@ -43,8 +39,7 @@ export function compileCluster(context: Context, cluster: Cluster): ClusterDefin
     maxResponseHeaders: common?.max_headers_count ?? 100,
     enableTrailers: http1?.enable_trailers ?? false,
     breakers: compileBreakers(context, name, cluster.circuit_breakers),
-    ...(keepalive && { keepalive: compileKeepalive(keepalive) }),
-    ...(bind && { bind }),
+    ...compileConnections(context, cluster),
   }
 }
 
@@ -88,14 +83,5 @@ function checkOptions(
   }
   if (http1?.header_key_format !== undefined) {
     context.origins.add(http1, ['header_key_format'], 'not-supported', later)
-  }
-}
-
-/** Absent numbers are Linux's own defaults. */
-function compileKeepalive(keepalive: TcpKeepalive): NonNullable<NativeCluster['keepalive']> {
-  return {
-    idle: keepalive.keepalive_time ?? 7200,
-    interval: keepalive.keepalive_interval ?? 75,
-    probes: keepalive.keepalive_probes ?? 9,
   }
 }

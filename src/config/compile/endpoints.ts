@@ -89,6 +89,9 @@ function compileHost(
     const text = 'the port of an endpoint must not be 0'
     context.origins.add(socket, ['port_value'], 'bad-value', text)
   }
+  const additional = (endpoint.additional_addresses ?? []).flatMap(
+    (other) => compileAddress(context, other.address, other, 'an additional address') ?? [],
+  )
   const data = lbEndpoint.metadata?.filter_metadata?.[kMetadata] ?? {}
   const metadata = flatMetadata(data)
   return {
@@ -98,6 +101,7 @@ function compileHost(
     priority,
     locality,
     health: healths[health ?? 'UNKNOWN'],
+    ...(additional.length > 0 && { additionalAddresses: additional }),
     ...(data.canary === true && { canary: true }),
     ...(metadata.length > 0 && { metadata }),
   }

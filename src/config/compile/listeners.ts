@@ -9,6 +9,7 @@ import type {
 } from '../schema/messages.generated.ts'
 import type { CompiledRouteTable } from '../types.ts'
 import { addressText, compileAddress } from './address.ts'
+import { refuseProxyProtocol } from './connections.ts'
 import { type Context, unpack } from './context.ts'
 import { compileHttpManager } from './http.ts'
 import { compileRouteTable } from './routes.ts'
@@ -155,6 +156,7 @@ class Chains {
   /** `fallback` tells the chain apart where it has no name. */
   compile(chain: FilterChain, fallback: string): NativeFilterChain | undefined {
     const { origins } = this.#context
+    refuseProxyProtocol(this.#context, chain, chain.transport_socket)
     const filters = chain.filters ?? []
     const [first, second] = filters
     if (first === undefined) {

@@ -114,6 +114,17 @@ export interface TransportSocket {
   readonly typed_config?: AnyMessage
 }
 
+/** envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport */
+export interface ProxyProtocolUpstreamTransport {
+  readonly config?: ProxyProtocolConfig
+  readonly transport_socket?: TransportSocket
+}
+
+/** envoy.config.core.v3.ProxyProtocolConfig */
+export interface ProxyProtocolConfig {
+  readonly version?: 'V1' | 'V2'
+}
+
 /** envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer */
 export type RawBuffer = object
 
@@ -603,7 +614,10 @@ export interface Cluster {
   readonly common_lb_config?: ClusterCommonLbConfig
   readonly transport_socket?: TransportSocket
   readonly upstream_connection_options?: UpstreamConnectionOptions
+  readonly close_connections_on_host_health_failure?: boolean
   readonly load_balancing_policy?: LoadBalancingPolicy
+  readonly preconnect_policy?: ClusterPreconnectPolicy
+  readonly connection_pool_per_downstream_connection?: boolean
 }
 
 /** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
@@ -764,9 +778,22 @@ export interface Percent {
   readonly value?: number
 }
 
+/** envoy.config.cluster.v3.Cluster.PreconnectPolicy */
+export interface ClusterPreconnectPolicy {
+  readonly per_upstream_preconnect_ratio?: number
+  readonly predictive_preconnect_ratio?: number
+}
+
 /** envoy.config.cluster.v3.UpstreamConnectionOptions */
 export interface UpstreamConnectionOptions {
   readonly tcp_keepalive?: TcpKeepalive
+  readonly happy_eyeballs_config?: UpstreamConnectionOptionsHappyEyeballsConfig
+}
+
+/** envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig */
+export interface UpstreamConnectionOptionsHappyEyeballsConfig {
+  readonly first_address_family_version?: 'DEFAULT' | 'V4' | 'V6'
+  readonly first_address_family_count?: number
 }
 
 /** envoy.config.core.v3.TcpKeepalive */
@@ -779,6 +806,30 @@ export interface TcpKeepalive {
 /** envoy.config.core.v3.BindConfig */
 export interface BindConfig {
   readonly source_address?: SocketAddress
+  readonly freebind?: boolean
+  readonly socket_options?: readonly SocketOption[]
+  readonly extra_source_addresses?: readonly ExtraSourceAddress[]
+  readonly additional_source_addresses?: readonly SocketAddress[]
+}
+
+/** envoy.config.core.v3.ExtraSourceAddress */
+export interface ExtraSourceAddress {
+  readonly address?: SocketAddress
+  readonly socket_options?: SocketOptionsOverride
+}
+
+/** envoy.config.core.v3.SocketOptionsOverride */
+export interface SocketOptionsOverride {
+  readonly socket_options?: readonly SocketOption[]
+}
+
+/** envoy.config.core.v3.SocketOption */
+export interface SocketOption {
+  readonly level?: number
+  readonly name?: number
+  readonly int_value?: number
+  readonly buf_value?: Uint8Array
+  readonly state?: 'STATE_PREBIND' | 'STATE_BOUND' | 'STATE_LISTENING'
 }
 
 /** envoy.extensions.upstreams.http.v3.HttpProtocolOptions */
@@ -833,10 +884,16 @@ export interface Metadata {
   readonly filter_metadata?: Readonly<Record<string, JsonObject>>
 }
 
+/** envoy.config.endpoint.v3.Endpoint.AdditionalAddress */
+export interface EndpointAdditionalAddress {
+  readonly address?: Address
+}
+
 /** envoy.config.endpoint.v3.Endpoint */
 export interface Endpoint {
   readonly address?: Address
   readonly hostname?: string
+  readonly additional_addresses?: readonly EndpointAdditionalAddress[]
 }
 
 /** The extensions that are built. */
@@ -853,6 +910,7 @@ export interface ExtensionTypes {
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': ProxyProtocolUpstreamTransport
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpHttpProtocolOptions
 }

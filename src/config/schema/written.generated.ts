@@ -131,7 +131,18 @@ export interface Filter {
 /** envoy.config.core.v3.TransportSocket */
 export interface TransportSocket {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer' | 'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport'>
+}
+
+/** envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport */
+export interface ProxyProtocolUpstreamTransport {
+  readonly config?: ProxyProtocolConfig
+  readonly transport_socket?: TransportSocket
+}
+
+/** envoy.config.core.v3.ProxyProtocolConfig */
+export interface ProxyProtocolConfig {
+  readonly version?: 'V1' | 'V2'
 }
 
 /** envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer */
@@ -645,7 +656,10 @@ export interface Cluster {
   readonly transport_socket?: TransportSocket
   readonly metadata?: unknown
   readonly upstream_connection_options?: UpstreamConnectionOptions
+  readonly close_connections_on_host_health_failure?: boolean
   readonly load_balancing_policy?: LoadBalancingPolicy
+  readonly preconnect_policy?: ClusterPreconnectPolicy
+  readonly connection_pool_per_downstream_connection?: boolean
 }
 
 /** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
@@ -807,9 +821,23 @@ export interface Percent {
   readonly value?: number
 }
 
+/** envoy.config.cluster.v3.Cluster.PreconnectPolicy */
+export interface ClusterPreconnectPolicy {
+  readonly per_upstream_preconnect_ratio?: number
+  readonly predictive_preconnect_ratio?: number
+}
+
 /** envoy.config.cluster.v3.UpstreamConnectionOptions */
 export interface UpstreamConnectionOptions {
   readonly tcp_keepalive?: TcpKeepalive
+  readonly set_local_interface_name_on_upstream_connections?: unknown
+  readonly happy_eyeballs_config?: UpstreamConnectionOptionsHappyEyeballsConfig
+}
+
+/** envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig */
+export interface UpstreamConnectionOptionsHappyEyeballsConfig {
+  readonly first_address_family_version?: 'DEFAULT' | 'V4' | 'V6'
+  readonly first_address_family_count?: number
 }
 
 /** envoy.config.core.v3.TcpKeepalive */
@@ -822,6 +850,31 @@ export interface TcpKeepalive {
 /** envoy.config.core.v3.BindConfig */
 export interface BindConfig {
   readonly source_address?: SocketAddress
+  readonly freebind?: boolean
+  readonly socket_options?: readonly SocketOption[]
+  readonly extra_source_addresses?: readonly ExtraSourceAddress[]
+  readonly additional_source_addresses?: readonly SocketAddress[]
+}
+
+/** envoy.config.core.v3.ExtraSourceAddress */
+export interface ExtraSourceAddress {
+  readonly address?: SocketAddress
+  readonly socket_options?: SocketOptionsOverride
+}
+
+/** envoy.config.core.v3.SocketOptionsOverride */
+export interface SocketOptionsOverride {
+  readonly socket_options?: readonly SocketOption[]
+}
+
+/** envoy.config.core.v3.SocketOption */
+export interface SocketOption {
+  readonly description?: unknown
+  readonly level?: number | string
+  readonly name?: number | string
+  readonly int_value?: number | string
+  readonly buf_value?: string
+  readonly state?: 'STATE_PREBIND' | 'STATE_BOUND' | 'STATE_LISTENING'
 }
 
 /** envoy.extensions.upstreams.http.v3.HttpProtocolOptions */
@@ -880,11 +933,17 @@ export interface Metadata {
   readonly typed_filter_metadata?: Readonly<Record<string, unknown>>
 }
 
+/** envoy.config.endpoint.v3.Endpoint.AdditionalAddress */
+export interface EndpointAdditionalAddress {
+  readonly address?: Address
+}
+
 /** envoy.config.endpoint.v3.Endpoint */
 export interface Endpoint {
   readonly address?: Address
   readonly health_check_config?: unknown
   readonly hostname?: string
+  readonly additional_addresses?: readonly EndpointAdditionalAddress[]
 }
 
 /** The extensions that are built. */
@@ -901,6 +960,7 @@ export interface EnvoyExtensions {
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': ProxyProtocolUpstreamTransport
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpHttpProtocolOptions
 }

@@ -385,11 +385,57 @@ describe('clusters', () => {
       bufferLimit: 5,
       breakers: { default: { maxRequests: 1, maxConnections: 1024 }, high: { maxConnections: 2 } },
       keepalive: { idle: 10, interval: 75, probes: 9 },
-      bind: { ip: '127.0.0.2', port: 0 },
+      connect: { bind: [{ ip: '127.0.0.2', port: 0 }] },
+    })
+  })
+
+  it('take how connections are made', async () => {
+    const cluster = `preconnect_policy: {per_upstream_preconnect_ratio: 1.5,
+      predictive_preconnect_ratio: 2}, connection_pool_per_downstream_connection: true,
+      close_connections_on_host_health_failure: true,
+      upstream_connection_options: {happy_eyeballs_config: {first_address_family_version: V6,
+        first_address_family_count: 2}},
+      upstream_bind_config: {source_address: {address: 127.0.0.2, port_value: 0}, freebind: true,
+        extra_source_addresses: [{address: {address: "::1", port_value: 0}}],
+        socket_options: [{level: 1, name: 8, int_value: 65536, state: STATE_PREBIND}]},
+      transport_socket: {name: proxy, typed_config: {"@type": type.googleapis.com/envoy.
+        extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport,
+        config: {version: V2}, transport_socket: {name: raw, typed_config: {"@type":
+        type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}},`.replaceAll(
+      /envoy\.\s+/g,
+      'envoy.',
+    )
+    expect((await compiled(bootstrap({ cluster }))).clusters[0]?.cluster.connect).toEqual({
+      perUpstreamPreconnect: 1.5,
+      predictivePreconnect: 2,
+      poolPerDownstream: true,
+      closeOnHealthFailure: true,
+      firstFamily: 'v6',
+      firstFamilyCount: 2,
+      bind: [
+        { ip: '127.0.0.2', port: 0 },
+        { ip: '::1', port: 0 },
+      ],
+      freebind: true,
+      socketOptions: [{ level: 1, name: 8, value: Uint8Array.of(0, 0, 1, 0) }],
+      proxyProtocol: 'v2',
     })
   })
 
   const refused: [cluster: string, expected: RegExp][] = [
+    [
+      'upstream_bind_config: {source_address: {address: 127.0.0.2, port_value: 0}, ' +
+        'extra_source_addresses: [{address: {address: 127.0.0.3, port_value: 0}}]},',
+      /bad-value .*extra_source_addresses: the addresses to bind must be of different IP versions/,
+    ],
+    [
+      'upstream_bind_config: {socket_options: [{level: 1, name: 8, int_value: 4294967296}]},',
+      /bad-value .*int_value: must fit into 32 bits/,
+    ],
+    [
+      'preconnect_policy: {per_upstream_preconnect_ratio: 4},',
+      /bad-value .*per_upstream_preconnect_ratio: must be/,
+    ],
     [
       'type: STRICT_DNS,',
       /not-supported .*type: STRICT_DNS is not supported yet: endpoints are IP addresses/,
