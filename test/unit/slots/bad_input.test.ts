@@ -52,7 +52,9 @@ describe('bad input', () => {
     let deep: unknown = 1
     for (let i = 0; i < 200_000; i++) deep = [deep]
     expect(errorOf(() => slot.set(deep)).code).toBe('ERR_MILLRACE_VALUE_NOT_CLONEABLE')
-    const error = errorOf(() => table.allocate<Record<string, unknown>>('m').map.set('k', { f() {} }))
+    const error = errorOf(() =>
+      table.allocate<Record<string, unknown>>('m').map.set('k', { f() {} }),
+    )
     expect([error.code, error.path]).toEqual(['ERR_MILLRACE_VALUE_NOT_CLONEABLE', 'f'])
     port1.close()
     port2.close()
