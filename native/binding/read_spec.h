@@ -26,7 +26,11 @@ void readFields(JsReader& in, WeightedCluster& out);
 void readFields(JsReader& in, ClusterChoice& out);
 void readFields(JsReader& in, HostRewrite& out);
 void readFields(JsReader& in, ResetHeader& out);
+void readFields(JsReader& in, HostPredicate& out);
 void readFields(JsReader& in, RetryPolicy& out);
+void readFields(JsReader& in, Mirror& out);
+void readFields(JsReader& in, InternalRedirect& out);
+void readFields(JsReader& in, StreamDuration& out);
 // The part of a forwarding action that is about failure (src/native/resilience.ts).
 void readResilience(JsReader& in, Forward& out);
 void readFields(JsReader& in, RouteAction& out);

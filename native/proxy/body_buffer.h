@@ -36,6 +36,13 @@ class BodyBuffer {
       fn(std::string_view(b->bytes(), b->used), b->next == nullptr);
     }
   }
+  // Takes over the bytes of another one in the same arena, which is empty then.
+  void takeFrom(BodyBuffer& other) {
+    first_ = other.first_;
+    last_ = other.last_;
+    size_ = other.size_;
+    other.clear();
+  }
   // Forgets the bytes; the memory stays with the arena.
   void clear() {
     first_ = last_ = nullptr;

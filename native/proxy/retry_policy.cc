@@ -58,6 +58,24 @@ Status compileMatchers(std::vector<spec::HeaderMatcher>& specs, const std::strin
   return Status();
 }
 
+void addPredicate(spec::HostPredicate& spec, RetryPolicy& policy) {
+  switch (spec.kind) {
+    case spec::HostPredicate::Kind::kPreviousHosts:
+      policy.notToPreviousHosts = true;
+      return;
+    case spec::HostPredicate::Kind::kOmitCanary:
+      policy.omitCanary = true;
+      return;
+    case spec::HostPredicate::Kind::kOmitMetadata:
+      if (spec.metadata.size() < 2) return;  // nothing that could match
+      auto& pairs = policy.omitMetadata.emplace_back();
+      for (size_t i = 0; i + 1 < spec.metadata.size(); i += 2) {
+        pairs.emplace_back(std::move(spec.metadata[i]), std::move(spec.metadata[i + 1]));
+      }
+      return;
+  }
+}
+
 }  // namespace
 
 uint32_t parseRetryOn(std::string_view list) {
@@ -86,6 +104,9 @@ Result<RetryPolicy> RetryPolicy::compile(spec::RetryPolicy spec, const std::stri
   policy.perTryTimeoutMs = spec.perTryTimeout;
   policy.perTryIdleTimeoutMs = spec.perTryIdleTimeout;
   policy.statusCodes = std::move(spec.statusCodes);
+  policy.hostSelectionAttempts = spec.hostSelectionAttempts;
+  policy.previousPriorities = spec.previousPriorities;
+  for (spec::HostPredicate& predicate : spec.predicates) addPredicate(predicate, policy);
   for (spec::ResetHeader& header : spec.resetHeaders) {
     policy.resetHeaders.push_back(
         {lowered(header.name), header.format == spec::ResetHeader::Format::kUnixTimestamp});

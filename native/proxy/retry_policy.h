@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -65,6 +66,15 @@ class RetryPolicy {
   uint64_t resetMaxMs = 300'000;
   uint64_t perTryTimeoutMs = 0;      // 0: none
   uint64_t perTryIdleTimeoutMs = 0;  // 0: none
+  // Whether attempts differ in where they may go.
+  bool choosesHosts() const {
+    return notToPreviousHosts || omitCanary || !omitMetadata.empty() || previousPriorities != 0;
+  }
+  bool notToPreviousHosts = false;
+  bool omitCanary = false;
+  std::vector<std::vector<std::pair<std::string, std::string>>> omitMetadata;  // any of them
+  uint32_t hostSelectionAttempts = 1;
+  uint32_t previousPriorities = 0;  // 0: no
   std::vector<uint16_t> statusCodes;
   std::vector<ResetHeader> resetHeaders;
   std::vector<HeaderMatcher> responseHeaders;

@@ -55,6 +55,24 @@ Status compileHostRewrite(spec::HostRewrite spec, const std::string& where, Forw
   return bad(where + ".kind", "is unknown");
 }
 
+Status compileMirrors(std::vector<spec::Mirror> specs, const std::string& where,
+                      std::vector<MirrorAction>& into) {
+  for (size_t i = 0; i < specs.size(); i++) {
+    spec::Mirror& mirror = specs[i];
+    const std::string here = where + "[" + std::to_string(i) + "]";
+    if (mirror.cluster.empty() == mirror.header.empty()) {
+      return bad(here, "exactly one of cluster and header must be given");
+    }
+    if (mirror.fraction && mirror.fraction->denominator == 0) {
+      return bad(here + ".fraction.denominator", "must not be 0");
+    }
+    SlotId slot = mirror.cluster.empty() ? kNoSlot : mirror.slot;
+    into.push_back({std::move(mirror.cluster), slot, lowered(mirror.header), mirror.fraction,
+                    mirror.keepHost});
+  }
+  return Status();
+}
+
 Result<ForwardAction> compileForward(spec::Forward spec, const std::string& where) {
   ForwardAction action;
   Result<ClusterChoice> cluster =
@@ -82,7 +100,17 @@ Result<ForwardAction> compileForward(spec::Forward spec, const std::string& wher
   action.attemptCountInResponse = spec.attemptCountInResponse;
   action.timeoutRetryHeader = spec.timeoutRetryHeader;
   action.bufferLimit = spec.bufferLimit;
-  Status status = compileRewrite(spec.regexRewrite, where + ".regexRewrite", action.regexRewrite);
+  action.streamDuration = spec.streamDuration;
+  action.grpcTimeoutMost = spec.grpcTimeoutMost;
+  action.grpcTimeoutOffset = spec.grpcTimeoutOffset;
+  if (spec.internalRedirect) {
+    action.internalRedirect =
+        std::make_unique<const spec::InternalRedirect>(std::move(*spec.internalRedirect));
+  }
+  Status status = compileMirrors(std::move(spec.mirrors), where + ".mirrors", action.mirrors);
+  if (status) {
+    status = compileRewrite(spec.regexRewrite, where + ".regexRewrite", action.regexRewrite);
+  }
   if (status && spec.hostRewrite) {
     status = compileHostRewrite(std::move(*spec.hostRewrite), where + ".hostRewrite", action);
   }

@@ -34,6 +34,15 @@ struct RouteRequest : RequestFields {
   bool internal = false;  // forwarded.h found an internal request
 };
 
+// Another cluster that gets a copy of each request.
+struct MirrorAction {
+  std::string cluster;  // empty: the header names it
+  SlotId slot = kNoSlot;
+  std::string header;  // lower case
+  std::optional<spec::Fraction> fraction;
+  bool keepHost = false;
+};
+
 // Where a request goes and how it is changed on the way. Durations are milliseconds.
 struct ForwardAction {
   ClusterChoice cluster;
@@ -53,6 +62,10 @@ struct ForwardAction {
   bool attemptCountInRequest = false;
   bool attemptCountInResponse = false;
   bool timeoutRetryHeader = false;
+  std::vector<MirrorAction> mirrors;
+  std::unique_ptr<const spec::InternalRedirect> internalRedirect;  // null: passed on
+  spec::StreamDuration streamDuration;
+  int64_t grpcTimeoutMost = -1, grpcTimeoutOffset = 0;
   uint64_t bufferLimit = UINT64_MAX;
 };
 

@@ -89,9 +89,11 @@ void Router::forward(const ForwardAction& action, bool end) {
   timeouts_ = requestTimeouts(action, stream_.internal(), stream_.request().headers);
   if (!prepareRequest(action, *picked->host)) return;
   prepareRetries(action);
+  if (!action.mirrors.empty()) chooseMirrors(action);
   if (end) stream_.startRouteTimeout(timeouts_.globalMs);
   info.attemptCount = attempts_;
-  start(first_, *cluster, *picked->host);
+  if (end && mirroring_) sendMirrors();
+  start(first_, *cluster, *picked);
 }
 
 // The cluster that the route names, pinned; null: the request was answered.
@@ -168,8 +170,8 @@ void Router::prepareRetries(const ForwardAction& action) {
                                 double(RetryPolicy::kBaseIntervalMs));
     void* place = stream_.arena().allocate(sizeof(RetryState), alignof(RetryState));
     retry_ = new (place) RetryState(action.retry.get(), fields, uint64_t(std::max(base, 0.0)));
-    keeping_ = !headOnly_;
   }
+  keeping_ = !headOnly_ && (retry_ != nullptr || action.internalRedirect != nullptr);
   if (head.headers.hasAny(kRetryHeaders)) {
     for (HeaderId id :
          {HeaderId::kXEnvoyRetryOn, HeaderId::kXEnvoyRetryGrpcOn, HeaderId::kXEnvoyMaxRetries,
@@ -180,8 +182,10 @@ void Router::prepareRetries(const ForwardAction& action) {
   timed_ = retry_ != nullptr || timeouts_.perTryMs != 0 || timeouts_.perTryIdleMs != 0;
 }
 
-void Router::start(UpstreamRequest& request, ClusterLocal& cluster, const Host& host) {
-  UpstreamTarget target{&cluster, &host, cluster.pin(), priority_};
+void Router::start(UpstreamRequest& request, ClusterLocal& cluster, const HostEntry& picked) {
+  triedHost_ = picked.host->id();
+  triedPriority_ = picked.priority;
+  UpstreamTarget target{&cluster, picked.host, cluster.pin(), priority_};
   request.setClientWritable(!clientBlocked_);
   if (cluster.snapshot().config().connect.proxyProtocol != spec::ProxyProtocol::kNone) {
     stream_.findLocalAddress();  // the PROXY header names it
@@ -231,6 +235,7 @@ void Router::onRequestTrailers(HeaderList& trailers) {
 // The request has been received in full.
 void Router::requestOver() {
   requestEnded_ = true;
+  if (mirroring_) sendMirrors();
   stream_.info().upstreamTxEndNs = stream_.worker().loop.nowNs();
   stream_.startRouteTimeout(timeouts_.globalMs);
   UpstreamRequest* request = timed_ ? anyActive() : nullptr;
@@ -247,7 +252,8 @@ bool Router::keep(std::string_view data) {
     return true;
   }
   ++stats_[cluster_stat::kRetryOrShadowAbandoned];
-  keeping_ = false;
+  keeping_ = mirroring_ = false;
+  bodyLost_ = true;
   retry_ = nullptr;
   if (retryAtMs_ == 0) {
     body_.clear();
@@ -283,6 +289,17 @@ UpstreamRequest* Router::anyActive() {
   UpstreamRequest* found = nullptr;
   forEachActive([&](UpstreamRequest& request) { found = &request; });
   return found;
+}
+
+void Router::reset(BodyBuffer& body) {
+  cancel();
+  body.takeFrom(body_);
+  action_ = nullptr;
+  final_ = nullptr;
+  retry_ = nullptr;
+  trailers_ = nullptr;
+  retryHosts_.reset();
+  keeping_ = bodyLost_ = mirroring_ = timed_ = timeoutRetry_ = false;
 }
 
 void Router::cancel() {

@@ -14,9 +14,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "proxy/body_buffer.h"
 #include "proxy/http_filter.h"
+#include "proxy/retry_hosts.h"
 #include "proxy/retry_state.h"
 #include "proxy/timeouts.h"
 #include "proxy/upstream_request.h"
@@ -45,6 +47,9 @@ class Router final : public UpstreamRequestOwner {
   // The earliest deadline of an attempt, or of the back-off, loop ms; 0: none.
   uint64_t nextDeadlineMs() { return timed_ ? earliestDeadlineMs() : 0; }
   void onDeadline(uint64_t nowMs);
+  // Ready for another route (an internal redirect), with nothing under way. Gives up the body that
+  // was kept.
+  void reset(BodyBuffer& body);
 
   // UpstreamRequestOwner
   void onUpstreamReady(UpstreamRequest& request) override;
@@ -68,7 +73,8 @@ class Router final : public UpstreamRequestOwner {
   bool prepareRequest(const ForwardAction& action, const Host& host);
   void prepareRetries(const ForwardAction& action);
   ClusterLocal* findCluster(const ForwardAction& action);
-  void start(UpstreamRequest& request, ClusterLocal& cluster, const Host& host);
+  void start(UpstreamRequest& request, ClusterLocal& cluster, const HostEntry& picked);
+  const HostEntry* pickAgain(ClusterLocal& cluster);
   void setAttemptHeaders();
   void requestOver();
   bool keep(std::string_view data);
@@ -76,6 +82,12 @@ class Router final : public UpstreamRequestOwner {
   template <typename Fn>
   void forEachActive(Fn fn);
   UpstreamRequest* anyActive();
+
+  // router_extra.cc: mirrors and internal redirects
+  void chooseMirrors(const ForwardAction& action);
+  void sendMirrors();
+  SlotId mirrorSlot(const MirrorAction& mirror);
+  bool followRedirect(UpstreamRequest& request, ResponseHead& head, bool end);
 
   // router_response.cc
   void responseOver(UpstreamRequest& request);
@@ -106,17 +118,22 @@ class Router final : public UpstreamRequestOwner {
   StatBlock stats_;  // of that cluster
   UpstreamRequest first_;
   Extra* extras_ = nullptr;
-  UpstreamRequest* final_ = nullptr;  // whose response goes to the client
-  RetryState* retry_ = nullptr;       // null: no retries (any more)
+  UpstreamRequest* final_ = nullptr;        // whose response goes to the client
+  RetryState* retry_ = nullptr;             // null: no retries (any more)
+  std::unique_ptr<RetryHosts> retryHosts_;  // null: every host will do
+  uint64_t triedHost_ = 0;                  // of the last attempt
   BodyBuffer body_;
   HeaderList* trailers_ = nullptr;
   RequestTimeouts timeouts_;
   uint64_t retryAtMs_ = 0;  // back-off until then, loop ms; 0: no retry is pending
   uint32_t attempts_ = 0;
+  uint8_t triedPriority_ = 0;
   Priority priority_ = Priority::kDefault;
   bool requestEnded_ = false;
   bool headOnly_ = false;      // the request has no body
   bool keeping_ = false;       // the body, as it comes
+  bool bodyLost_ = false;      // it was too large to be kept
+  bool mirroring_ = false;     // some mirror gets this request
   bool timed_ = false;         // there are deadlines to look at
   bool retryTaken_ = false;    // counted among the cluster's retries
   bool timeoutRetry_ = false;  // the pending retry is one because of a per-try timeout

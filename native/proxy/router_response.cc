@@ -60,6 +60,7 @@ void Router::onUpstreamInformational(UpstreamRequest& request, ResponseHead& hea
 
 void Router::onUpstreamHeaders(UpstreamRequest& request, ResponseHead& head, bool end) {
   if (retry_ != nullptr && retryForHeaders(request, head, end)) return;
+  if (action_->internalRedirect != nullptr && followRedirect(request, head, end)) return;
   take(request);
   StreamInfo& info = stream_.info();
   info.responseCodeDetails = "via_upstream";
@@ -84,6 +85,7 @@ void Router::take(UpstreamRequest& request) {
   retryAtMs_ = 0;
   retry_ = nullptr;
   keeping_ = false;
+  if (!requestEnded_) mirroring_ = false;  // the rest of the body is not kept
   giveRetry();
   if (extras_ == nullptr) return;
   forEachActive([&](UpstreamRequest& other) {

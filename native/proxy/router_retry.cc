@@ -92,7 +92,7 @@ void Router::retryNow() {
   retryAtMs_ = 0;
   // The cluster may have changed, or be gone.
   ClusterLocal* cluster = stream_.worker().upstream.cluster(slot_);
-  const HostEntry* picked = cluster == nullptr ? nullptr : cluster->pick({});
+  const HostEntry* picked = cluster == nullptr ? nullptr : pickAgain(*cluster);
   if (picked == nullptr) {
     noHealthyUpstream();
     return;
@@ -105,7 +105,15 @@ void Router::retryNow() {
   if (rewritesHostAuto(*action_, pick_) && !host->hostname().empty()) {
     info.authority = head.authority = host->hostname();
   }
-  start(idleAttempt(), *cluster, *host);
+  start(idleAttempt(), *cluster, *picked);
+}
+
+const HostEntry* Router::pickAgain(ClusterLocal& cluster) {
+  const RetryPolicy* policy = action_->retry.get();
+  if (policy == nullptr || !policy->choosesHosts()) return cluster.pick({});
+  if (retryHosts_ == nullptr) retryHosts_ = std::make_unique<RetryHosts>(*policy);
+  retryHosts_->tried(triedHost_, triedPriority_);
+  return cluster.pick(retryHosts_->context(cluster.snapshot().balancer()));
 }
 
 UpstreamRequest& Router::idleAttempt() {

@@ -133,6 +133,12 @@ struct Forward {
   bool attemptCountInRequest = false;   // x-envoy-attempt-count
   bool attemptCountInResponse = false;  // the same
   bool timeoutRetryHeader = false;      // x-envoy-is-timeout-retry
+  std::vector<Mirror> mirrors;
+  std::optional<InternalRedirect> internalRedirect;
+  StreamDuration streamDuration;
+  // The older max_grpc_timeout: grpc-timeout of the request is its timeout. -1: it is not.
+  int64_t grpcTimeoutMost = -1;   // 0: whatever it says
+  int64_t grpcTimeoutOffset = 0;  // taken off it, unless nothing would be left
   // Of a body that is kept for retries; the listener's own limit holds too.
   uint64_t bufferLimit = UINT64_MAX;
 };

@@ -18,6 +18,7 @@ Stream::Stream(HttpConnection& connection, ResponseEncoder& encoder)
       arena_(connection.worker().net.chunks()),
       request_(arena_),
       router_(*this, connection.worker(), arena_, info_),
+      replay_(arena_),
       random_(connection.worker().random.next()) {
   Loop& loop = connection_.worker().loop;
   info_.startNs = loop.nowNs();
@@ -197,10 +198,15 @@ bool Stream::sanitizePath() {
 }
 
 void Stream::chooseRoute() {
-  WorkerContext& w = worker();
-  routes_ = w.slots.pin(manager().spec().routes);
+  routes_ = worker().slots.pin(manager().spec().routes);
   const RouteTable* table = routes();
   if (table == nullptr) return;
+  if (!internal_) removeInternalOnly(table->internalOnlyHeaders(), request_.headers);
+  route_ = table->match(routeRequest());
+  takeRoute();
+}
+
+RouteRequest Stream::routeRequest() {
   RouteRequest request;
   request.method = request_.methodText;
   request.path = request_.path;
@@ -208,17 +214,24 @@ void Stream::chooseRoute() {
   request.scheme = info_.scheme;
   request.headers = &request_.headers;
   request.random = random_;
-  request.runtime = w.runtime();
+  request.runtime = worker().runtime();
   request.https = https_;
   request.internal = internal_;
-  if (!internal_) removeInternalOnly(table->internalOnlyHeaders(), request_.headers);
-  route_ = table->match(request);
+  return request;
+}
+
+// What the chosen route says to the whole stream.
+void Stream::takeRoute() {
   if (route_.virtualHost != nullptr) info_.virtualHostName = route_.virtualHost->name;
   if (route_.route == nullptr) return;
   info_.routeName = route_.route->name;
   const ForwardAction* forward = route_.route->forward();
-  if (forward != nullptr && forward->idleTimeout >= 0)
-    idleTimeoutMs_ = uint64_t(forward->idleTimeout);
+  if (forward == nullptr) return;
+  if (forward->idleTimeout >= 0) idleTimeoutMs_ = uint64_t(forward->idleTimeout);
+  int64_t duration = streamDurationMs(*forward, request_.headers);
+  if (duration < 0) return;
+  durationDeadlineMs_ = duration == 0 ? 0 : info_.startNs / kNsPerMs + uint64_t(duration);
+  if (durationDeadlineMs_ != 0) connection_.dueAt(durationDeadlineMs_);
 }
 
 void Stream::createFilters() {
@@ -246,8 +259,10 @@ void Stream::continueRequest() {
   uint32_t next = stoppedAt_ + 1;
   stoppedAt_ = kMaxFilters;
   bool end = requestDone_;
-  runRequestHeaders(next, end);
-  if (!end && !finished_ && stoppedAt_ == kMaxFilters) encoder_.resumeRequest();
+  runRequestHeaders(next, end && replay_.empty());
+  if (finished_ || stoppedAt_ != kMaxFilters) return;
+  if (!end) encoder_.resumeRequest();
+  if (!replay_.empty()) replayBody();
 }
 
 void Stream::onRequestData(std::string_view data, bool end) {
@@ -255,6 +270,10 @@ void Stream::onRequestData(std::string_view data, bool end) {
   info_.bytesReceived += data.size();
   info_.downstream.wireReceived += data.size();
   if (end) requestEnded();
+  deliverData(data, end);
+}
+
+void Stream::deliverData(std::string_view data, bool end) {
   for (uint32_t i = 0; i < filterCount_; i++) {
     if (filters_[i]->onRequestData(data, end) == FilterStatus::kStop || finished_) return;
   }

@@ -76,6 +76,13 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   // Stops / resumes delivery of the request's body.
   void pauseRequest(bool on);
 
+  // Whether a redirect to `location` is to be followed here; if so, the request is as it asks for,
+  // and followRedirect() is next.
+  bool acceptRedirect(const spec::InternalRedirect& policy, std::string_view location,
+                      const ResponseHead& response);
+  // Begins anew with the redirected request. `status`: of the response that redirected it.
+  void followRedirect(uint16_t status);
+
   // From the connection.
   // What came was not a request: answered with `status`.
   void refuse(uint16_t status, const char* details);
@@ -95,6 +102,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
  private:
   friend class HttpConnection;
   static constexpr uint32_t kMaxFilters = 16;
+  struct Redirected;
 
   // Goes over to what the connection has now.
   void takeManager();
@@ -104,6 +112,13 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void sanitizeHost();
   bool sanitizePath();
   void chooseRoute();
+  RouteRequest routeRequest();
+  void takeRoute();
+  void copyFromResponse(const spec::InternalRedirect& policy, const ResponseHead& response);
+  bool redirectAllowed(const spec::InternalRedirect& policy, const RouteResult& before, bool https,
+                       bool toHttps);
+  void replayBody();
+  void deliverData(std::string_view data, bool end);
   void createFilters();
   void runRequestHeaders(uint32_t from, bool end);
   void requestEnded();
@@ -127,6 +142,9 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   Router router_;
   Pin routes_;
   RouteResult route_;
+  BodyBuffer replay_;  // of a request that was redirected
+  Redirected* redirected_ = nullptr;
+  uint32_t redirects_ = 0;
   HttpFilter** filters_ = nullptr;
   uint32_t filterCount_ = 0;
   uint32_t stoppedAt_ = kMaxFilters;  // index of the filter that stopped; kMaxFilters: none

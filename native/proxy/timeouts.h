@@ -24,6 +24,13 @@ struct RequestTimeouts {
 // that are taken from others on receipt.
 RequestTimeouts requestTimeouts(const ForwardAction& action, bool internal, HeaderList& headers);
 
+// grpc-timeout of a request, ms, rounded up; -1: it has none, or one that is not to be understood
+// (PROTOCOL-HTTP2.md of gRPC: up to eight digits and a unit).
+int64_t grpcTimeoutMs(const HeaderList& headers);
+
+// The route's limit to the duration of a stream: -1: it says nothing; 0: unlimited.
+int64_t streamDurationMs(const ForwardAction& action, const HeaderList& headers);
+
 // What the upstream may be told to expect, `elapsedMs` after the request was complete; 0: nothing.
 uint64_t expectedTimeoutMs(const RequestTimeouts& timeouts, uint64_t elapsedMs);
 

@@ -8,8 +8,8 @@
 // it just then) is sent again once, on a new connection to the same host, if that is safe: an
 // idempotent method without a body (RFC 9110 §9.2.2). The owner does not see that.
 //
-// After the last event (end of the response, reset) the object is idle and may be started again,
-// but not before the event that brought it has returned.
+// In its last event (end of the response, reset) the object is idle and may be started again; a
+// response's head is gone then.
 //
 // Ownership: part of its owner; its arena and the head outlive the attempt. Thread rule: the
 // worker's loop.

@@ -18,6 +18,7 @@
 
 namespace millrace {
 
+class WorkerClient;
 struct HttpPools;
 struct TcpPools;
 
@@ -42,6 +43,7 @@ struct WorkerContext {
   Random random;
   HttpPools& http;
   TcpPools& tcp;
+  WorkerClient& client;
   bool draining = false;      // the whole process drains
   bool healthFailed = false;  // as draining, for listeners whose drain type is the default
 

@@ -169,7 +169,8 @@ Worker::Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
                     .logs = *logs_,
                     .random = random,
                     .http = http_,
-                    .tcp = tcp_});
+                    .tcp = tcp_,
+                    .client = client_});
   reader_->observe(
       [](void* self, SlotId slot, const Snapshot*, const Snapshot*) {
         static_cast<Worker*>(self)->upstream_->onSlotChanged(slot);
@@ -209,6 +210,7 @@ uint32_t Worker::stopAndJoin() {
       cut_ += uint32_t(listener->local().sessions.size());
       listener->closeAll();
     }
+    client_.cancelAll();
     upstream_->closeAll();
     // What was closed is freed at the end of this turn; the next one is the last.
     post([this] {

@@ -19,6 +19,7 @@
 #include "proxy/http_connection.h"
 #include "proxy/listener_config.h"
 #include "proxy/tcp_proxy.h"
+#include "proxy/worker_client.h"
 #include "proxy/worker_context.h"
 #include "rcu/slot_table.h"
 #include "stats/registry.h"
@@ -146,6 +147,7 @@ class Worker {
   std::unique_ptr<AccessLogWriter> logs_;
   HttpPools http_;
   TcpPools tcp_;
+  WorkerClient client_;
   std::unique_ptr<WorkerContext> context_;
   std::unordered_map<uint32_t, std::unique_ptr<WorkerListener>> listeners_;
   std::vector<Removal> removals_;

@@ -49,7 +49,8 @@ export function compileForward(
     cluster: compileChoice(context, action, validateClusters),
     clusterNotFoundStatus:
       notFoundStatuses[action.cluster_not_found_response_code ?? 'SERVICE_UNAVAILABLE'],
-    timeout: action.timeout ?? kRouteTimeout,
+    // With max_stream_duration, that is the limit; what a request asks for still counts.
+    timeout: action.max_stream_duration === undefined ? (action.timeout ?? kRouteTimeout) : 0,
     idleTimeout: action.idle_timeout ?? -1,
     priority: action.priority === 'HIGH' ? 'high' : 'default',
     ...(prefixRewrite !== '' && { prefixRewrite }),
@@ -98,7 +99,7 @@ function weightedClusters(
     if (validate) checkCluster(context, entry, 'name', name)
     return {
       name,
-      slot: name === '' ? -1 : context.resolver.cluster(name),
+      slot: name === '' ? 0 : context.resolver.cluster(name),
       weight: weight ?? 0,
       ...(header !== '' && { header: header.toLowerCase() }),
       ...(host !== '' && { hostRewrite: host }),

@@ -40,7 +40,7 @@ export function compileRouteTable(context: Context, table: RouteConfiguration): 
   }
   return {
     name: table.name ?? '',
-    virtualHosts: hosts.map((host) => compileHost(context, host, options)),
+    virtualHosts: hosts.map((host) => compileHost(context, table, host, options)),
     mostSpecificMutationsWin: table.most_specific_header_mutations_wins ?? false,
     ignorePortInHost: table.ignore_port_in_host_matching ?? false,
     retryFlags: {
@@ -79,6 +79,7 @@ function checkUnique(context: Context, hosts: readonly VirtualHost[]): void {
 
 function compileHost(
   context: Context,
+  table: RouteConfiguration,
   host: VirtualHost,
   options: TableOptions,
 ): NativeVirtualHost {
@@ -87,7 +88,7 @@ function compileHost(
     domains: (host.domains ?? []).map((domain) => domain.toLowerCase()),
     requireTls: tlsRequirements[host.require_tls ?? 'NONE'],
     routes: (host.routes ?? []).flatMap(
-      (route) => compileRoute(context, host, route, options) ?? [],
+      (route) => compileRoute(context, table, host, route, options) ?? [],
     ),
     ...compileMutations(context, host),
   }
@@ -95,11 +96,12 @@ function compileHost(
 
 function compileRoute(
   context: Context,
+  table: RouteConfiguration,
   host: VirtualHost,
   route: Route,
   options: TableOptions,
 ): NativeRoute | undefined {
-  const action = compileAction(context, host, route, options)
+  const action = compileAction(context, table, host, route, options)
   const match = route.match && compileMatch(context, route.match)
   const mutations = compileMutations(context, route)
   if (action === undefined || match === undefined) return undefined
@@ -108,6 +110,7 @@ function compileRoute(
 
 function compileAction(
   context: Context,
+  table: RouteConfiguration,
   host: VirtualHost,
   route: Route,
   options: TableOptions,
@@ -115,7 +118,7 @@ function compileAction(
   if (route.route !== undefined) {
     return {
       ...compileForward(context, route.route, options.validateClusters),
-      ...compileResilience(context, host, route, route.route),
+      ...compileResilience(context, table, host, route, route.route),
     }
   }
   if (route.redirect !== undefined) return compileRedirect(context, route.redirect)

@@ -300,6 +300,7 @@ export interface RouteConfiguration {
   readonly most_specific_header_mutations_wins?: boolean
   readonly validate_clusters?: boolean
   readonly max_direct_response_body_size_bytes?: number
+  readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly ignore_port_in_host_matching?: boolean
   readonly metadata?: unknown
 }
@@ -320,6 +321,7 @@ export interface VirtualHost {
   readonly hedge_policy?: HedgePolicy
   readonly include_is_timeout_retry_header?: boolean
   readonly per_request_buffer_limit_bytes?: number
+  readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly metadata?: unknown
 }
 
@@ -368,8 +370,77 @@ export interface RouteAction {
   readonly timeout?: EnvoyDuration
   readonly idle_timeout?: EnvoyDuration
   readonly retry_policy?: RetryPolicy
+  readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly priority?: 'DEFAULT' | 'HIGH'
+  readonly max_grpc_timeout?: EnvoyDuration
+  readonly grpc_timeout_offset?: EnvoyDuration
+  readonly internal_redirect_policy?: InternalRedirectPolicy
   readonly hedge_policy?: HedgePolicy
+  readonly max_stream_duration?: RouteActionMaxStreamDuration
+}
+
+/** envoy.config.route.v3.RouteAction.MaxStreamDuration */
+export interface RouteActionMaxStreamDuration {
+  readonly max_stream_duration?: EnvoyDuration
+  readonly grpc_timeout_header_max?: EnvoyDuration
+  readonly grpc_timeout_header_offset?: EnvoyDuration
+}
+
+/** envoy.config.route.v3.RouteAction.RequestMirrorPolicy */
+export interface RouteActionRequestMirrorPolicy {
+  readonly cluster?: string
+  readonly cluster_header?: string
+  readonly runtime_fraction?: RuntimeFractionalPercent
+  readonly trace_sampled?: unknown
+  readonly disable_shadow_host_suffix_append?: boolean
+}
+
+/** envoy.config.route.v3.InternalRedirectPolicy */
+export interface InternalRedirectPolicy {
+  readonly max_internal_redirects?: number
+  readonly redirect_response_codes?: readonly number[]
+  readonly predicates?: readonly TypedExtensionConfig[]
+  readonly allow_cross_scheme_redirect?: boolean
+  readonly response_headers_to_copy?: readonly string[]
+}
+
+/** envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig */
+export interface AllowListedRoutesConfig {
+  readonly allowed_route_names?: readonly string[]
+}
+
+/** envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig */
+export type PreviousRoutesConfig = object
+
+/** envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig */
+export type SafeCrossSchemeConfig = object
+
+/** envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate */
+export type OmitCanaryHostsPredicate = object
+
+/** envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig */
+export interface OmitHostMetadataConfig {
+  readonly metadata_match?: Metadata
+}
+
+/** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
+export type PreviousHostsPredicate = object
+
+/** envoy.config.route.v3.RetryPolicy.RetryPriority */
+export interface RetryPolicyRetryPriority {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig'>
+}
+
+/** envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig */
+export interface PreviousPrioritiesConfig {
+  readonly update_frequency?: number
+}
+
+/** envoy.config.route.v3.RetryPolicy.RetryHostPredicate */
+export interface RetryPolicyRetryHostPredicate {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate' | 'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig' | 'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate'>
 }
 
 /** envoy.config.route.v3.RetryPolicy */
@@ -378,6 +449,9 @@ export interface RetryPolicy {
   readonly num_retries?: number
   readonly per_try_timeout?: EnvoyDuration
   readonly per_try_idle_timeout?: EnvoyDuration
+  readonly retry_priority?: RetryPolicyRetryPriority
+  readonly retry_host_predicate?: readonly RetryPolicyRetryHostPredicate[]
+  readonly host_selection_retry_max_attempts?: number | string
   readonly retriable_status_codes?: readonly number[]
   readonly retry_back_off?: RetryPolicyRetryBackOff
   readonly rate_limited_retry_back_off?: RetryPolicyRateLimitedRetryBackOff
@@ -723,7 +797,7 @@ export interface LoadBalancingPolicyPolicy {
 /** envoy.config.core.v3.TypedExtensionConfig */
 export interface TypedExtensionConfig {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig'>
 }
 
 /** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
@@ -955,11 +1029,18 @@ export interface EnvoyExtensions {
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
+  'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': AllowListedRoutesConfig
+  'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': PreviousRoutesConfig
+  'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': SafeCrossSchemeConfig
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
+  'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': OmitCanaryHostsPredicate
+  'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig': OmitHostMetadataConfig
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate
+  'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig
   'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': ProxyProtocolUpstreamTransport
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpHttpProtocolOptions

@@ -110,7 +110,7 @@ describe('routes', () => {
         header: 'x-r',
         clusters: [
           { name: 'web', weight: 3, hostRewrite: 'h', request: { add: [], remove: ['a'] } },
-          { name: '', header: 'x-c', weight: 1, slot: -1 },
+          { name: '', header: 'x-c', weight: 1, slot: 0 },
         ],
       },
       hostRewrite: { kind: 'auto' },
