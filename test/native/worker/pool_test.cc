@@ -261,3 +261,52 @@ TEST_CASE("responses are counted by code, by class, and by where the request cam
   }
   CHECK(proxy.counter("cluster.web.internal.upstream_rq_200") == 0);
 }
+
+TEST_CASE("thousands of changes of endpoints under load fail no request") {
+  Origin stays, moves;
+  Running proxy(2, {stays.port()});
+  std::atomic<bool> stop{false};
+  std::atomic<int> failed{0}, served{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; i++) {
+    clients.emplace_back([&] {
+      Client client(proxy.port);
+      while (!stop) {
+        if (client.get() != 200) {
+          failed++;
+          return;
+        }
+        served++;
+      }
+    });
+  }
+  // A second host comes, changes, fails, and goes; each time it is another one.
+  constexpr uint64_t kChanges = 8000;
+  for (uint64_t i = 0; i < kChanges; i++) {
+    spec::HostDelta delta;
+    spec::Host host{.id = 100'000 + i / 4, .address = localPort(moves.port())};
+    host.weight = uint32_t(1 + i % 3);
+    if (i % 4 == 2) host.health = spec::Host::Health::kUnhealthy;
+    if (i % 4 == 3) {
+      delta.remove = {host.id};
+    } else {
+      delta.set = {host};
+    }
+    CHECK(proxy.group->updateHosts(proxy.cluster, delta).ok());
+    if (i % 8 == 0) proxy.group->turn();
+    if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  int before = served;
+  CHECK(proxy.until([&] { return served > before + 20; }));
+  stop = true;
+  for (auto& client : clients) client.join();
+  CHECK(failed == 0);
+  CHECK(moves.requests() > 0);
+  // Nothing is left of the hosts that went.
+  CHECK(proxy.until([&] {
+    proxy.group->turn();
+    return proxy.counter("cluster.web.upstream_cx_active") <= 8 &&
+           proxy.group->slotStats().retired == 0;
+  }));
+  CHECK(proxy.group->clusterHosts(proxy.cluster).size() == 1);
+}

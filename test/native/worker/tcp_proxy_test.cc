@@ -173,6 +173,7 @@ class Proxy {
     if (group != nullptr) group->stop(1000);
     unlink(logPath_.c_str());
   }
+  SlotId cluster() const { return cluster_; }
   void publish(const std::vector<uint16_t>& ports) {
     spec::Cluster cluster = base_;
     for (uint16_t p : ports) {
@@ -347,6 +348,30 @@ TEST_CASE("no host, and too many connections") {
   CHECK(proxy.counter("cluster.db.upstream_cx_overflow") == 1);
   first.say("y");
   CHECK(first.hear(1) == "y");
+}
+
+TEST_CASE("a host that fails ends its connections where the cluster says so, and only there") {
+  Echo echo;
+  for (bool close : {true, false}) {
+    spec::Cluster base;
+    base.connect.closeOnHealthFailure = close;
+    Proxy proxy({echo.port}, {}, base);
+    Client client(proxy.port);
+    client.say("x");
+    CHECK(client.hear(1) == "x");
+    spec::Host failed;
+    failed.id = echo.port;
+    failed.address = at(echo.port);
+    failed.health = spec::Host::Health::kUnhealthy;
+    CHECK(proxy.group->updateHosts(proxy.cluster(), {.set = {failed}, .remove = {}}).ok());
+    proxy.group->turn();
+    if (close) {
+      CHECK(client.hear(1).empty());
+    } else {
+      client.say("y");
+      CHECK(client.hear(1) == "y");
+    }
+  }
 }
 
 TEST_CASE("weighted clusters are chosen by weight") {
