@@ -39,13 +39,14 @@ bool SharedTable::Member::quiesce(ChangeFn changed, void* context) {
   changed_ = changed;
   changedContext_ = context;
   reader_->quiesce();
-  if (reader_->taken() == before) return false;
+  bool news = reader_->taken() != before;
   Lock lock(table_->mutex_);
   // Changes may have been committed since; they count from now.
-  if (reader_->taken() < table_->table_.generation()) behindSince_ = table_->now_();
+  if (news && reader_->taken() < table_->table_.generation()) behindSince_ = table_->now_();
+  // Without news too: while this reader looked for some, it held back what another commit replaced.
   table_->table_.reclaim();
   table_->tellOwner();
-  return true;
+  return news;
 }
 
 SharedTable::~SharedTable() {

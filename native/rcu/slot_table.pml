@@ -25,7 +25,19 @@
  *   9  the table holds no reference of its own
  *  10  commit() wakes before it stores the generation
  *  11  a reader that finds no news leaves `notified` as it is
+ *
+ * PARKED models a shared table, whose readers are parked between quiet periods: they hold nothing
+ * back but while they take news, having announced the epoch. They may stop for ever (`stuck`), and
+ * all but the one version that each holds must be destroyed all the same. More mutations:
+ *  12  a parked reader reads the generation, then announces it
+ *  13  a parked reader does not announce its epoch
+ *  14  a parked reader is parked again before it has taken its reference
+ *  15  the horizon waits for what a parked reader has taken
+ *  16  a parked reader that found no news does not ask for a reclaim
  */
+#ifndef PARKED
+#define PARKED 0
+#endif
 #ifndef MUTATION
 #define MUTATION 0
 #endif
@@ -64,6 +76,8 @@ byte taken[READERS]
 bool notified[READERS]
 bool awake[READERS] /* its loop was woken */
 bool attached[READERS]
+byte epoch[READERS] /* of a parked reader; GONE: parked */
+byte stuckWith[READERS] /* what a worker that blocks for ever holds */
 bool stopping[READERS]
 bool stopped[READERS]
 byte handedView[READERS] /* at attach() to the worker, at detach() back */
@@ -117,6 +131,9 @@ inline walk(v, g) {
 /* What a step looks at may be checked at its end: once destroyed, a version stays so. */
 inline takeSlot() {
   version = current;
+#if PARKED && MUTATION == 14
+  epoch[r] = GONE;
+#endif
   atomic {
     walk(version, g);
     if
@@ -162,7 +179,13 @@ inline quiesce() {
 #if MUTATION != 5
     notified[r] = false;
 #endif
+#if PARKED && MUTATION != 12 && MUTATION != 13
+    epoch[r] = generation;
+#endif
     g = generation;
+#if PARKED && MUTATION == 12
+    epoch[r] = g;
+#endif
 #if MUTATION == 5
     notified[r] = false;
 #endif
@@ -172,10 +195,20 @@ inline quiesce() {
       taken[r] = generation;
 #endif
       takeSlot();
+#if PARKED
+      epoch[r] = GONE;
+#endif
       letGoLoose();
       atomic { seen = g; taken[r] = g; g = 0 };
       askForReclaim()
-    :: else -> g = 0
+    :: else ->
+#if PARKED && MUTATION == 16
+      epoch[r] = GONE;
+#elif PARKED
+      epoch[r] = GONE;
+      askForReclaim(); /* what another commit replaced meanwhile was held back */
+#endif
+      g = 0
     fi
   fi
 }
@@ -217,6 +250,11 @@ end_asleep:
     };
     quiesce()
   :: atomic { stopping[r] && pin == NONE -> break }
+#if PARKED
+  :: atomic { !stopping[r] && view != NONE -> stuckWith[r] = view };
+end_stuck:
+    false
+#endif
   od;
 
   if
@@ -287,8 +325,10 @@ inline commit() {
   atomic {
     generation = position;
     if
-    :: !attached[0] && !attached[READERS - 1] -> reclaimAsked = true; scheduled = true
-    :: else -> skip
+#if !PARKED /* the commit of a shared table reclaims, whoever is there */
+    :: attached[0] || attached[READERS - 1] -> skip
+#endif
+    :: else -> reclaimAsked = true; scheduled = true
     fi
   };
 #if MUTATION != 10
@@ -304,7 +344,9 @@ inline pass(r) {
   atomic {
     if
     :: attached[r] && taken[r] == GONE -> attached[r] = false
-#if MUTATION != 1
+#if PARKED && MUTATION != 15
+    :: attached[r] && taken[r] != GONE && epoch[r] < horizon -> horizon = epoch[r]
+#elif MUTATION != 1
     :: attached[r] && taken[r] < horizon -> horizon = taken[r]
 #endif
     :: else -> skip
@@ -385,6 +427,7 @@ inline attach(r) {
     fi;
     handedView[r] = version;
     taken[r] = generation;
+    epoch[r] = GONE;
     version = NONE;
     attached[r] = true;
     began[r] = true;
@@ -405,6 +448,12 @@ inline detach(r) {
   askForReclaim()
 }
 
+#define STUCK_WITH_OLD(r) (stuckWith[r] != NONE && stuckWith[r] != current)
+#if READERS > 1
+#define HELD (STUCK_WITH_OLD(0) + (STUCK_WITH_OLD(1) && stuckWith[1] != stuckWith[0]))
+#else
+#define HELD STUCK_WITH_OLD(0)
+#endif
 #define CHANGING (published < VERSIONS || position != generation)
 
 active proctype Main() {
@@ -425,6 +474,7 @@ active proctype Main() {
   :: CHANGING && began[0] && !began[1] -> attach(1)
   :: CHANGING && attached[1] && !stopping[1] -> stopping[1] = true
 #endif
-  :: !CHANGING && freedCount == VERSIONS - 1 -> break
-  od
+  :: !CHANGING && freedCount + HELD == VERSIONS - 1 -> break
+  od;
+  assert(!freed[stuckWith[0]] && !freed[stuckWith[READERS - 1]])
 }

@@ -1,11 +1,10 @@
 /** Snapshots shared by the threads of a process: what `millrace/core` exports of this folder. */
 
 export {
-  BooleanFlag,
   type FlagValue,
   type FlagValues,
-  NumberFlag,
   PercentFlag,
+  RuntimeFlag,
   RuntimeFlags,
 } from './flags.ts'
 export { ReadableSlotMap, SlotMap } from './map.ts'
