@@ -100,3 +100,59 @@ TEST_CASE("a kept body comes back as it went in") {
   CHECK(body.empty());
   body.forEach([](std::string_view, bool) { FAIL("nothing is left"); });
 }
+
+TEST_CASE("grpc-timeout in all its units, rounded up") {
+  Arena arena(chunks);
+  auto read = [&](std::string_view text) {
+    HeaderList headers(arena);
+    headers.add(HeaderId::kGrpcTimeout, text);
+    return grpcTimeoutMs(headers);
+  };
+  CHECK(read("1H") == 3'600'000);
+  CHECK(read("2M") == 120'000);
+  CHECK(read("3S") == 3000);
+  CHECK(read("4m") == 4);
+  CHECK(read("4001u") == 5);
+  CHECK(read("1n") == 1);
+  CHECK(read("99999999S") == 99'999'999'000);
+  for (const char* wrong : {"", "S", "1", "1x", "-1S", "123456789S", "1 S", "1.5S"}) {
+    CHECK(read(wrong) == -1);
+  }
+  CHECK(grpcTimeoutMs(HeaderList(arena)) == -1);
+}
+
+TEST_CASE("a route's limits to a stream, and what a gRPC call asks for") {
+  Arena arena(chunks);
+  HeaderList none(arena), asks(arena);
+  asks.add(HeaderId::kGrpcTimeout, "500m");
+  asks.add(HeaderId::kContentType, "application/grpc+proto");
+  auto duration = [](int64_t most, int64_t grpcMost, int64_t offset, const HeaderList& headers) {
+    ForwardAction action;
+    action.streamDuration = {most, grpcMost, offset};
+    return streamDurationMs(action, headers);
+  };
+  CHECK(duration(-1, -1, 0, asks) == -1);
+  CHECK(duration(0, -1, 0, asks) == 0);
+  CHECK(duration(900, 1000, 0, none) == 900);
+  CHECK(duration(900, 1000, 0, asks) == 500);
+  CHECK(duration(900, 0, 0, asks) == 500);  // whatever it asks for
+  CHECK(duration(900, 400, 0, asks) == 400);
+  CHECK(duration(900, 1000, 200, asks) == 300);
+  CHECK(duration(900, 1000, 500, asks) == 1);  // at once
+
+  // The older max_grpc_timeout: of the route's timeout.
+  auto global = [](int64_t most, int64_t offset, HeaderList& headers) {
+    ForwardAction action;
+    action.grpcTimeoutMost = most;
+    action.grpcTimeoutOffset = offset;
+    return requestTimeouts(action, false, headers).globalMs;
+  };
+  CHECK(global(-1, 0, asks) == 15'000);
+  CHECK(global(0, 0, asks) == 500);
+  CHECK(global(400, 0, asks) == 400);
+  CHECK(global(1000, 100, asks) == 400);
+  CHECK(global(1000, 600, asks) == 500);  // nothing would be left
+  CHECK(global(1000, 0, none) == 15'000);
+  none.add(HeaderId::kContentType, "application/grpc");
+  CHECK(global(1000, 0, none) == 1000);  // a call without a limit of its own
+}
