@@ -161,6 +161,7 @@ void readFields(JsReader& in, WeightedCluster& out) {
   in.optional("request", out.request);
   in.optional("response", out.response);
   in.optional("hostRewrite", out.hostRewrite);
+  in.optional("metadataMatch", out.metadataMatch);
 }
 
 void readFields(JsReader& in, ClusterChoice& out) {
@@ -192,6 +193,7 @@ void readForward(JsReader& in, Forward& out) {
   in.optional("hostRewrite", out.hostRewrite);
   in.optional("appendXForwardedHost", out.appendXForwardedHost);
   readResilience(in, out);
+  readBalancing(in, out);
 }
 
 void readRedirect(JsReader& in, Redirect& out) {
@@ -340,6 +342,7 @@ void readFields(JsReader& in, TcpProxy& out) {
   in.field("idleTimeout", out.idleTimeout);
   in.field("maxConnectAttempts", out.maxConnectAttempts);
   in.field("maxDownstreamDuration", out.maxDownstreamDuration);
+  in.optional("hashSourceIp", out.hashSourceIp);
   in.field("accessLogs", out.accessLogs);
 }
 
@@ -436,32 +439,6 @@ void readFields(JsReader& in, Locality& out) {
   in.field("subZone", out.subZone);
   in.field("weight", out.weight);
   in.field("priority", out.priority);
-}
-
-void readFields(JsReader& in, SlowStart& out) {
-  in.field("window", out.window);
-  in.field("aggression", out.aggression);
-  in.field("minWeightPercent", out.minWeightPercent);
-}
-
-void readFields(JsReader& in, Lb& out) {
-  in.choice("policy", {"round-robin", "least-request", "random", "ring-hash", "maglev"},
-            out.policy);
-  in.field("overprovisioning", out.overprovisioning);
-  in.field("panicThreshold", out.panicThreshold);
-  in.optional("failTrafficOnPanic", out.failTrafficOnPanic);
-  in.optional("weightedPriorityHealth", out.weightedPriorityHealth);
-  in.optional("localityWeighted", out.localityWeighted);
-  in.optional("slowStart", out.slowStart);
-  in.optional("choiceCount", out.choiceCount);
-  in.optional("activeRequestBias", out.activeRequestBias);
-  in.optional("fullScan", out.fullScan);
-  in.optional("ringMin", out.ringMin);
-  in.optional("ringMax", out.ringMax);
-  in.optional("murmur", out.murmur);
-  in.optional("maglevTableSize", out.maglevTableSize);
-  in.optional("hashHostname", out.hashHostname);
-  in.optional("hashBalanceFactor", out.hashBalanceFactor);
 }
 
 void readFields(JsReader& in, Outlier& out) {

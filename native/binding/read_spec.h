@@ -33,6 +33,11 @@ void readFields(JsReader& in, InternalRedirect& out);
 void readFields(JsReader& in, StreamDuration& out);
 // The part of a forwarding action that is about failure (src/native/resilience.ts).
 void readResilience(JsReader& in, Forward& out);
+void readFields(JsReader& in, HashPolicy& out);
+void readFields(JsReader& in, MetadataMatch& out);
+void readFields(JsReader& in, SubsetSelector& out);
+void readFields(JsReader& in, SubsetLb& out);
+void readBalancing(JsReader& in, Forward& out);
 void readFields(JsReader& in, RouteAction& out);
 void readFields(JsReader& in, RouteMatch& out);
 void readFields(JsReader& in, Route& out);

@@ -1,5 +1,6 @@
 #include "proxy/cluster_choice.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -28,6 +29,7 @@ Result<WeightedCluster> compileWeighted(spec::WeightedCluster spec, const std::s
   cluster.header = lowered(spec.header);
   cluster.slot = cluster.name.empty() ? kNoSlot : spec.slot;
   cluster.hostRewrite = std::move(spec.hostRewrite).value_or("");
+  if (spec.metadataMatch) cluster.match = metadataMatch(std::move(*spec.metadataMatch));
   Result<HeaderMutations> request =
       HeaderMutations::compile(std::move(spec.request), where + ".request");
   if (!request) return request.error();
@@ -55,6 +57,20 @@ bool numberOf(const HeaderList& headers, std::string_view name, uint64_t& out) {
 }
 
 }  // namespace
+
+MetadataMatch metadataMatch(spec::MetadataMatch spec) {
+  auto ordered = [](std::vector<std::string>& flat) {
+    HostCriteria criteria;
+    for (size_t i = 0; i + 1 < flat.size(); i += 2) {
+      criteria.emplace_back(std::move(flat[i]), std::move(flat[i + 1]));
+    }
+    std::sort(criteria.begin(), criteria.end());
+    return criteria;
+  };
+  MetadataMatch match{ordered(spec.criteria), {}};
+  for (auto& variant : spec.variants) match.variants.push_back(ordered(variant));
+  return match;
+}
 
 Result<ClusterChoice> ClusterChoice::compile(spec::ClusterChoice spec, const std::string& where) {
   ClusterChoice choice;

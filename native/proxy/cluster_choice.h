@@ -13,6 +13,7 @@
 #include "proxy/header_mutation.h"
 #include "proxy/spec.h"
 #include "rcu/snapshot.h"
+#include "upstream/balancer/pick_context.h"
 
 namespace millrace {
 
@@ -26,6 +27,7 @@ struct WeightedCluster {
   HeaderMutations request;
   HeaderMutations response;
   std::string hostRewrite;  // empty: none
+  std::optional<MetadataMatch> match;
 };
 
 // Points into the table, or into the request's headers.
@@ -34,6 +36,9 @@ struct ClusterPick {
   SlotId slot = kNoSlot;  // kNoSlot: look `name` up in the directory of clusters
   const WeightedCluster* weighted = nullptr;  // the entry that was chosen, for its mutations
 };
+
+// In order of the keys.
+MetadataMatch metadataMatch(spec::MetadataMatch spec);
 
 class ClusterChoice {
  public:

@@ -3,9 +3,7 @@
 #include <utility>
 
 namespace millrace {
-namespace {
 
-// The value of the first parameter of that name; false: there is none.
 bool findParameter(std::string_view query, std::string_view name, std::string_view& value) {
   while (!query.empty()) {
     size_t end = query.find('&');
@@ -18,8 +16,6 @@ bool findParameter(std::string_view query, std::string_view name, std::string_vi
   }
   return false;
 }
-
-}  // namespace
 
 Result<QueryMatcher> QueryMatcher::compile(spec::QueryMatcher spec, const std::string& where) {
   if (spec.name.empty()) return Error{"ERR_MILLRACE_MATCHER", where + ".name: must not be empty"};

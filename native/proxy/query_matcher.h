@@ -12,6 +12,10 @@
 
 namespace millrace {
 
+// The value of the first parameter of that name; false: there is none. `query` as in
+// QueryMatcher::matches().
+bool findParameter(std::string_view query, std::string_view name, std::string_view& value);
+
 class QueryMatcher {
  public:
   // `where`: its path in the configuration, for errors.

@@ -23,8 +23,7 @@ bool RetryHosts::rejects(const HostEntry& entry) {
   return false;
 }
 
-PickContext RetryHosts::context(const Balancer& balancer) {
-  PickContext context;
+PickContext RetryHosts::context(const Balancer& balancer, PickContext context) {
   context.filter = this;
   context.attempts = policy_.hostSelectionAttempts;
   if (policy_.previousPriorities == 0) return context;

@@ -19,7 +19,8 @@ class RetryHosts final : public HostFilter {
   // An attempt went there.
   void tried(uint64_t hostId, uint8_t priority);
   // For the next attempt's pick; valid until the next call.
-  PickContext context(const Balancer& balancer);
+  // `context`: what the request wanted at first.
+  PickContext context(const Balancer& balancer, PickContext context);
   // HostFilter
   bool rejects(const HostEntry& host) override;
 

@@ -120,6 +120,11 @@ Result<ForwardAction> compileForward(spec::Forward spec, const std::string& wher
     action.retry = std::make_unique<const RetryPolicy>(std::move(*retry));
   }
   if (!status) return status.error();
+  Result<HashPolicies> hashing =
+      HashPolicies::compile(std::move(spec.hashPolicies), where + ".hashPolicies");
+  if (!hashing) return hashing.error();
+  action.hashPolicies = std::move(*hashing);
+  if (spec.metadataMatch) action.match = metadataMatch(std::move(*spec.metadataMatch));
   return action;
 }
 

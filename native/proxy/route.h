@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "proxy/cluster_choice.h"
 #include "proxy/dfa.h"
+#include "proxy/hash_policy.h"
 #include "proxy/header_matcher.h"
 #include "proxy/header_mutation.h"
 #include "proxy/query_matcher.h"
@@ -67,6 +68,8 @@ struct ForwardAction {
   spec::StreamDuration streamDuration;
   int64_t grpcTimeoutMost = -1, grpcTimeoutOffset = 0;
   uint64_t bufferLimit = UINT64_MAX;
+  HashPolicies hashPolicies;
+  std::optional<MetadataMatch> match;
 };
 
 // See redirect.h for how the location is made.

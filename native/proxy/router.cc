@@ -79,7 +79,8 @@ void Router::forward(const ForwardAction& action, bool end) {
   ++stream_.httpStats()[http_stat::kRqRouted];
   ClusterLocal* cluster = findCluster(action);
   if (cluster == nullptr) return;
-  const HostEntry* picked = cluster->pick({});
+  selection_.begin(action, pick_, stream_.request(), info, stream_.arena());
+  const HostEntry* picked = cluster->pick(selection_.context());
   if (picked == nullptr) {
     noHealthyUpstream();
     return;
@@ -185,7 +186,7 @@ void Router::prepareRetries(const ForwardAction& action) {
 void Router::start(UpstreamRequest& request, ClusterLocal& cluster, const HostEntry& picked) {
   triedHost_ = picked.host->id();
   triedPriority_ = picked.priority;
-  UpstreamTarget target{&cluster, picked.host, cluster.pin(), priority_};
+  UpstreamTarget target{&cluster, picked.host, cluster.pin(), priority_, selection_.context()};
   request.setClientWritable(!clientBlocked_);
   if (cluster.snapshot().config().connect.proxyProtocol != spec::ProxyProtocol::kNone) {
     stream_.findLocalAddress();  // the PROXY header names it

@@ -17,6 +17,7 @@
 #include <memory>
 
 #include "proxy/body_buffer.h"
+#include "proxy/host_selection.h"
 #include "proxy/http_filter.h"
 #include "proxy/retry_hosts.h"
 #include "proxy/retry_state.h"
@@ -115,6 +116,7 @@ class Router final : public UpstreamRequestOwner {
   SlotId slot_ = kNoSlot;                  // of the cluster
   Pin pin_;                                // the cluster as it was chosen: whose numbers count
   ClusterPick pick_;
+  HostSelection selection_;
   StatBlock stats_;  // of that cluster
   UpstreamRequest first_;
   Extra* extras_ = nullptr;

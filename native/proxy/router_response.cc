@@ -73,6 +73,7 @@ void Router::onUpstreamHeaders(UpstreamRequest& request, ResponseHead& head, boo
   if (action_->attemptCountInResponse) {
     head.headers.set(HeaderId::kXEnvoyAttemptCount, stream_.number(attempts_));
   }
+  selection_.addTo(head.headers);
   stream_.routes()->mutateResponse(stream_.route(), &pick_, head.headers, info);
   if (end) responseOver(request);
   stream_.respond(head, end);

@@ -110,10 +110,10 @@ void Router::retryNow() {
 
 const HostEntry* Router::pickAgain(ClusterLocal& cluster) {
   const RetryPolicy* policy = action_->retry.get();
-  if (policy == nullptr || !policy->choosesHosts()) return cluster.pick({});
+  if (policy == nullptr || !policy->choosesHosts()) return cluster.pick(selection_.context());
   if (retryHosts_ == nullptr) retryHosts_ = std::make_unique<RetryHosts>(*policy);
   retryHosts_->tried(triedHost_, triedPriority_);
-  return cluster.pick(retryHosts_->context(cluster.snapshot().balancer()));
+  return cluster.pick(retryHosts_->context(cluster.snapshot().balancer(), selection_.context()));
 }
 
 UpstreamRequest& Router::idleAttempt() {

@@ -87,6 +87,12 @@ struct HeaderMutations {
   std::vector<std::string> remove;
 };
 
+// `metadata_match`, the `envoy.lb` of it: flat lists of key, value, …
+struct MetadataMatch {
+  std::vector<std::string> criteria;
+  std::vector<std::vector<std::string>> variants;  // merged with each entry of `fallback_list`
+};
+
 struct WeightedCluster {
   std::string name;  // empty when it comes from `header`
   SlotId slot = 0;
@@ -95,6 +101,7 @@ struct WeightedCluster {
   HeaderMutations request;
   HeaderMutations response;
   std::optional<std::string> hostRewrite;
+  std::optional<MetadataMatch> metadataMatch;  // with the route's
 };
 
 struct ClusterChoice {
@@ -117,6 +124,18 @@ struct HostRewrite {
 };
 
 enum class Priority : uint8_t { kDefault, kHigh };
+
+// What of a request a hashing balancer goes by.
+struct HashPolicy {
+  enum class Kind : uint8_t { kHeader, kCookie, kSourceIp, kQuery };
+  Kind kind = Kind::kHeader;
+  std::string name;                     // of the header, cookie or parameter
+  std::optional<RegexRewrite> rewrite;  // of the header's value
+  std::optional<uint64_t> ttl;          // seconds; present: a cookie that is missing is made
+  std::string path;                     // of that cookie; empty: none
+  std::vector<std::pair<std::string, std::string>> attributes;  // of that cookie
+  bool terminal = false;  // when there is a hash by now, later policies are not looked at
+};
 
 struct Forward {
   ClusterChoice cluster;
@@ -141,6 +160,8 @@ struct Forward {
   int64_t grpcTimeoutOffset = 0;  // taken off it, unless nothing would be left
   // Of a body that is kept for retries; the listener's own limit holds too.
   uint64_t bufferLimit = UINT64_MAX;
+  std::vector<HashPolicy> hashPolicies;
+  std::optional<MetadataMatch> metadataMatch;
 };
 
 struct Redirect {
@@ -274,6 +295,7 @@ struct TcpProxy {
   uint64_t idleTimeout = 3'600'000;  // 0: none
   uint32_t maxConnectAttempts = 1;
   uint64_t maxDownstreamDuration = 0;  // 0: none
+  bool hashSourceIp = false;           // for balancers that hash; else each connection is its own
   std::vector<AccessLog> accessLogs;
 };
 

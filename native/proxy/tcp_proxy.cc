@@ -4,6 +4,7 @@
 
 #include "proxy/tcp_stats.h"
 #include "proxy/worker_context.h"
+#include "upstream/balancer/hash.h"
 #include "upstream/cluster_stats.h"
 
 namespace millrace {
@@ -99,7 +100,12 @@ void TcpSession::connect() {
   cluster_ = worker_.slots.pin(clusterSlot_);
   clusterStats_ = cluster->stats();
   const ClusterSnapshot& snapshot = *cluster_.get<ClusterSnapshot>();
-  const HostEntry* picked = cluster->pick({});
+  PickContext context;
+  if (manager_.spec().hashSourceIp && peer_.isIp()) {
+    char text[Address::kMaxText];
+    context.hash = xxHash64({text, peer_.format(text, false)});
+  }
+  const HostEntry* picked = cluster->pick(context);
   if (picked == nullptr) {
     ++clusterStats_[cluster_stat::kCxNoneHealthy];
     return giveUp(ResponseFlag::kNoHealthyUpstream);

@@ -64,6 +64,7 @@ void UpstreamRequest::start(UpstreamTarget target, const RequestHead& head, bool
   host_ = target.host;
   pin_ = std::move(target.pin);
   priority_ = target.priority;
+  wanted_ = target.wanted;
   stats_ = cluster_->stats();
   if (head_ != nullptr) response_.clear();  // of the attempt before
   head_ = &head;
@@ -241,7 +242,7 @@ void UpstreamRequest::onResponseReset(ResetReason reason) {
 // A pool is made for a host of the present snapshot only; another host does as well.
 bool UpstreamRequest::stillThere() {
   if (cluster_->snapshot().entry(*host_) != nullptr) return true;
-  const HostEntry* other = cluster_->pick({});
+  const HostEntry* other = cluster_->pick(wanted_);
   if (other == nullptr) return false;
   pin_ = cluster_->pin();
   host_ = other->host;

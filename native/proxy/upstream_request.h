@@ -54,6 +54,7 @@ struct UpstreamTarget {
   const Host* host = nullptr;  // of the cluster's snapshot
   Pin pin;                     // that snapshot
   Priority priority = Priority::kDefault;
+  PickContext wanted;  // for another host, should this one leave the cluster
 };
 
 class UpstreamRequest final : public ResponseSink, public PoolWaiter {
@@ -150,6 +151,7 @@ class UpstreamRequest final : public ResponseSink, public PoolWaiter {
   uint64_t givenBefore_ = 0;  // bytes given to the upstream connection before this exchange
   // Loop ms; 0: none.
   uint64_t perTryAtMs_ = 0, idleMs_ = 0, idleAtMs_ = 0;
+  PickContext wanted_;
   Priority priority_ = Priority::kDefault;
   bool headOnly_ = false;
   bool waiting_ = false;  // for a connection

@@ -100,7 +100,7 @@ ClientCall* WorkerClient::start(WorkerContext& worker, const Request& request) {
   if (!request.authority.empty()) call->head_.authority = call->arena_.copy(request.authority);
   call->headOnly_ = request.headOnly;
   if (request.timeoutMs != 0) worker.loop.arm(call->timeout_, request.timeoutMs);
-  call->request_.start({cluster, picked->host, cluster->pin(), request.priority}, call->head_,
+  call->request_.start({cluster, picked->host, cluster->pin(), request.priority, {}}, call->head_,
                        request.headOnly);
   return call;
 }

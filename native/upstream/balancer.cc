@@ -4,129 +4,28 @@
 
 namespace millrace {
 
-// What build() knows of one priority: its hosts by health, and those by locality.
-struct Balancer::Build {
-  struct Hosts {
-    std::vector<WeightedPlace> all;
-    std::vector<std::vector<WeightedPlace>> byLocality;
-  };
-  struct PerPriority {
-    Hosts any, healthy, degraded;
-    std::vector<uint64_t> counted;  // by locality: hosts that are not excluded
-  };
-
-  TableContext context;
-  std::span<const spec::Locality> localities;
-  bool split;  // hosts by locality are wanted
-  std::vector<PerPriority> priorities;
-
-  void add(Hosts& to, const HostEntry& host, WeightedPlace place) {
-    to.all.push_back(place);
-    if (!split) return;
-    if (to.byLocality.size() <= host.locality) to.byLocality.resize(host.locality + 1);
-    to.byLocality[host.locality].push_back(place);
-  }
-
-  // `locality_weighted_lb_config`: what a locality gets, by its weight and what part of it can be
-  // had.
-  double localityWeight(const PerPriority& priority, const Hosts& hosts, size_t locality) const {
-    if (locality >= hosts.byLocality.size() || locality >= localities.size()) return 0;
-    double eligible = double(hosts.byLocality[locality].size());
-    double counted = double(priority.counted[locality]);
-    if (eligible == 0 || counted == 0) return 0;
-    double part = std::min(1.0, eligible / counted * context.lb.overprovisioning / 100);
-    return localities[locality].weight * part;
-  }
-
-  // Hashing balancers have one table of a priority: the weight of a locality is in that of its
-  // hosts.
-  std::vector<WeightedPlace> spread(const Hosts& hosts) const {
-    std::vector<WeightedPlace> places;
-    for (size_t i = 0; i < hosts.byLocality.size() && i < localities.size(); i++) {
-      double sum = 0;
-      for (const WeightedPlace& p : hosts.byLocality[i]) sum += p.weight;
-      for (const WeightedPlace& p : hosts.byLocality[i]) {
-        double weight = p.weight / sum * localities[i].weight;
-        if (weight > 0) places.push_back({p.place, weight});
-      }
-    }
-    return places;
-  }
-
-  Branch branch(const PerPriority& priority, Hosts hosts) {
-    Branch branch;
-    if (split && hashes(context.lb.policy)) {
-      branch.all = makeTable(context, spread(hosts));
-      return branch;
-    }
-    if (split) {
-      std::vector<double> weights;
-      for (size_t i = 0; i < hosts.byLocality.size(); i++) {
-        weights.push_back(localityWeight(priority, hosts, i));
-        branch.localities.push_back(
-            weights.back() > 0 ? makeTable(context, std::move(hosts.byLocality[i])) : nullptr);
-      }
-      branch.byWeight = AliasTable(weights);
-      if (!branch.byWeight.empty()) return branch;
-      branch.localities.clear();  // no locality has a weight: as if there were none
-    }
-    branch.all = makeTable(context, std::move(hosts.all));
-    return branch;
-  }
-};
-
 std::unique_ptr<const Balancer> Balancer::build(const spec::Lb& lb,
                                                 std::span<const spec::Locality> localities,
                                                 std::span<const HostEntry> hosts) {
-  auto balancer = std::make_unique<Balancer>();
-  balancer->lb_ = lb;
-  Build build{{lb, hosts}, localities, lb.localityWeighted, {}};
-  std::vector<PriorityHealth>& health = balancer->health_;
+  TableContext context{lb, hosts};
+  std::vector<uint32_t> members;
+  members.reserve(hosts.size());
   for (uint32_t place = 0; place < hosts.size(); place++) {
-    const HostEntry& host = hosts[place];
-    if (host.host == nullptr) continue;
-    if (host.priority >= health.size()) {
-      health.resize(host.priority + 1);
-      build.priorities.resize(host.priority + 1);
-    }
-    uint64_t count = lb.weightedPriorityHealth ? host.weight : 1;
-    PriorityHealth& h = health[host.priority];
-    Build::PerPriority& p = build.priorities[host.priority];
-    h.hosts += count;
-    h.excluded += host.excluded ? count : 0;
-    h.healthy += host.health == Health::kHealthy ? count : 0;
-    h.degraded += host.health == Health::kDegraded ? count : 0;
-    if (build.split && !host.excluded) {
-      if (p.counted.size() <= host.locality) p.counted.resize(host.locality + 1);
-      p.counted[host.locality]++;
-    }
-    if (host.weight == 0) continue;
-    WeightedPlace weighted{place, double(host.weight)};
-    build.add(p.any, host, weighted);
-    if (host.health == Health::kHealthy) build.add(p.healthy, host, weighted);
-    if (host.health == Health::kDegraded) build.add(p.degraded, host, weighted);
+    if (hosts[place].host != nullptr) members.push_back(place);
   }
-  balancer->shares_ = sharesOf(health, lb.overprovisioning, lb.panicThreshold);
-  for (size_t i = 0; i < health.size(); i++) {
-    Build::PerPriority& p = build.priorities[i];
-    p.counted.resize(std::max(p.counted.size(), localities.size()));
-    Tables& tables = balancer->tables_.emplace_back();
-    if (balancer->shares_.panic[i]) {
-      tables.panic =
-          makeTable(build.context,
-                    build.split && hashes(lb.policy) ? build.spread(p.any) : std::move(p.any.all));
-      continue;
-    }
-    tables.healthy = build.branch(p, std::move(p.healthy));
-    // As in Envoy, balancers that hash know no degraded hosts.
-    if (!hashes(lb.policy)) tables.degraded = build.branch(p, std::move(p.degraded));
-    if (balancer->shares_.loads.healthy[i] == 100) balancer->only_ = int(i);
-  }
+  std::vector<double> weights;
+  weights.reserve(localities.size());
+  for (const spec::Locality& locality : localities) weights.push_back(locality.weight);
+  auto balancer = std::make_unique<Balancer>();
+  balancer->whole_ = PriorityBalancer::build(context, members, weights);
+  if (lb.subsets) balancer->subsets_ = Subsets::build(context, members, weights);
   return balancer;
 }
 
 uint64_t Balancer::work(const spec::Lb& lb, std::span<const HostEntry> hosts) {
   uint64_t work = hosts.size() / 16;
+  // Hosts are sorted into the subsets of each selector, and each subset has its tables.
+  if (lb.subsets) work += hosts.size() * (4 * lb.subsets->selectors.size() + 1);
   if (lb.policy == spec::LbPolicy::kMaglev) return work + lb.maglevTableSize;
   uint32_t least = UINT32_MAX, most = 0;
   uint64_t sum = 0;
@@ -145,76 +44,8 @@ uint64_t Balancer::work(const spec::Lb& lb, std::span<const HostEntry> hosts) {
                                                           : hosts.size());
 }
 
-PriorityLoads Balancer::loadsWithout(const std::vector<bool>& tried) const {
-  return sharesOf(health_, lb_.overprovisioning, lb_.panicThreshold, tried).loads;
-}
-
 size_t Balancer::memory() const {
-  size_t bytes = sizeof *this + tables_.capacity() * sizeof(Tables);
-  auto table = [&](const std::unique_ptr<const HostTable>& t) {
-    if (t != nullptr) bytes += t->memory();
-  };
-  for (const Tables& tables : tables_) {
-    table(tables.panic);
-    for (const Branch* branch : {&tables.healthy, &tables.degraded}) {
-      table(branch->all);
-      for (const auto& locality : branch->localities) table(locality);
-      bytes += branch->byWeight.memory();
-    }
-  }
-  return bytes;
-}
-
-// ---- On a worker
-// -------------------------------------------------------------------------------------------------
-
-const HostTable* Balancer::Branch::choose(PickState& state) const {
-  if (localities.empty()) return all.get();
-  return localities[byWeight.pick(state.random.next())].get();
-}
-
-const HostTable* Balancer::table(size_t priority, bool degraded, PickState& state) const {
-  const Tables& tables = tables_[priority];
-  if (shares_.panic[priority]) {
-    state.events |= kPickPanic;
-    return lb_.failTrafficOnPanic ? nullptr : tables.panic.get();
-  }
-  return (degraded ? tables.degraded : tables.healthy).choose(state);
-}
-
-const HostTable* Balancer::table(const PickContext& context, PickState& state,
-                                 uint64_t hash) const {
-  if (context.loads == nullptr && only_ >= 0) {
-    return tables_[size_t(only_)].healthy.choose(state);
-  }
-  // As Envoy does it: the healthy hosts of all priorities, then the degraded ones.
-  const PriorityLoads& loads = context.loads == nullptr ? shares_.loads : *context.loads;
-  uint64_t number = hash % 100;
-  for (bool degraded : {false, true}) {
-    const std::vector<uint8_t>& part = degraded ? loads.degraded : loads.healthy;
-    for (size_t i = 0; i < part.size() && i < tables_.size(); i++) {
-      if (number < part[i]) return table(i, degraded, state);
-      number -= part[i];
-    }
-  }
-  return nullptr;
-}
-
-const HostEntry* Balancer::pick(const PickContext& context, PickState& state,
-                                std::span<const HostEntry> hosts) const {
-  state.events = 0;
-  const HostEntry* host = nullptr;
-  for (uint32_t attempt = 0;; attempt++) {
-    // A request with a hash keeps its priority too.
-    uint64_t hash = context.hash && hashes(lb_.policy) ? *context.hash : state.random.next();
-    const HostTable* from = table(context, state, hash);
-    if (from == nullptr) return host;
-    host = &hosts[from->pick({hosts, state, hash, attempt})];
-    if (context.filter == nullptr || attempt == context.attempts ||
-        !context.filter->rejects(*host)) {
-      return host;
-    }
-  }
+  return sizeof *this + whole_->memory() + (subsets_ == nullptr ? 0 : subsets_->memory());
 }
 
 }  // namespace millrace

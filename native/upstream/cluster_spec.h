@@ -75,6 +75,28 @@ struct SlowStart {
   double minWeightPercent = 10;
 };
 
+// A part of a cluster's hosts for each combination of values of these keys of their metadata.
+struct SubsetSelector {
+  enum class Fallback : uint8_t { kNotDefined, kNone, kAny, kDefault, kKeys };
+  std::vector<std::string> keys;
+  bool singleHost = false;  // each subset is one host, at whatever priority; `keys` is one
+  Fallback fallback = Fallback::kNotDefined;
+  std::vector<std::string> fallbackKeys;  // with kKeys: some of `keys`
+};
+
+// Envoy's LbSubsetConfig.
+struct SubsetLb {
+  enum class Fallback : uint8_t { kNone, kAny, kDefault };
+  Fallback fallback = Fallback::kNone;
+  std::vector<std::string> defaultSubset;  // flat: key, value, …
+  std::vector<SubsetSelector> selectors;
+  bool allowRedundantKeys = false;
+  bool localityWeightAware = false;
+  bool scaleLocalityWeight = false;
+  bool panicModeAny = false;
+  bool fallbackList = false;  // metadata_fallback_policy: FALLBACK_LIST
+};
+
 // How hosts are chosen.
 struct Lb {
   LbPolicy policy = LbPolicy::kRoundRobin;
@@ -95,6 +117,7 @@ struct Lb {
   uint32_t maglevTableSize = 65'537;  // prime
   bool hashHostname = false;
   uint32_t hashBalanceFactor = 0;  // percent; 0: off
+  std::optional<SubsetLb> subsets;
 };
 
 // How many failures in a row are told to the main thread (outlier_detection.proto). 0: never.

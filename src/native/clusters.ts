@@ -1,5 +1,6 @@
 /** Clusters and their hosts. */
 
+import type { NativeLb } from './balancing.ts'
 import type { NativeAddress, SlotId } from './values.ts'
 
 export interface NativeBreaker {
@@ -60,36 +61,6 @@ export interface NativeLocality {
   /** Of all its hosts together, for locality-weighted balancing. */
   readonly weight: number
   readonly priority: number
-}
-
-/** How hosts are chosen. What is left out has Envoy's default. */
-export interface NativeLb {
-  readonly policy: 'round-robin' | 'least-request' | 'random' | 'ring-hash' | 'maglev'
-  /** Percent. */
-  readonly overprovisioning: number
-  /** Percent of hosts that must be healthy, or health is not looked at. 0: always looked at. */
-  readonly panicThreshold: number
-  readonly failTrafficOnPanic?: boolean
-  /** The health of a priority counts weights instead of hosts. */
-  readonly weightedPriorityHealth?: boolean
-  readonly localityWeighted?: boolean
-  readonly slowStart?: {
-    readonly window: number
-    readonly aggression: number
-    readonly minWeightPercent: number
-  }
-  readonly choiceCount?: number
-  readonly activeRequestBias?: number
-  readonly fullScan?: boolean
-  readonly ringMin?: number
-  readonly ringMax?: number
-  /** MURMUR_HASH_2 instead of XX_HASH. */
-  readonly murmur?: boolean
-  /** Prime. */
-  readonly maglevTableSize?: number
-  readonly hashHostname?: boolean
-  /** Percent; 0: off. */
-  readonly hashBalanceFactor?: number
 }
 
 /** For setsockopt(2): numbers of the system that the proxy runs on. */

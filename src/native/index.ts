@@ -7,6 +7,7 @@
  * Durations are milliseconds, sizes bytes. Times on the wall are milliseconds since 1970.
  */
 
+export type * from './balancing.ts'
 export type * from './clusters.ts'
 export type * from './core.ts'
 export * from './flush.ts'

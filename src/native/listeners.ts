@@ -69,6 +69,8 @@ export interface NativeTcpProxy {
   readonly idleTimeout: number
   readonly maxConnectAttempts: number
   readonly maxDownstreamDuration: number
+  /** For balancers that hash; else each connection is its own. */
+  readonly hashSourceIp?: boolean
   readonly accessLogs: readonly NativeAccessLog[]
 }
 

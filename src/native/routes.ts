@@ -1,5 +1,6 @@
 /** Route tables, with every name resolved. */
 
+import type { NativeBalancing, NativeMetadataMatch } from './balancing.ts'
 import type { NativeFormatOp } from './format.ts'
 import type {
   NativeDfa,
@@ -32,6 +33,8 @@ export interface NativeWeightedCluster {
   readonly request?: NativeHeaderMutations
   readonly response?: NativeHeaderMutations
   readonly hostRewrite?: string
+  /** With the route's. */
+  readonly metadataMatch?: NativeMetadataMatch
 }
 
 export type NativeClusterChoice =
@@ -51,7 +54,7 @@ export type NativeHostRewrite =
   | { readonly kind: 'header'; readonly header: string }
   | { readonly kind: 'path-regex'; readonly rewrite: NativeRegexRewrite }
 
-export interface NativeForward extends NativeResilience {
+export interface NativeForward extends NativeResilience, NativeBalancing {
   readonly kind: 'forward'
   readonly cluster: NativeClusterChoice
   /** 503, 404 or 500. */

@@ -12,12 +12,15 @@ import type {
 import type {
   DataSource,
   DirectResponseAction,
+  Metadata,
   RedirectAction,
   RouteAction,
   WeightedCluster,
 } from '../schema/messages.generated.ts'
 import { type Context, checkCluster, regexRewrite } from './context.ts'
+import { compileHashPolicies } from './hashing.ts'
 import { compileMutations } from './headers.ts'
+import { compileMetadataMatch } from './subsets.ts'
 
 const kRouteTimeout = 15_000
 const kWeightsMax = 2 ** 32 - 1
@@ -44,6 +47,8 @@ export function compileForward(
   }
   const regex = rewrite && regexRewrite(context, rewrite)
   const host = hostRewrite(context, action)
+  const metadataMatch = compileMetadataMatch(action.metadata_match)
+  const hashPolicies = compileHashPolicies(context, action.hash_policy ?? [])
   return {
     kind: 'forward',
     cluster: compileChoice(context, action, validateClusters),
@@ -57,6 +62,8 @@ export function compileForward(
     ...(regex && { regexRewrite: regex }),
     ...(host && { hostRewrite: host }),
     ...(action.append_x_forwarded_host && { appendXForwardedHost: true }),
+    ...(hashPolicies.length > 0 && { hashPolicies }),
+    ...(metadataMatch && { metadataMatch }),
   }
 }
 
@@ -67,7 +74,8 @@ function compileChoice(
 ): NativeClusterChoice {
   const { cluster, cluster_header: header, weighted_clusters: weighted } = action
   if (header !== undefined) return { kind: 'header', header: header.toLowerCase() }
-  if (weighted !== undefined) return weightedClusters(context, weighted, validate)
+  if (weighted !== undefined)
+    return weightedClusters(context, weighted, action.metadata_match, validate)
   const name = cluster ?? ''
   if (validate) checkCluster(context, action, 'cluster', name)
   return { kind: 'cluster', name, slot: context.resolver.cluster(name) }
@@ -76,6 +84,7 @@ function compileChoice(
 function weightedClusters(
   context: Context,
   weighted: WeightedCluster,
+  match: Metadata | undefined,
   validate: boolean,
 ): NativeClusterChoice {
   const clusters = (weighted.clusters ?? []).map((entry): NativeWeightedCluster => {
@@ -97,12 +106,14 @@ function weightedClusters(
       context.origins.addMissing(entry, 'needs name or cluster_header')
     if (weight === undefined) context.origins.addMissing(entry, 'needs weight')
     if (validate) checkCluster(context, entry, 'name', name)
+    const metadataMatch = entry.metadata_match && compileMetadataMatch(match, entry.metadata_match)
     return {
       name,
       slot: name === '' ? 0 : context.resolver.cluster(name),
       weight: weight ?? 0,
       ...(header !== '' && { header: header.toLowerCase() }),
       ...(host !== '' && { hostRewrite: host }),
+      ...(metadataMatch && { metadataMatch }),
       ...compileMutations(context, entry),
     }
   })

@@ -19,6 +19,7 @@ import type {
   SlowStartConfig,
 } from '../schema/messages.generated.ts'
 import { type Context, unpack } from './context.ts'
+import { compileSubsets, subsetPolicy } from './subsets.ts'
 
 type Mutable<T> = { -readonly [K in keyof T]?: T[K] }
 /** What a policy says, without what is common to all. */
@@ -89,6 +90,8 @@ function oldPolicy(context: Context, cluster: Cluster): Policy {
   } else if (name === 'MAGLEV') {
     setMaglev(context, policy, cluster.maglev_lb_config)
   }
+  const subsets = cluster.lb_subset_config && compileSubsets(context, cluster.lb_subset_config)
+  if (subsets) policy.subsets = subsets
   const common = cluster.common_lb_config
   if (common?.locality_weighted_lb_config !== undefined) policy.localityWeighted = true
   const hashing = common?.consistent_hashing_lb_config
@@ -110,7 +113,20 @@ function newPolicy(context: Context, cluster: Cluster, asked: LoadBalancingPolic
     if (cluster[field] === undefined) continue
     context.origins.add(cluster, [field], 'conflict', 'is not read with load_balancing_policy')
   }
-  return firstPolicy(context, asked)
+  if (cluster.lb_subset_config !== undefined) {
+    const text = 'is not read with load_balancing_policy'
+    context.origins.add(cluster, ['lb_subset_config'], 'conflict', text)
+  }
+  const subset = subsetPolicy(asked)
+  if (subset === undefined) return firstPolicy(context, asked)
+  const inner = subset.subset_lb_policy ?? {}
+  if (subsetPolicy(inner) !== undefined) {
+    context.origins.add(subset, ['subset_lb_policy'], 'bad-value', 'subsets have no subsets')
+  }
+  const policy = firstPolicy(context, inner)
+  const subsets = compileSubsets(context, subset)
+  if (subsets) policy.subsets = subsets
+  return policy
 }
 
 /** The first policy of the list; whatever is not built was refused by name. */

@@ -12,6 +12,7 @@ import { compileBreakers } from './breakers.ts'
 import { compileConnections } from './connections.ts'
 import { type Context, unpack } from './context.ts'
 import { compileEndpoints } from './endpoints.ts'
+import { listAsAny } from './subsets.ts'
 
 const kHour = 3_600_000
 const kOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
@@ -27,6 +28,7 @@ export function compileCluster(context: Context, cluster: Cluster): ClusterDefin
     ...compileEndpoints(
       context,
       context.origins.wasRefused(cluster, 'type') ? undefined : cluster.load_assignment,
+      listAsAny(cluster),
     ),
     lb: compileLb(context, cluster),
     connectTimeout: cluster.connect_timeout ?? 5000,

@@ -20,16 +20,20 @@ export interface Endpoints {
   readonly localities: readonly NativeLocality[]
 }
 
+/** `listAsAny`: a list in a host's metadata stands for each of its elements too. */
 export function compileEndpoints(
   context: Context,
   assignment: ClusterLoadAssignment | undefined,
+  listAsAny = false,
 ): Endpoints {
   const entries = assignment?.endpoints ?? []
   checkLocalities(context, entries)
   return {
     hosts: entries.flatMap((entry, locality) =>
       (entry.lb_endpoints ?? []).flatMap(
-        (endpoint) => compileHost(context, endpoint, entry.priority ?? 0, locality) ?? [],
+        (endpoint) =>
+          compileHost(context, endpoint, { priority: entry.priority ?? 0, locality, listAsAny }) ??
+          [],
       ),
     ),
     localities: entries.map((entry) => ({
@@ -74,8 +78,7 @@ const healths = {
 function compileHost(
   context: Context,
   lbEndpoint: LbEndpoint,
-  priority: number,
-  locality: number,
+  at: { readonly priority: number; readonly locality: number; readonly listAsAny: boolean },
 ): HostDefinition | undefined {
   const { endpoint, load_balancing_weight: weight = 1, health_status: health } = lbEndpoint
   if (endpoint === undefined) {
@@ -93,13 +96,13 @@ function compileHost(
     (other) => compileAddress(context, other.address, other, 'an additional address') ?? [],
   )
   const data = lbEndpoint.metadata?.filter_metadata?.[kMetadata] ?? {}
-  const metadata = flatMetadata(data)
+  const metadata = flatMetadata(data, at.listAsAny)
   return {
     address,
     hostname: endpoint.hostname ?? '',
     weight,
-    priority,
-    locality,
+    priority: at.priority,
+    locality: at.locality,
     health: healths[health ?? 'UNKNOWN'],
     ...(additional.length > 0 && { additionalAddresses: additional }),
     ...(data.canary === true && { canary: true }),
@@ -108,8 +111,11 @@ function compileHost(
 }
 
 /** [key, value, …], each value as JSON text in one form. */
-export function flatMetadata(data: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(data).flatMap(([key, value]) => [key, canonicalJson(value)])
+export function flatMetadata(data: Readonly<Record<string, unknown>>, listAsAny = false): string[] {
+  return Object.entries(data).flatMap(([key, value]) => {
+    const values = listAsAny && Array.isArray(value) ? [value, ...value] : [value]
+    return values.flatMap((one) => [key, canonicalJson(one)])
+  })
 }
 
 /** JSON text in which equal values are equal: keys in order, no space. */

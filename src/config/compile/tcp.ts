@@ -13,6 +13,9 @@ export function compileTcpProxy(context: Context, proxy: TcpProxy): NativeTcpPro
     idleTimeout: proxy.idle_timeout ?? 3_600_000,
     maxConnectAttempts: proxy.max_connect_attempts ?? 1,
     maxDownstreamDuration: proxy.max_downstream_connection_duration ?? 0,
+    ...(proxy.hash_policy?.some((policy) => policy.source_ip !== undefined) && {
+      hashSourceIp: true,
+    }),
     accessLogs: compileAccessLogs(context, proxy.access_log),
   }
 }

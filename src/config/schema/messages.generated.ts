@@ -162,6 +162,7 @@ export interface TcpProxy {
   readonly idle_timeout?: number
   readonly access_log?: readonly AccessLog[]
   readonly max_connect_attempts?: number
+  readonly hash_policy?: readonly HashPolicy[]
   readonly max_downstream_connection_duration?: number
 }
 
@@ -330,6 +331,7 @@ export interface RouteAction {
   readonly cluster_header?: string
   readonly weighted_clusters?: WeightedCluster
   readonly cluster_not_found_response_code?: 'SERVICE_UNAVAILABLE' | 'NOT_FOUND' | 'INTERNAL_SERVER_ERROR'
+  readonly metadata_match?: Metadata
   readonly prefix_rewrite?: string
   readonly regex_rewrite?: RegexMatchAndSubstitute
   readonly host_rewrite_literal?: string
@@ -342,6 +344,7 @@ export interface RouteAction {
   readonly retry_policy?: RetryPolicy
   readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly priority?: 'DEFAULT' | 'HIGH'
+  readonly hash_policy?: readonly RouteActionHashPolicy[]
   readonly max_grpc_timeout?: number
   readonly grpc_timeout_offset?: number
   readonly internal_redirect_policy?: InternalRedirectPolicy
@@ -452,6 +455,53 @@ export interface HedgePolicy {
   readonly hedge_on_per_try_timeout?: boolean
 }
 
+/** envoy.config.route.v3.RouteAction.HashPolicy */
+export interface RouteActionHashPolicy {
+  readonly header?: RouteActionHashPolicyHeader
+  readonly cookie?: RouteActionHashPolicyCookie
+  readonly connection_properties?: RouteActionHashPolicyConnectionProperties
+  readonly query_parameter?: RouteActionHashPolicyQueryParameter
+  readonly terminal?: boolean
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.Header */
+export interface RouteActionHashPolicyHeader {
+  readonly header_name?: string
+  readonly regex_rewrite?: RegexMatchAndSubstitute
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.Cookie */
+export interface RouteActionHashPolicyCookie {
+  readonly name?: string
+  readonly ttl?: number
+  readonly path?: string
+  readonly attributes?: readonly RouteActionHashPolicyCookieAttribute[]
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute */
+export interface RouteActionHashPolicyCookieAttribute {
+  readonly name?: string
+  readonly value?: string
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties */
+export interface RouteActionHashPolicyConnectionProperties {
+  readonly source_ip?: boolean
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter */
+export interface RouteActionHashPolicyQueryParameter {
+  readonly name?: string
+}
+
+/** envoy.type.v3.HashPolicy */
+export interface HashPolicy {
+  readonly source_ip?: HashPolicySourceIp
+}
+
+/** envoy.type.v3.HashPolicy.SourceIp */
+export type HashPolicySourceIp = object
+
 /** envoy.config.route.v3.RedirectAction */
 export interface RedirectAction {
   readonly https_redirect?: boolean
@@ -483,6 +533,7 @@ export interface WeightedClusterClusterWeight {
   readonly name?: string
   readonly cluster_header?: string
   readonly weight?: number
+  readonly metadata_match?: Metadata
   readonly request_headers_to_add?: readonly HeaderValueOption[]
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
@@ -680,6 +731,7 @@ export interface Cluster {
   readonly http_protocol_options?: Http1ProtocolOptions
   readonly typed_extension_protocol_options?: Readonly<Record<string, AnyMessage>>
   readonly upstream_bind_config?: BindConfig
+  readonly lb_subset_config?: ClusterLbSubsetConfig
   readonly ring_hash_lb_config?: ClusterRingHashLbConfig
   readonly maglev_lb_config?: ClusterMaglevLbConfig
   readonly least_request_lb_config?: ClusterLeastRequestLbConfig
@@ -691,6 +743,48 @@ export interface Cluster {
   readonly load_balancing_policy?: LoadBalancingPolicy
   readonly preconnect_policy?: ClusterPreconnectPolicy
   readonly connection_pool_per_downstream_connection?: boolean
+}
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
+export interface ClusterLbSubsetConfig {
+  readonly fallback_policy?: 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET'
+  readonly default_subset?: JsonObject
+  readonly subset_selectors?: readonly ClusterLbSubsetConfigLbSubsetSelector[]
+  readonly locality_weight_aware?: boolean
+  readonly scale_locality_weight?: boolean
+  readonly panic_mode_any?: boolean
+  readonly list_as_any?: boolean
+  readonly metadata_fallback_policy?: 'METADATA_NO_FALLBACK' | 'FALLBACK_LIST'
+}
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector */
+export interface ClusterLbSubsetConfigLbSubsetSelector {
+  readonly keys?: readonly string[]
+  readonly single_host_per_subset?: boolean
+  readonly fallback_policy?: 'NOT_DEFINED' | 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET' | 'KEYS_SUBSET'
+  readonly fallback_keys_subset?: readonly string[]
+}
+
+/** envoy.extensions.load_balancing_policies.subset.v3.Subset */
+export interface Subset {
+  readonly fallback_policy?: 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET'
+  readonly default_subset?: JsonObject
+  readonly subset_selectors?: readonly SubsetLbSubsetSelector[]
+  readonly allow_redundant_keys?: boolean
+  readonly locality_weight_aware?: boolean
+  readonly scale_locality_weight?: boolean
+  readonly panic_mode_any?: boolean
+  readonly list_as_any?: boolean
+  readonly metadata_fallback_policy?: 'METADATA_NO_FALLBACK' | 'FALLBACK_LIST'
+  readonly subset_lb_policy?: LoadBalancingPolicy
+}
+
+/** envoy.extensions.load_balancing_policies.subset.v3.Subset.LbSubsetSelector */
+export interface SubsetLbSubsetSelector {
+  readonly keys?: readonly string[]
+  readonly single_host_per_subset?: boolean
+  readonly fallback_policy?: 'NOT_DEFINED' | 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET' | 'KEYS_SUBSET'
+  readonly fallback_keys_subset?: readonly string[]
 }
 
 /** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
@@ -986,6 +1080,7 @@ export interface ExtensionTypes {
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
+  'envoy.extensions.load_balancing_policies.subset.v3.Subset': Subset
   'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': OmitCanaryHostsPredicate
   'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig': OmitHostMetadataConfig
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate

@@ -182,6 +182,7 @@ export interface TcpProxy {
   readonly idle_timeout?: EnvoyDuration
   readonly access_log?: readonly AccessLog[]
   readonly max_connect_attempts?: number
+  readonly hash_policy?: readonly HashPolicy[]
   readonly max_downstream_connection_duration?: EnvoyDuration
 }
 
@@ -360,6 +361,7 @@ export interface RouteAction {
   readonly cluster_header?: string
   readonly weighted_clusters?: WeightedCluster
   readonly cluster_not_found_response_code?: 'SERVICE_UNAVAILABLE' | 'NOT_FOUND' | 'INTERNAL_SERVER_ERROR'
+  readonly metadata_match?: Metadata
   readonly prefix_rewrite?: string
   readonly regex_rewrite?: RegexMatchAndSubstitute
   readonly host_rewrite_literal?: string
@@ -372,6 +374,7 @@ export interface RouteAction {
   readonly retry_policy?: RetryPolicy
   readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly priority?: 'DEFAULT' | 'HIGH'
+  readonly hash_policy?: readonly RouteActionHashPolicy[]
   readonly max_grpc_timeout?: EnvoyDuration
   readonly grpc_timeout_offset?: EnvoyDuration
   readonly internal_redirect_policy?: InternalRedirectPolicy
@@ -483,6 +486,53 @@ export interface HedgePolicy {
   readonly hedge_on_per_try_timeout?: boolean
 }
 
+/** envoy.config.route.v3.RouteAction.HashPolicy */
+export interface RouteActionHashPolicy {
+  readonly header?: RouteActionHashPolicyHeader
+  readonly cookie?: RouteActionHashPolicyCookie
+  readonly connection_properties?: RouteActionHashPolicyConnectionProperties
+  readonly query_parameter?: RouteActionHashPolicyQueryParameter
+  readonly terminal?: boolean
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.Header */
+export interface RouteActionHashPolicyHeader {
+  readonly header_name?: string
+  readonly regex_rewrite?: RegexMatchAndSubstitute
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.Cookie */
+export interface RouteActionHashPolicyCookie {
+  readonly name?: string
+  readonly ttl?: EnvoyDuration
+  readonly path?: string
+  readonly attributes?: readonly RouteActionHashPolicyCookieAttribute[]
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute */
+export interface RouteActionHashPolicyCookieAttribute {
+  readonly name?: string
+  readonly value?: string
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties */
+export interface RouteActionHashPolicyConnectionProperties {
+  readonly source_ip?: boolean
+}
+
+/** envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter */
+export interface RouteActionHashPolicyQueryParameter {
+  readonly name?: string
+}
+
+/** envoy.type.v3.HashPolicy */
+export interface HashPolicy {
+  readonly source_ip?: HashPolicySourceIp
+}
+
+/** envoy.type.v3.HashPolicy.SourceIp */
+export type HashPolicySourceIp = object
+
 /** envoy.config.route.v3.RedirectAction */
 export interface RedirectAction {
   readonly https_redirect?: boolean
@@ -514,6 +564,7 @@ export interface WeightedClusterClusterWeight {
   readonly name?: string
   readonly cluster_header?: string
   readonly weight?: number
+  readonly metadata_match?: Metadata
   readonly request_headers_to_add?: readonly HeaderValueOption[]
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
@@ -722,6 +773,7 @@ export interface Cluster {
   readonly dns_resolution_config?: unknown
   readonly typed_dns_resolver_config?: unknown
   readonly upstream_bind_config?: BindConfig
+  readonly lb_subset_config?: ClusterLbSubsetConfig
   readonly ring_hash_lb_config?: ClusterRingHashLbConfig
   readonly maglev_lb_config?: ClusterMaglevLbConfig
   readonly least_request_lb_config?: ClusterLeastRequestLbConfig
@@ -734,6 +786,48 @@ export interface Cluster {
   readonly load_balancing_policy?: LoadBalancingPolicy
   readonly preconnect_policy?: ClusterPreconnectPolicy
   readonly connection_pool_per_downstream_connection?: boolean
+}
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
+export interface ClusterLbSubsetConfig {
+  readonly fallback_policy?: 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET'
+  readonly default_subset?: Readonly<Record<string, unknown>>
+  readonly subset_selectors?: readonly ClusterLbSubsetConfigLbSubsetSelector[]
+  readonly locality_weight_aware?: boolean
+  readonly scale_locality_weight?: boolean
+  readonly panic_mode_any?: boolean
+  readonly list_as_any?: boolean
+  readonly metadata_fallback_policy?: 'METADATA_NO_FALLBACK' | 'FALLBACK_LIST'
+}
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector */
+export interface ClusterLbSubsetConfigLbSubsetSelector {
+  readonly keys?: readonly string[]
+  readonly single_host_per_subset?: boolean
+  readonly fallback_policy?: 'NOT_DEFINED' | 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET' | 'KEYS_SUBSET'
+  readonly fallback_keys_subset?: readonly string[]
+}
+
+/** envoy.extensions.load_balancing_policies.subset.v3.Subset */
+export interface Subset {
+  readonly fallback_policy?: 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET'
+  readonly default_subset?: Readonly<Record<string, unknown>>
+  readonly subset_selectors?: readonly SubsetLbSubsetSelector[]
+  readonly allow_redundant_keys?: boolean
+  readonly locality_weight_aware?: boolean
+  readonly scale_locality_weight?: boolean
+  readonly panic_mode_any?: boolean
+  readonly list_as_any?: boolean
+  readonly metadata_fallback_policy?: 'METADATA_NO_FALLBACK' | 'FALLBACK_LIST'
+  readonly subset_lb_policy?: LoadBalancingPolicy
+}
+
+/** envoy.extensions.load_balancing_policies.subset.v3.Subset.LbSubsetSelector */
+export interface SubsetLbSubsetSelector {
+  readonly keys?: readonly string[]
+  readonly single_host_per_subset?: boolean
+  readonly fallback_policy?: 'NOT_DEFINED' | 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET' | 'KEYS_SUBSET'
+  readonly fallback_keys_subset?: readonly string[]
 }
 
 /** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
@@ -797,7 +891,7 @@ export interface LoadBalancingPolicyPolicy {
 /** envoy.config.core.v3.TypedExtensionConfig */
 export interface TypedExtensionConfig {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig' | 'envoy.extensions.load_balancing_policies.subset.v3.Subset'>
 }
 
 /** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
@@ -1037,6 +1131,7 @@ export interface EnvoyExtensions {
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
+  'envoy.extensions.load_balancing_policies.subset.v3.Subset': Subset
   'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': OmitCanaryHostsPredicate
   'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig': OmitHostMetadataConfig
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate

@@ -27,7 +27,7 @@ struct Hosts {
   std::set<uint64_t> picks(RetryHosts& retry, int n = 200) {
     std::set<uint64_t> ids;
     for (int i = 0; i < n; i++) {
-      const HostEntry* entry = balancer->pick(retry.context(*balancer), state, entries);
+      const HostEntry* entry = balancer->pick(retry.context(*balancer, {}), state, entries);
       REQUIRE(entry != nullptr);
       ids.insert(entry->host->id());
     }

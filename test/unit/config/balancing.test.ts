@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { isPrime } from '../../../src/config/compile/balancing.ts'
 import { canonicalJson } from '../../../src/config/compile/endpoints.ts'
-import { compiled, said } from './helpers.ts'
+import type { CompiledRouteTable } from '../../../src/config/index.ts'
+import type { NativeForward } from '../../../src/native/index.ts'
+import { compiled, said, bootstrap as whole } from './helpers.ts'
 
 const problemsOf = async (text: string): Promise<string> => (await said(text)).join('\n')
 
@@ -16,6 +18,14 @@ async function clusterOf(cluster: string, assignment = '{cluster_name: web, endp
 
 const bootstrap = (cluster: string, assignment = '{cluster_name: web, endpoints: []}'): string =>
   `static_resources: {clusters: [{name: web, load_assignment: ${assignment}, ${cluster}}]}`
+
+const routes = (action: string): string => whole({ routes: `{match: {prefix: /}, ${action}}` })
+
+function forward(tables: readonly CompiledRouteTable[]): NativeForward {
+  const action = tables[0]?.table.virtualHosts[0]?.routes[0]?.action
+  if (action?.kind !== 'forward') throw new Error('no forwarding route')
+  return action
+}
 
 const newPolicy = (name: string, type: string, options = ''): string =>
   `load_balancing_policy: {policies: [{typed_extension_config: {name: ${name}, typed_config:
@@ -120,6 +130,114 @@ describe('load_balancing_policy', () => {
         bootstrap(`${newPolicy('random', 'Random')}, maglev_lb_config: {table_size: 251}`),
       ),
     ).toMatch(/maglev_lb_config.*load_balancing_policy/)
+  })
+})
+
+describe('subsets', () => {
+  it('are taken from both ways of writing them', async () => {
+    const options = `fallback_policy: DEFAULT_SUBSET, default_subset: {stage: prod, n: 1},
+      subset_selectors: [{keys: [stage], single_host_per_subset: true},
+        {keys: [a, b], fallback_policy: KEYS_SUBSET, fallback_keys_subset: [a]}],
+      locality_weight_aware: true, scale_locality_weight: true, panic_mode_any: true,
+      metadata_fallback_policy: FALLBACK_LIST`
+    const subsets = {
+      fallback: 'default',
+      defaultSubset: ['stage', '"prod"', 'n', '1'],
+      selectors: [
+        { keys: ['stage'], singleHost: true, fallback: 'not-defined' },
+        { keys: ['a', 'b'], fallback: 'keys', fallbackKeys: ['a'] },
+      ],
+      localityWeightAware: true,
+      scaleLocalityWeight: true,
+      panicModeAny: true,
+      fallbackList: true,
+    }
+    expect((await lbOf(`lb_subset_config: {${options}}`)).subsets).toEqual(subsets)
+    const inner = newPolicy('random', 'Random').replace('load_balancing_policy', 'subset_lb_policy')
+    expect(
+      await lbOf(newPolicy('subset', 'Subset', `allow_redundant_keys: true, ${options}, ${inner}`)),
+    ).toMatchObject({ policy: 'random', subsets: { ...subsets, allowRedundantKeys: true } })
+    expect((await lbOf('lb_subset_config: {fallback_policy: ANY_ENDPOINT}')).subsets).toBe(
+      undefined,
+    )
+  })
+
+  it('refuse what cannot be', async () => {
+    const selector = (text: string): Promise<string> =>
+      problemsOf(bootstrap(`lb_subset_config: {subset_selectors: [{${text}}]}`))
+    expect(await selector('keys: [a, b], single_host_per_subset: true')).toMatch(
+      /single_host_per_subset.*exactly one key/,
+    )
+    expect(await selector('keys: [a], fallback_keys_subset: [a]')).toMatch(/KEYS_SUBSET only/)
+    expect(await selector('keys: [a], fallback_policy: KEYS_SUBSET')).toMatch(
+      /needs fallback_keys_subset/,
+    )
+    expect(
+      await selector('keys: [a], fallback_policy: KEYS_SUBSET, fallback_keys_subset: [b]'),
+    ).toMatch(/"b" is none of the keys/)
+    expect(
+      await selector('keys: [a], fallback_policy: KEYS_SUBSET, fallback_keys_subset: [a]'),
+    ).toMatch(/must be fewer/)
+  })
+
+  it('are chosen by metadata of routes and of weighted clusters, which win', async () => {
+    const { routeTables } = await compiled(
+      routes(`route: {cluster: web, metadata_match: {filter_metadata: {envoy.lb:
+          {stage: prod, fallback_list: [{version: 1}, {stage: test}]}}}}`),
+    )
+    expect(forward(routeTables).metadataMatch).toEqual({
+      criteria: ['stage', '"prod"', 'fallback_list', '[{"version":1},{"stage":"test"}]'],
+      variants: [
+        ['stage', '"prod"', 'version', '1'],
+        ['stage', '"test"'],
+      ],
+    })
+    const weighted = await compiled(
+      routes(`route: {metadata_match: {filter_metadata: {envoy.lb: {a: 1, b: 1}}},
+          weighted_clusters: {clusters: [{name: web, weight: 1,
+            metadata_match: {filter_metadata: {envoy.lb: {b: 2}}}}]}}`),
+    )
+    expect(forward(weighted.routeTables)).toMatchObject({
+      metadataMatch: { criteria: ['a', '1', 'b', '1'] },
+      cluster: { clusters: [{ metadataMatch: { criteria: ['a', '1', 'b', '2'] } }] },
+    })
+  })
+
+  it('take a list for each of its elements with list_as_any', async () => {
+    const endpoint = `{cluster_name: web, endpoints: [{lb_endpoints: [
+      {endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}},
+       metadata: {filter_metadata: {envoy.lb: {stage: [prod, test]}}}}]}]}`
+    const { hosts } = await clusterOf(
+      'lb_subset_config: {list_as_any: true, subset_selectors: [{keys: [stage]}]}',
+      endpoint,
+    )
+    expect(hosts[0]?.metadata).toEqual([
+      ...['stage', '["prod","test"]'],
+      ...['stage', '"prod"'],
+      ...['stage', '"test"'],
+    ])
+  })
+})
+
+describe('hash policies', () => {
+  it('of routes', async () => {
+    const { routeTables } = await compiled(
+      routes(`route: {cluster: web, hash_policy: [
+        {header: {header_name: X-User, regex_rewrite: {pattern: {regex: a}, substitution: b}}},
+        {cookie: {name: c}, terminal: true},
+        {cookie: {name: d, ttl: 1.5s, path: /p, attributes: [{name: Secure}]}},
+        {connection_properties: {source_ip: true}}, {query_parameter: {name: q}}]}`),
+    )
+    expect(forward(routeTables).hashPolicies).toEqual([
+      { kind: 'header', name: 'x-user', rewrite: expect.anything() },
+      { kind: 'cookie', name: 'c', terminal: true },
+      { kind: 'cookie', name: 'd', ttl: 1, path: '/p', attributes: [['Secure', '']] },
+      { kind: 'source-ip' },
+      { kind: 'query', name: 'q' },
+    ])
+    expect(
+      await problemsOf(routes('route: {cluster: web, hash_policy: [{filter_state: {key: k}}]}')),
+    ).toMatch(/filter_state.*not supported yet/)
   })
 })
 

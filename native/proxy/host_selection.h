@@ -1,0 +1,43 @@
+// What one request wants of the balancer of its cluster, and what its response tells the client
+// about it. In the stream's router. Thread rule: the worker's loop.
+#pragma once
+
+#include <optional>
+
+#include "base/arena.h"
+#include "http/headers.h"
+#include "proxy/hash_policy.h"
+#include "upstream/balancer.h"
+
+namespace millrace {
+
+struct ClusterPick;
+struct ForwardAction;
+struct StreamInfo;
+
+class HostSelection {
+ public:
+  // Once for each request, before its headers are changed.
+  void begin(const ForwardAction& action, const ClusterPick& pick, const RequestHead& head,
+             const StreamInfo& info, Arena& arena);
+  // Valid as long as the stream.
+  PickContext context() const {
+    PickContext context;
+    context.hash = hash_;
+    context.match = match_;
+    return context;
+  }
+  // Fields that the upstream's response gets on its way to the client.
+  void addTo(HeaderList& response) const {
+    for (const NewCookie* c = cookies_; c != nullptr; c = c->next) {
+      response.add(HeaderId::kSetCookie, c->field);
+    }
+  }
+
+ private:
+  std::optional<uint64_t> hash_;
+  const MetadataMatch* match_ = nullptr;  // the route's
+  NewCookie* cookies_ = nullptr;
+};
+
+}  // namespace millrace
