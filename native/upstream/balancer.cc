@@ -40,8 +40,9 @@ uint64_t Balancer::work(const spec::Lb& lb, std::span<const HostEntry> hosts) {
     return work + std::min(lb.ringMax, std::max(lb.ringMin, sum / least));
   }
   if (least == most && !lb.localityWeighted) return work;
-  return work + (lb.policy == spec::LbPolicy::kRoundRobin ? std::min(sum, kMaxScheduleLength)
-                                                          : hosts.size());
+  return work + (lb.policy == spec::LbPolicy::kRoundRobin
+                     ? std::min(sum, kMaxPlaces * hosts.size() + kMaxScheduleLength)
+                     : hosts.size());
 }
 
 size_t Balancer::memory() const {

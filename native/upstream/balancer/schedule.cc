@@ -19,10 +19,11 @@ std::vector<uint32_t> scaled(std::span<const uint32_t> weights) {
     for (uint32_t& w : out) w = uint32_t(w / divisor);
     sum /= divisor;
   }
-  if (sum > kMaxScheduleLength) {
+  uint64_t most = std::max(kMaxScheduleLength, kMaxPlaces * weights.size());
+  if (sum > most) {
     for (uint32_t& w : out) {
       if (w == 0) continue;
-      w = std::max(1u, uint32_t(double(w) * double(kMaxScheduleLength) / double(sum)));
+      w = std::max(1u, uint32_t(double(w) * double(most) / double(sum)));
     }
   }
   return out;

@@ -9,8 +9,10 @@
 namespace millrace {
 
 // The order of one weighted round over `weights` (0: never), by earliest deadline first. Sums above
-// kMaxScheduleLength are scaled down; who has any weight keeps at least one place.
-inline constexpr uint64_t kMaxScheduleLength = 64 * 1024;  // 256 KiB at the most
+// kMaxScheduleLength, and above kMaxPlaces for each of many hosts, are scaled down; who has any
+// weight keeps at least one place.
+inline constexpr uint64_t kMaxScheduleLength = 64 * 1024;  // 256 KiB
+inline constexpr uint64_t kMaxPlaces = 16;                 // on average; 64 bytes a host
 std::vector<uint32_t> weightedSchedule(std::span<const uint32_t> weights);
 
 // Chooses an index in proportion to its weight, in constant time (Walker's method, in Vose's form).

@@ -34,6 +34,14 @@ TEST_CASE("round robin: by weight, exactly so after whole rounds") {
   CHECK(counts == std::vector<uint64_t>{400, 800, 1200, 0, 4000, 0});
 }
 
+TEST_CASE("round robin: weights of very many hosts are kept") {
+  std::vector<uint32_t> weights;
+  for (uint32_t i = 0; i < 100'000; i++) weights.push_back(1 + i % 5);
+  TestHosts hosts(weights);
+  auto counts = picks(*build(policy(LbPolicy::kRoundRobin), hosts.entries), hosts.entries, 300'000);
+  for (size_t i = 0; i < weights.size(); i += 997) CHECK(counts[i] == kThreads * weights[i]);
+}
+
 TEST_CASE("round robin: workers begin somewhere else") {
   TestHosts hosts(std::vector<uint32_t>(1000, 1));
   auto balancer = build(policy(LbPolicy::kRoundRobin), hosts.entries);

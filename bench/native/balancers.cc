@@ -1,0 +1,92 @@
+// What a pick costs with each balancer, what its tables weigh, and what a change of one host costs
+// the main thread. Prints one line of JSON.
+//   balancers
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "upstream/cluster.h"
+
+using namespace millrace;
+
+namespace {
+
+constexpr uint64_t kPicks = 2'000'000;
+constexpr int kChanges = 200;
+
+spec::Host host(uint64_t id, bool weighted) {
+  std::string ip = "10." + std::to_string(id >> 16 & 255) + '.' + std::to_string(id >> 8 & 255) +
+                   '.' + std::to_string(id & 255);
+  spec::Host h;
+  h.id = id;
+  h.address.ip = ip;
+  h.address.port = 80;
+  h.weight = weighted ? 1 + uint32_t(id % 5) : 1;
+  return h;
+}
+
+struct Kind {
+  const char* name;
+  spec::LbPolicy policy;
+  bool weighted;
+};
+
+constexpr Kind kKinds[] = {{"round_robin", spec::LbPolicy::kRoundRobin, false},
+                           {"round_robin_weighted", spec::LbPolicy::kRoundRobin, true},
+                           {"random", spec::LbPolicy::kRandom, false},
+                           {"random_weighted", spec::LbPolicy::kRandom, true},
+                           {"least_request", spec::LbPolicy::kLeastRequest, false},
+                           {"least_request_weighted", spec::LbPolicy::kLeastRequest, true},
+                           {"ring_hash", spec::LbPolicy::kRingHash, false},
+                           {"maglev", spec::LbPolicy::kMaglev, false}};
+
+void measure(const Kind& kind, uint64_t hosts, bool last) {
+  StatsRegistry stats;
+  ClusterRegistry clusters(stats, 1);
+  spec::Cluster cluster;
+  cluster.name = "web";
+  cluster.lb.policy = kind.policy;
+  for (uint64_t id = 0; id < hosts; id++) cluster.hosts.push_back(host(id, kind.weighted));
+  std::unique_ptr<ClusterSnapshot> snapshot = std::move(*clusters.build(1, cluster));
+
+  PickState state(1);
+  PickContext context;
+  uint64_t begin = monotonicNs();
+  for (uint64_t i = 0; i < kPicks; i++) {
+    context.hash = i * 0x9E3779B97F4A7C15u;
+    const HostEntry* picked = snapshot->pick(context, state);
+    asm volatile("" : : "r"(picked) : "memory");
+  }
+  double pickNs = double(monotonicNs() - begin) / double(kPicks);
+
+  begin = monotonicNs();
+  for (int i = 0; i < kChanges; i++) {
+    spec::Host changed = host(uint64_t(i) % hosts, kind.weighted);
+    changed.health = i % 2 == 0 ? Health::kUnhealthy : Health::kHealthy;
+    spec::HostDelta delta;
+    delta.set.push_back(changed);
+    snapshot = std::move(*clusters.update(1, delta));
+  }
+  double changeUs = double(monotonicNs() - begin) / kChanges / 1000;
+  std::printf(
+      "{\"balancer\":\"%s\",\"hosts\":%llu,\"pickNs\":%.1f,\"changeUs\":%.1f,"
+      "\"tableBytesPerHost\":%.1f,\"bytesPerHost\":%zu}%s",
+      kind.name, static_cast<unsigned long long>(hosts), pickNs, changeUs,
+      double(snapshot->balancer().memory()) / double(hosts),
+      sizeof(HostEntry) + sizeof(Host) + sizeof(HostLocal), last ? "" : ",");
+}
+
+}  // namespace
+
+int main() {
+  std::printf("[");
+  for (const Kind& kind : kKinds) {
+    for (uint64_t hosts : {10, 1'000, 10'000, 100'000}) {
+      measure(kind, hosts, &kind == &kKinds[std::size(kKinds) - 1] && hosts == 100'000);
+    }
+  }
+  std::printf("]\n");
+}
