@@ -63,6 +63,12 @@ const suites = {
     alone: true,
   },
   asan: { command: native('asan'), needs: { ...cmakeTools, ...doctest }, alone: true },
+  'addon-asan': {
+    command: [NODE, 'test/package/asan.mjs'],
+    needs: cmakeTools,
+    after: ['build'],
+    alone: true,
+  },
   tsan: { command: native('tsan'), needs: { ...cmakeTools, ...doctest }, alone: true },
   fuzz: {
     command: [NODE, 'scripts/fuzz.mjs', '--seconds', '10'],

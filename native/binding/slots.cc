@@ -193,6 +193,7 @@ void NativeTable::leave() {
   }
   member_.reset();
   table_.reset();
+  registry().dropGone();
   onNews_.drop();
   if (wake_ != nullptr) napi_release_threadsafe_function(wake_, napi_tsfn_abort);
 }

@@ -21,10 +21,14 @@ class TableRegistry {
 
   Handle add(const std::shared_ptr<SharedTable>& table) {
     std::lock_guard<std::mutex> lock(mutex_);
-    std::erase_if(tables_, [](const auto& entry) { return entry.second.expired(); });
     uint64_t id = ++lastId_;
     tables_.emplace(id, table);
     return {id, keyOf(id)};
+  }
+  // Forgets tables that nobody holds any more. Whoever lets go of one calls it.
+  void dropGone() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::erase_if(tables_, [](const auto& entry) { return entry.second.expired(); });
   }
   // Whether this process gave that handle, at whatever time.
   bool genuine(Handle handle) const {

@@ -20,6 +20,8 @@ const STAGES = process.env.STAGES?.split(',') ?? [
   'reading',
   'refused',
   'events',
+  'flushing',
+  'slots',
   'exiting',
 ]
 const SETTLE_MS = 5_000

@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
+import { FlushFile, SlotTable } from '../../../dist/core.js'
 import { loadNative } from '../../../dist/native/index.js'
 
 const { stage, calls, folder, seed } = workerData
@@ -90,6 +91,27 @@ const stages = {
       core.closeLog(log)
       if (!asked) ready()
       asked = true
+      setImmediate(turn)
+    }
+    turn()
+  },
+  flushing: () => {
+    const file = new FlushFile({ path: join(folder, 'shared'), flushInterval: 1 })
+    ready()
+    const turn = () => {
+      for (let i = 0; i < 100; i++) file.write('a line of a log, of some length\n')
+      file.flush().then(() => setImmediate(turn))
+    }
+    turn()
+  },
+  slots: () => {
+    const table = new SlotTable()
+    const slot = table.allocate('terminated')
+    const attached = SlotTable.attach(table.handle).slot('terminated')
+    ready()
+    const turn = () => {
+      slot.set({ at: process.hrtime.bigint(), list: Array(100).fill('text') }).catch(() => {})
+      attached.get()
       setImmediate(turn)
     }
     turn()
