@@ -52,7 +52,13 @@ const suites = {
   },
   integration: {
     command: vitest('integration'),
-    needs: { curl: 'curl', iptables: 'iptables', ip: 'iproute2', unshare: 'util-linux' },
+    needs: {
+      curl: 'curl',
+      dnsmasq: 'dnsmasq-base',
+      iptables: 'iptables',
+      ip: 'iproute2',
+      unshare: 'util-linux',
+    },
     after: ['build'],
     alone: true,
   },

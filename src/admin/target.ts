@@ -12,7 +12,7 @@ export interface AdminTarget {
   readonly startedAt: number
   readonly commandLine: Readonly<Record<string, unknown>>
   readonly log: Logger
-  readonly clusters: Pick<ClusterManager, 'list' | 'hosts'>
+  readonly clusters: Pick<ClusterManager, 'list' | 'hosts' | 'host'>
   state(): 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING'
   node(): { readonly id: string; readonly cluster: string }
   stats(histogramBounds: readonly number[]): readonly NativeStat[]

@@ -3,20 +3,30 @@
 // published again, so that its pools, counters and connections never notice a reload.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { ClusterDefinition, HostDefinition } from '../config/index.ts'
-import type { NativeCore, NativeHostStats, SlotId } from '../native/index.ts'
-import { HostIds } from './host_ids.ts'
+import {
+  type ClusterDefinition,
+  type EndpointsDefinition,
+  type HostDefinition,
+  readAssignments,
+} from '../config/index.ts'
+import type { Logger } from '../log.ts'
+import type { NativeCore, NativeHealth, NativeHostStats, SlotId } from '../native/index.ts'
+import { type ClusterRunCore, ManagedCluster } from './cluster.ts'
+import { AggregateDiscovery } from './discovery/aggregate.ts'
+import { DnsDiscovery } from './discovery/dns.ts'
+import { DnsClient } from './discovery/dns_client.ts'
+import { EdsDiscovery } from './discovery/eds.ts'
+import type { DiscoverySink, DiscoverySource } from './discovery/source.ts'
+import { EventLogs } from './event_logs.ts'
+import { StallMonitor } from './health/stalls.ts'
+import type { MergeCounters } from './merge.ts'
 
 /** The part of the core that clusters need. */
-export type ClusterCore = Pick<
-  NativeCore,
-  | 'allocateSlot'
-  | 'releaseSlot'
-  | 'publishCluster'
-  | 'withdrawCluster'
-  | 'publishDirectory'
-  | 'clusterHosts'
->
+export type ClusterCore = ClusterRunCore &
+  Pick<
+    NativeCore,
+    'allocateSlot' | 'releaseSlot' | 'withdrawCluster' | 'publishDirectory' | 'takeOutlierEvents'
+  >
 
 export interface ClusterCounters {
   added: number
@@ -29,27 +39,49 @@ export interface ClusterState {
   readonly name: string
   readonly slot: SlotId
   readonly cluster: ClusterDefinition
-  /** Counts the snapshots published under this name, from 1. */
+  /** Counts what was published under this name, from 1. */
   readonly version: number
-  /** ms since 1970 of the latest of them. */
+  /** ms since 1970 of the latest of it. */
   readonly updatedAt: number
+}
+
+/** A host's health changed for workers. */
+export interface HealthChange {
+  readonly cluster: string
+  readonly address: string
+  readonly health: NativeHealth
+  readonly was: NativeHealth
+}
+
+export interface ClusterManagerOptions {
+  readonly log?: Pick<Logger, 'warn'>
+  /** A runtime key; undefined: it is not set. */
+  readonly runtime?: (key: string) => unknown
+  readonly onHealth?: (change: HealthChange) => void
 }
 
 export class ClusterManager {
   readonly #core: ClusterCore
+  readonly #options: ClusterManagerOptions
   readonly #slots = new Map<string, SlotId>()
-  readonly #states = new Map<string, ClusterState>()
-  readonly #ids = new Map<string, HostIds>()
-  /** Endpoints that a program set, and those of the configuration that they stand in for. */
-  readonly #set = new Map<
-    string,
-    { readonly hosts: readonly HostDefinition[]; readonly configured: readonly HostDefinition[] }
-  >()
+  readonly #clusters = new Map<string, ManagedCluster>()
+  readonly #bySlot = new Map<SlotId, ManagedCluster>()
+  readonly #watchers = new Map<string, Set<() => void>>()
+  readonly #stalls = new StallMonitor()
+  readonly eventLogs: EventLogs
   #directory: readonly string[] = []
   readonly counters: ClusterCounters = { added: 0, modified: 0, removed: 0 }
+  readonly merges: MergeCounters = {
+    updated: 0,
+    updatedViaMerge: 0,
+    mergeCancelled: 0,
+    outOfMergeWindow: 0,
+  }
 
-  constructor(core: ClusterCore) {
+  constructor(core: ClusterCore, options: ClusterManagerOptions = {}) {
     this.#core = core
+    this.#options = options
+    this.eventLogs = new EventLogs(options.log)
   }
 
   /**
@@ -66,49 +98,91 @@ export class ClusterManager {
   }
 
   /**
-   * Publishes `cluster` if it is new or differs from what is published; says whether it did.
-   * Endpoints that {@link setEndpoints} gave stay, until a configuration names others than the one
-   * that was in force then.
+   * Puts `cluster` in force if it is new or differs from the one of its name; says whether it did.
+   * Endpoints that {@link setEndpoints} gave, and what discovery found, stay until a configuration
+   * has others than the one that was in force then.
    */
   publish(cluster: ClusterDefinition, now: number = Date.now()): boolean {
-    const set = this.#set.get(cluster.name)
-    if (set && isDeepStrictEqual(set.configured, cluster.hosts)) {
-      return this.#publish({ ...cluster, hosts: set.hosts }, now)
+    const { name } = cluster
+    const known = this.#clusters.get(name)
+    if (known) {
+      const changed = known.update(cluster, now)
+      if (changed) this.counters.modified++
+      return changed
     }
-    this.#set.delete(cluster.name)
-    return this.#publish(cluster, now)
+    const slot = this.slot(name)
+    const managed = new ManagedCluster(slot, cluster, {
+      core: this.#core,
+      stalls: this.#stalls,
+      eventLogs: this.eventLogs,
+      merges: this.merges,
+      source: (definition, sink) => this.#source(definition, sink),
+      enabled: (key) => isEnabled(this.#options.runtime?.(key)),
+      changed: (changed) => this.#tellWatchers(changed),
+      health: (change) => this.#options.onHealth?.(change),
+    })
+    this.#clusters.set(name, managed)
+    this.#bySlot.set(slot, managed)
+    this.counters.added++
+    managed.start(now)
+    return true
+  }
+
+  #source(cluster: ClusterDefinition, sink: DiscoverySink): DiscoverySource | undefined {
+    const { discovery, localities } = cluster
+    switch (discovery?.kind) {
+      case undefined:
+        return undefined
+      case 'dns':
+        return new DnsDiscovery(discovery, localities, new DnsClient(discovery.resolver), sink)
+      case 'eds': {
+        const rejected = (path: string, error: unknown): void => {
+          const text = error instanceof Error ? error.message : String(error)
+          this.#options.log?.warn({ cluster: cluster.name, path, error: text }, 'update rejected')
+        }
+        return new EdsDiscovery(discovery, { read: readAssignments, log: { rejected } }, sink)
+      }
+      case 'aggregate':
+        return new AggregateDiscovery(
+          discovery,
+          {
+            endpoints: (name): EndpointsDefinition | undefined =>
+              this.#clusters.get(name)?.judgedEndpoints(),
+            watch: (name, changed) => this.#watch(name, changed),
+          },
+          sink,
+        )
+    }
+  }
+
+  #watch(name: string, changed: () => void): () => void {
+    const watchers = this.#watchers.get(name) ?? new Set()
+    this.#watchers.set(name, watchers.add(changed))
+    return () => {
+      watchers.delete(changed)
+      if (watchers.size === 0) this.#watchers.delete(name)
+    }
+  }
+
+  #tellWatchers(name: string): void {
+    for (const changed of [...(this.#watchers.get(name) ?? [])]) changed()
+  }
+
+  /** Discovery of these clusters was tried, and the hosts that it found were checked. */
+  async ready(names: Iterable<string>): Promise<void> {
+    await Promise.all(Array.from(names, (name) => this.#clusters.get(name)?.ready))
   }
 
   /**
-   * Replaces the endpoints of a published cluster; those that stay keep their connections and
-   * counters. Says what they were before; undefined: no such cluster.
+   * Replaces the endpoints of a published cluster at once, whatever its discovery says; those that
+   * stay keep their connections and counters. Says what they were before; undefined: no such
+   * cluster.
    */
   setEndpoints(
     name: string,
     hosts: readonly HostDefinition[],
-    now: number = Date.now(),
   ): readonly HostDefinition[] | undefined {
-    const cluster = this.#states.get(name)?.cluster
-    if (!cluster) return undefined
-    const configured = this.#set.get(name)?.configured ?? cluster.hosts
-    this.#set.set(name, { hosts, configured })
-    this.#publish({ ...cluster, hosts }, now)
-    return cluster.hosts
-  }
-
-  #publish(cluster: ClusterDefinition, now: number): boolean {
-    const { name } = cluster
-    const before = this.#states.get(name)
-    if (before && isDeepStrictEqual(before.cluster, cluster)) return false
-    const slot = this.slot(name)
-    const ids = this.#ids.get(name) ?? new HostIds()
-    this.#ids.set(name, ids)
-    this.#core.publishCluster(slot, { ...cluster, hosts: ids.assign(cluster.hosts) })
-    const version = (before?.version ?? 0) + 1
-    this.#states.set(name, { name, slot, cluster, version, updatedAt: now })
-    if (before) this.counters.modified++
-    else this.counters.added++
-    return true
+    return this.#clusters.get(name)?.setEndpoints(hosts)
   }
 
   /**
@@ -118,7 +192,9 @@ export class ClusterManager {
    */
   publishDirectory(names: Iterable<string>): void {
     const directory = [...new Set(names)].sort()
-    for (const name of this.#set.keys()) if (!directory.includes(name)) this.#set.delete(name)
+    for (const [name, cluster] of this.#clusters) {
+      if (!directory.includes(name)) cluster.forgetOverride()
+    }
     if (isDeepStrictEqual(directory, this.#directory)) return
     this.#directory = directory
     this.#core.publishDirectory(directory.flatMap((name) => [name, this.slot(name)]))
@@ -128,18 +204,35 @@ export class ClusterManager {
   withdraw(name: string): void {
     const slot = this.#slots.get(name)
     if (slot === undefined) return
-    this.#set.delete(name)
-    if (this.#states.delete(name)) {
+    const cluster = this.#clusters.get(name)
+    this.#slots.delete(name)
+    if (cluster) {
+      this.#clusters.delete(name)
+      this.#bySlot.delete(slot)
+      cluster.stop()
       this.#core.withdrawCluster(slot)
       this.counters.removed++
+      this.#tellWatchers(name)
     }
-    this.#slots.delete(name)
-    this.#ids.delete(name)
     this.#core.releaseSlot(slot)
   }
 
+  /** Workers found out something about hosts; to be called when the core says so. */
+  takeOutlierEvents(): void {
+    for (const event of this.#core.takeOutlierEvents()) {
+      this.#bySlot.get(event.slot)?.onOutlierEvent(event)
+    }
+  }
+
+  /** Ends discovery and checks; nothing is published any more. */
+  async close(): Promise<void> {
+    for (const cluster of this.#clusters.values()) cluster.stop()
+    await this.eventLogs.close()
+  }
+
   get(name: string): ClusterState | undefined {
-    return this.#states.get(name)
+    const cluster = this.#clusters.get(name)
+    return cluster && stateOf(cluster)
   }
 
   /** Whether the name has a slot, published or not. */
@@ -149,11 +242,33 @@ export class ClusterManager {
 
   /** What is published, in order of name. */
   list(): readonly ClusterState[] {
-    return [...this.#states.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.managed().map(stateOf)
+  }
+
+  /** As {@link list}, with all that is known of each. */
+  managed(): readonly ManagedCluster[] {
+    return [...this.#clusters.values()].sort((a, b) =>
+      a.definition.name < b.definition.name ? -1 : 1,
+    )
   }
 
   hosts(name: string): readonly NativeHostStats[] {
-    const state = this.#states.get(name)
-    return state ? this.#core.clusterHosts(state.slot) : []
+    return this.#clusters.get(name)?.hostStats() ?? []
   }
+
+  /** What is known of a host beside its numbers; undefined: there is no such host now. */
+  host(name: string, id: number): HostView | undefined {
+    return this.#clusters.get(name)?.view(id)
+  }
+}
+
+export type HostView = NonNullable<ReturnType<ManagedCluster['view']>>
+
+function stateOf({ slot, definition, version, updatedAt }: ManagedCluster): ClusterState {
+  return { name: definition.name, slot, cluster: definition, version, updatedAt }
+}
+
+function isEnabled(value: unknown): boolean {
+  if (typeof value === 'number') return Math.random() * 100 < value
+  return value !== false
 }

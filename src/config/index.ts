@@ -6,6 +6,7 @@
  * loaded compiles; whatever could be wrong with it was said by `loadConfiguration`.
  */
 
+export { readAssignments } from './assignments.ts'
 export { compile } from './compile/compile.ts'
 export { effectiveYaml } from './effective.ts'
 export { findConfiguration, searchPath } from './find.ts'
@@ -14,12 +15,11 @@ export { ConfigError, formatProblem, type Problem, type ProblemCode } from './pr
 export type { Bootstrap as EnvoyConfiguration } from './schema/written.generated.ts'
 export type { ShortConfiguration } from './short/types.ts'
 export type {
-  ClusterDefinition,
   CompiledCluster,
   CompiledConfiguration,
   CompiledRouteTable,
   CompileResolver,
   ConfigSource,
-  HostDefinition,
   LoadedConfiguration,
 } from './types.ts'
+export type * from './upstream.ts'

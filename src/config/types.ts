@@ -2,8 +2,6 @@
 
 import type {
   NativeAddress,
-  NativeCluster,
-  NativeHost,
   NativeListener,
   NativeRouteTable,
   RuntimeIndex,
@@ -11,6 +9,7 @@ import type {
 } from '../native/index.ts'
 import type { RuntimeLayer } from '../runtime/runtime.ts'
 import type { Bootstrap } from './schema/messages.generated.ts'
+import type { ClusterDefinition } from './upstream.ts'
 
 /** Where a configuration comes from. */
 export type ConfigSource =
@@ -62,14 +61,6 @@ export interface CompiledRouteTable {
   readonly key: string
   readonly slot: SlotId
   readonly table: NativeRouteTable
-}
-
-/** A host as discovery finds it; the cluster manager gives it its id. */
-export type HostDefinition = Omit<NativeHost, 'id'>
-
-/** A cluster as the configuration states it, with the hosts that are written there. */
-export type ClusterDefinition = Omit<NativeCluster, 'hosts'> & {
-  readonly hosts: readonly HostDefinition[]
 }
 
 export interface CompiledCluster {

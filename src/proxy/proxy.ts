@@ -135,6 +135,7 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
       log: eventLogger(this, log),
       ...(admin && { admin }),
       onEvent: (event) => this.#onNativeEvent(event),
+      onHealth: (change) => this.#tell('health', change),
       onQuit: () => this.#inBackground(this.close()),
     })
   }

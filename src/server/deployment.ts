@@ -54,7 +54,17 @@ export interface Changes {
   readonly routesPublished: string[]
 }
 
+/** A configuration of which only new clusters are in force yet. */
+export interface Prepared {
+  readonly newClusters: readonly string[]
+  /** Puts the rest in force. Throws, with everything as it was before, as `apply`. */
+  commit(now?: number): Changes
+  /** Takes back what was published; instead of {@link commit}. */
+  undo(): void
+}
+
 interface Plan {
+  readonly layers: LoadedConfiguration['runtimeLayers']
   readonly compiled: CompiledConfiguration
   readonly uses: Uses
   readonly bind: NativeListener[]
@@ -97,17 +107,41 @@ export class Deployment {
    * opened.
    */
   apply(loaded: LoadedConfiguration, now: number = Date.now()): Changes {
+    return this.prepare(loaded, now).commit(now)
+  }
+
+  /**
+   * Compiles `loaded`, opens its files, and publishes clusters that are new: their hosts can be
+   * found and checked before anything is sent to them. Throws as {@link apply}.
+   */
+  prepare(loaded: LoadedConfiguration, now: number = Date.now()): Prepared {
     const uses = noUses()
     const bound = new Map<string, ListenerState>()
+    const undo = (): void => this.#undo(uses, bound)
     try {
-      const plan = this.#plan(compile(loaded, this.#resources.resolver(uses)), uses)
-      this.#publishNew(plan, now)
-      for (const listener of plan.bind) bound.set(listener.name, this.#bind(listener, now))
-      return this.#commit(loaded, plan, bound, now)
+      const compiled = compile(loaded, this.#resources.resolver(uses))
+      const plan = { ...this.#plan(compiled, uses), layers: loaded.runtimeLayers }
+      const newClusters = this.#publishNew(plan, now)
+      return { newClusters, undo, commit: (then) => this.#finish(plan, bound, undo, then) }
     } catch (error) {
-      this.#undo(uses, bound)
+      undo()
       throw named(error)
     }
+  }
+
+  #finish(
+    plan: Plan,
+    bound: Map<string, ListenerState>,
+    undo: () => void,
+    now: number = Date.now(),
+  ): Changes {
+    try {
+      for (const listener of plan.bind) bound.set(listener.name, this.#bind(listener, now))
+    } catch (error) {
+      undo()
+      throw named(error)
+    }
+    return this.#commit(plan, bound, now)
   }
 
   listeners(): readonly ListenerState[] {
@@ -146,8 +180,8 @@ export class Deployment {
     this.#lingering.clear()
   }
 
-  #plan(compiled: CompiledConfiguration, uses: Uses): Plan {
-    const plan: Plan = { compiled, uses, bind: [], update: [], keep: [] }
+  #plan(compiled: CompiledConfiguration, uses: Uses): Omit<Plan, 'layers'> {
+    const plan: Omit<Plan, 'layers'> = { compiled, uses, bind: [], update: [], keep: [] }
     for (const listener of compiled.listeners) {
       const before = this.#listeners.get(listener.name)?.listener
       if (!before || !sameSockets(before, listener)) plan.bind.push(listener)
@@ -158,13 +192,13 @@ export class Deployment {
   }
 
   /** Clusters and route tables that nothing refers to yet. */
-  #publishNew({ compiled }: Plan, now: number): void {
-    for (const { name, cluster } of compiled.clusters) {
-      if (!this.#clusters.get(name)) this.#clusters.publish(cluster, now)
-    }
+  #publishNew({ compiled }: Plan, now: number): string[] {
+    const fresh = compiled.clusters.filter(({ name }) => !this.#clusters.get(name))
+    for (const { cluster } of fresh) this.#clusters.publish(cluster, now)
     for (const { key, slot, table } of compiled.routeTables) {
       if (!this.#uses.routes.has(key)) this.#core.publishRoutes(slot, table)
     }
+    return fresh.map(({ name }) => name)
   }
 
   #bind(listener: NativeListener, now: number): ListenerState {
@@ -188,14 +222,9 @@ export class Deployment {
     for (const giveBack of uses.undo) giveBack()
   }
 
-  #commit(
-    loaded: LoadedConfiguration,
-    plan: Plan,
-    bound: ReadonlyMap<string, ListenerState>,
-    now: number,
-  ): Changes {
+  #commit(plan: Plan, bound: ReadonlyMap<string, ListenerState>, now: number): Changes {
     const { compiled, uses } = plan
-    this.#runtime.setLayers(loaded.runtimeLayers)
+    this.#runtime.setLayers(plan.layers)
     this.#core.publishRuntime(this.#runtime.values())
     const isNew = (name: string): boolean => !this.#uses.clusters.has(name)
     const clustersPublished = compiled.clusters

@@ -1,6 +1,7 @@
 // Stats of the main thread, under Envoy's names where Envoy has them: the server's, the managers',
 // and those of the log files and workers.
 
+import { clusterStats } from '../cluster/stats.ts'
 import type { NativeStat } from '../native/index.ts'
 import type { Server, ServerState } from './server.ts'
 
@@ -39,10 +40,7 @@ function managerStats({ clusters, deployment, reloads, runtime }: Server): Nativ
   const listeners = deployment.counters
   const { layers, entries } = runtime.dump()
   return [
-    counter('cluster_manager.cluster_added', clusters.counters.added),
-    counter('cluster_manager.cluster_modified', clusters.counters.modified),
-    counter('cluster_manager.cluster_removed', clusters.counters.removed),
-    gauge('cluster_manager.active_clusters', clusters.list().length),
+    ...clusterStats(clusters),
     counter('listener_manager.listener_added', listeners.added),
     counter('listener_manager.listener_modified', listeners.modified),
     counter('listener_manager.listener_removed', listeners.removed),

@@ -7,7 +7,7 @@
 
 import type { AdminServer } from '../admin/server.ts'
 import type { AdminTarget } from '../admin/target.ts'
-import { ClusterManager } from '../cluster/manager.ts'
+import { ClusterManager, type HealthChange } from '../cluster/manager.ts'
 import type { LoadedConfiguration } from '../config/index.ts'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../log.ts'
@@ -57,6 +57,8 @@ export interface ServerOptions {
   readonly onQuit?: () => void
   /** Besides the log. Must not throw. */
   readonly onEvent?: (event: NativeEvent) => void
+  /** A check or outlier detection changed what workers know of a host. Must not throw. */
+  readonly onHealth?: (change: HealthChange) => void
 }
 
 export class Server {
@@ -87,9 +89,14 @@ export class Server {
     this.core = this.native.createCore({
       concurrency: options.concurrency,
       onEvent: (event) => this.#onEvent(event),
+      onOutlier: () => this.clusters.takeOutlierEvents(),
     })
     this.#forgetExit = atExit(() => this.#exit())
-    this.clusters = new ClusterManager(this.core)
+    this.clusters = new ClusterManager(this.core, {
+      log: options.log,
+      runtime: (key) => this.runtime.get(key),
+      ...(options.onHealth && { onHealth: options.onHealth }),
+    })
     this.logFiles = new LogFiles(this.core, options.fileFlushIntervalMs)
     this.deployment = new Deployment(
       this.core,
@@ -157,7 +164,11 @@ export class Server {
     let changes: Changes
     try {
       if (this.#stopped) throw closedWhileStarting()
-      changes = this.deployment.apply(loaded)
+      const prepared = this.deployment.prepare(loaded)
+      // Nothing is sent to clusters of which it is not known yet who and how well they are.
+      await this.clusters.ready(prepared.newClusters)
+      if (this.#stopped) throw closedWhileStarting()
+      changes = prepared.commit()
       applied?.()
     } catch (error) {
       await admin?.server?.close()
@@ -250,6 +261,7 @@ export class Server {
     clearInterval(this.#dateTimer)
     clearTimeout(this.#gracefulDrain)
     this.deployment.close()
+    await this.clusters.close()
     await this.#admin?.close()
     try {
       return await this.core.stop(kStopDeadlineMs)
@@ -281,6 +293,7 @@ export class Server {
 
   /** Opens every log file again by its name. Says which could not be. */
   reopenLogs(): readonly { readonly target: string; readonly message: string }[] {
+    this.clusters.eventLogs.reopen()
     const failed = this.logFiles.reopen()
     for (const failure of failed) this.options.log.error(failure, 'cannot reopen a log file')
     return failed

@@ -33,9 +33,15 @@ export function socketAddress(context: Context, address: SocketAddress): NativeA
   const { address: ip = '', port_value: port = 0 } = address
   if (isIP(ip) === 0) {
     const hint = ip === 'localhost' ? 'write 127.0.0.1' : undefined
-    const text = `"${ip}" is not an IP address, and resolving names is not supported yet`
-    context.origins.add(address, ['address'], ip === '' ? 'bad-value' : 'not-supported', text, hint)
+    const text =
+      `"${ip}" is not an IP address; ` +
+      'names are resolved in clusters of type STRICT_DNS and LOGICAL_DNS'
+    context.origins.add(address, ['address'], 'bad-value', text, hint)
     return undefined
+  }
+  if (address.named_port !== undefined) {
+    const text = 'a service is looked up in clusters of type STRICT_DNS and LOGICAL_DNS only'
+    context.origins.add(address, ['named_port'], 'bad-value', text)
   }
   return { ip, port }
 }

@@ -72,6 +72,14 @@ function oldPolicy(context: Context, cluster: Cluster): Policy {
     context.origins.add(cluster, ['lb_policy'], 'missing', 'needs load_balancing_policy')
     return { policy: 'round-robin' }
   }
+  if (name === 'CLUSTER_PROVIDED') {
+    // The hosts of an aggregate cluster are chosen in turn within each priority.
+    if (cluster.cluster_type === undefined) {
+      const text = 'is for clusters of a custom type only'
+      context.origins.add(cluster, ['lb_policy'], 'bad-value', text)
+    }
+    return { policy: 'round-robin' }
+  }
   for (const [field, reader] of Object.entries(optionsOf)) {
     if (reader === name || cluster[field as keyof typeof optionsOf] === undefined) continue
     const text = `is read with lb_policy ${reader} only, and that is ${name} here`

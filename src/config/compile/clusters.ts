@@ -6,30 +6,28 @@ import type {
   HttpProtocolOptions,
   HttpHttpProtocolOptions as UpstreamOptions,
 } from '../schema/messages.generated.ts'
-import type { ClusterDefinition } from '../types.ts'
+import type { ClusterDefinition } from '../upstream.ts'
 import { compileLb } from './balancing.ts'
 import { compileBreakers } from './breakers.ts'
 import { compileConnections } from './connections.ts'
 import { type Context, unpack } from './context.ts'
-import { compileEndpoints } from './endpoints.ts'
-import { listAsAny } from './subsets.ts'
+import { compileDiscovery } from './discovery.ts'
+import { compileHealthCheck } from './health_checks.ts'
+import { compileOutlier } from './outlier.ts'
 
 const kHour = 3_600_000
+const kMergeWindow = 1000
 const kOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
 export function compileCluster(context: Context, cluster: Cluster): ClusterDefinition {
   const { options, common, http1 } = httpOptions(context, cluster)
   if (options !== undefined) checkOptions(context, common, http1)
   const { name = '', alt_stat_name: statName = '' } = cluster
+  const healthCheck = compileHealthCheck(context, cluster)
   return {
     name,
     statName: statName === '' ? name : statName,
-    // Of a kind of discovery that was refused, the endpoints are names, as they should be.
-    ...compileEndpoints(
-      context,
-      context.origins.wasRefused(cluster, 'type') ? undefined : cluster.load_assignment,
-      listAsAny(cluster),
-    ),
+    ...compileDiscovery(context, cluster),
     lb: compileLb(context, cluster),
     connectTimeout: cluster.connect_timeout ?? 5000,
     idleTimeout: common?.idle_timeout ?? kHour,
@@ -42,6 +40,12 @@ export function compileCluster(context: Context, cluster: Cluster): ClusterDefin
     enableTrailers: http1?.enable_trailers ?? false,
     breakers: compileBreakers(context, name, cluster.circuit_breakers),
     ...compileConnections(context, cluster),
+    ...compileOutlier(context, cluster),
+    ...(healthCheck && { healthCheck, reportImmediateFail: true }),
+    updateMergeWindow: cluster.common_lb_config?.update_merge_window ?? kMergeWindow,
+    ignoreHealthOnHostRemoval: cluster.ignore_health_on_host_removal ?? false,
+    ignoreNewHostsUntilFirstCheck:
+      cluster.common_lb_config?.ignore_new_hosts_until_first_hc ?? false,
   }
 }
 

@@ -57,7 +57,15 @@ export function compileBootstrap(
       origins.add(cluster, ['name'], 'duplicate', `two clusters are called "${name}"`)
     names.add(name)
   }
-  const context: Context = { origins, resolver, clusters: names, regexes, runtime }
+  const context: Context = {
+    origins,
+    resolver,
+    clusters: names,
+    regexes,
+    runtime,
+    dns: bootstrap,
+    outlierEventLog: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
+  }
   const compiledClusters = clusters.map((message) => {
     const cluster = compileCluster(context, message)
     return { name: cluster.name, slot: resolver.cluster(cluster.name), cluster }

@@ -6,6 +6,7 @@ import type { Origins } from '../check/origins.ts'
 import { compileMatch, compileRewrite, RegexError, SubstitutionError } from '../regex/regex.ts'
 import type {
   AnyMessage,
+  Bootstrap,
   ExtensionTypes,
   RegexMatchAndSubstitute,
   RegexMatcher,
@@ -27,6 +28,10 @@ export interface Context {
   readonly regexes: RegexCache
   /** The values of the configuration's own static layers. */
   readonly runtime: Runtime
+  /** What clusters that say nothing of resolvers use. */
+  readonly dns?: Pick<Bootstrap, 'typed_dns_resolver_config' | 'dns_resolution_config'>
+  /** The file of outlier detection's events. */
+  readonly outlierEventLog?: string
 }
 
 /** The fields of an extension, if it is the one that is meant. */

@@ -3,11 +3,12 @@
 import type { NativeHealth, NativeLocality } from '../../native/index.ts'
 import type {
   ClusterLoadAssignment,
+  Endpoint,
   LbEndpoint,
   LocalityLbEndpoints,
 } from '../schema/messages.generated.ts'
-import type { HostDefinition } from '../types.ts'
-import { compileAddress } from './address.ts'
+import type { DnsTarget, HostCheck, HostDefinition } from '../upstream.ts'
+import { compileAddress, socketAddress } from './address.ts'
 import type { Context } from './context.ts'
 
 const kWeightsMax = 2 ** 32 - 1
@@ -36,15 +37,17 @@ export function compileEndpoints(
           [],
       ),
     ),
-    localities: entries.map((entry) => ({
-      region: entry.locality?.region ?? '',
-      zone: entry.locality?.zone ?? '',
-      subZone: entry.locality?.sub_zone ?? '',
-      weight: entry.load_balancing_weight ?? 0,
-      priority: entry.priority ?? 0,
-    })),
+    localities: entries.map(compileLocality),
   }
 }
+
+const compileLocality = (entry: LocalityLbEndpoints): NativeLocality => ({
+  region: entry.locality?.region ?? '',
+  zone: entry.locality?.zone ?? '',
+  subZone: entry.locality?.sub_zone ?? '',
+  weight: entry.load_balancing_weight ?? 0,
+  priority: entry.priority ?? 0,
+})
 
 /** The sums that Envoy bounds (endpoint_components.proto). */
 function checkLocalities(context: Context, entries: readonly LocalityLbEndpoints[]): void {
@@ -75,38 +78,115 @@ const healths = {
   TIMEOUT: 'unhealthy',
 } as const satisfies Record<string, NativeHealth>
 
+interface Place {
+  readonly priority: number
+  readonly locality: number
+  readonly listAsAny: boolean
+}
+
 function compileHost(
   context: Context,
   lbEndpoint: LbEndpoint,
-  at: { readonly priority: number; readonly locality: number; readonly listAsAny: boolean },
+  at: Place,
 ): HostDefinition | undefined {
-  const { endpoint, load_balancing_weight: weight = 1, health_status: health } = lbEndpoint
+  const { endpoint } = lbEndpoint
   if (endpoint === undefined) {
     context.origins.addMissing(lbEndpoint, 'needs endpoint')
     return undefined
   }
   const address = compileAddress(context, endpoint.address, endpoint, 'an endpoint')
   if (address === undefined) return undefined
-  const socket = endpoint.address?.socket_address
-  if (socket?.port_value === 0) {
-    const text = 'the port of an endpoint must not be 0'
-    context.origins.add(socket, ['port_value'], 'bad-value', text)
-  }
+  checkPort(context, endpoint)
   const additional = (endpoint.additional_addresses ?? []).flatMap(
     (other) => compileAddress(context, other.address, other, 'an additional address') ?? [],
   )
-  const data = lbEndpoint.metadata?.filter_metadata?.[kMetadata] ?? {}
-  const metadata = flatMetadata(data, at.listAsAny)
   return {
     address,
+    ...(additional.length > 0 && { additionalAddresses: additional }),
+    ...compileRest(context, lbEndpoint, endpoint, at),
+  }
+}
+
+function checkPort(context: Context, { address }: Endpoint): void {
+  const socket = address?.socket_address
+  if (socket?.port_value !== 0) return
+  const text = 'the port of an endpoint must not be 0'
+  context.origins.add(socket, ['port_value'], 'bad-value', text)
+}
+
+/** What is to be resolved, for clusters that ask for names. */
+export function compileTargets(
+  context: Context,
+  assignment: ClusterLoadAssignment | undefined,
+  listAsAny: boolean,
+): { readonly targets: readonly DnsTarget[]; readonly localities: readonly NativeLocality[] } {
+  const entries = assignment?.endpoints ?? []
+  checkLocalities(context, entries)
+  const targets = entries.flatMap((entry, locality) =>
+    (entry.lb_endpoints ?? []).flatMap(
+      (endpoint) =>
+        compileTarget(context, endpoint, { priority: entry.priority ?? 0, locality, listAsAny }) ??
+        [],
+    ),
+  )
+  return { targets, localities: entries.map(compileLocality) }
+}
+
+function compileTarget(context: Context, lbEndpoint: LbEndpoint, at: Place): DnsTarget | undefined {
+  const { endpoint } = lbEndpoint
+  const socket = endpoint?.address?.socket_address
+  if (endpoint === undefined || socket === undefined) {
+    context.origins.addMissing(lbEndpoint, 'needs endpoint.address.socket_address')
+    return undefined
+  }
+  checkPort(context, endpoint)
+  const { address: name = '', port_value: port = 0, named_port: service } = socket
+  // What is asked for is the host's name too, unless another one was given.
+  const host = compileRest(context, lbEndpoint, endpoint, at)
+  return {
+    name,
+    port: service === undefined ? port : service.replace(/^_/, ''),
+    host: { ...host, hostname: host.hostname || name },
+  }
+}
+
+function compileRest(
+  context: Context,
+  lbEndpoint: LbEndpoint,
+  endpoint: Endpoint,
+  at: Place,
+): Omit<HostDefinition, 'address'> {
+  const { load_balancing_weight: weight = 1, health_status: health } = lbEndpoint
+  const data = lbEndpoint.metadata?.filter_metadata?.[kMetadata] ?? {}
+  const metadata = flatMetadata(data, at.listAsAny)
+  const check = compileCheck(context, endpoint)
+  return {
     hostname: endpoint.hostname ?? '',
     weight,
     priority: at.priority,
     locality: at.locality,
     health: healths[health ?? 'UNKNOWN'],
-    ...(additional.length > 0 && { additionalAddresses: additional }),
+    ...(health === 'DRAINING' && { draining: true }),
     ...(data.canary === true && { canary: true }),
     ...(metadata.length > 0 && { metadata }),
+    ...(check && { check }),
+  }
+}
+
+function compileCheck(context: Context, endpoint: Endpoint): HostCheck | undefined {
+  const config = endpoint.health_check_config
+  if (config === undefined) return undefined
+  const socket = config.address?.socket_address
+  if (config.address !== undefined && socket === undefined) {
+    const text = 'only an IP address and a port are supported here'
+    context.origins.add(config, ['address'], 'not-supported', text)
+  }
+  const address = socket && socketAddress(context, socket)
+  return {
+    ...(address && { address }),
+    ...(config.port_value && { port: config.port_value }),
+    ...(config.hostname && { hostname: config.hostname }),
+    ...(config.disable_active_health_check && { disabled: true }),
   }
 }
 

@@ -17,10 +17,13 @@ const here = dirname(fileURLToPath(import.meta.url))
 const docsFile = join(here, '../../../docs/configuration.md')
 
 /**
- * Where the closure begins: what a configuration file starts with, and the extensions that occur in
- * one.
+ * Where the closure begins: what a configuration file and a file of resources start with, and the
+ * extensions that occur in one.
  */
-const rootMessages = ['envoy.config.bootstrap.v3.Bootstrap']
+const rootMessages = [
+  'envoy.config.bootstrap.v3.Bootstrap',
+  'envoy.service.discovery.v3.DiscoveryResponse',
+]
 const extensionFolders = ['envoy/extensions', 'envoy/config/trace/v3', 'envoy/type/matcher/v3']
 
 const scalarTypes = new Set([
@@ -168,10 +171,18 @@ function describeField(field, status, visit) {
   return described
 }
 
+/** Fields that Envoy's API has, and the .proto files that the package carries do not yet. */
+const newerFields = {
+  'envoy.config.cluster.v3.Cluster': [
+    { name: 'dns_jitter', type: 'duration', rules: { gte: 0 }, status: {} },
+  ],
+}
+
 function describeMessage(type, implemented, visit) {
   const fields = type.fieldsArray.map((field) =>
     describeField(field, implemented?.[field.name], visit),
   )
+  fields.push(...(newerFields[plainName(type)] ?? []))
   const required = type.oneofsArray
     .filter((oneof) => options(oneof, '(validate.required)'))
     .map((oneof) => oneof.name)

@@ -15,10 +15,24 @@ export interface AnyMessage {
 export interface Bootstrap {
   readonly node?: Node
   readonly static_resources?: BootstrapStaticResources
+  readonly cluster_manager?: ClusterManager
   readonly stats_config?: StatsConfig
   readonly stats_flush_interval?: number
   readonly layered_runtime?: LayeredRuntime
   readonly admin?: Admin
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly dns_resolution_config?: DnsResolutionConfig
+  readonly typed_dns_resolver_config?: TypedExtensionConfig
+}
+
+/** envoy.config.bootstrap.v3.ClusterManager */
+export interface ClusterManager {
+  readonly outlier_detection?: ClusterManagerOutlierDetection
+}
+
+/** envoy.config.bootstrap.v3.ClusterManager.OutlierDetection */
+export interface ClusterManagerOutlierDetection {
+  readonly event_log_path?: string
 }
 
 /** envoy.config.bootstrap.v3.Bootstrap.StaticResources */
@@ -139,6 +153,7 @@ export interface SocketAddress {
   readonly protocol?: 'TCP'
   readonly address?: string
   readonly port_value?: number
+  readonly named_port?: string
   readonly ipv4_compat?: boolean
 }
 
@@ -720,16 +735,29 @@ export interface JsonFormatOptions {
 export interface Cluster {
   readonly name?: string
   readonly alt_stat_name?: string
-  readonly type?: 'STATIC'
+  readonly type?: 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS'
+  readonly cluster_type?: ClusterCustomClusterType
+  readonly eds_cluster_config?: ClusterEdsClusterConfig
   readonly connect_timeout?: number
   readonly per_connection_buffer_limit_bytes?: number
-  readonly lb_policy?: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RING_HASH' | 'RANDOM' | 'MAGLEV' | 'LOAD_BALANCING_POLICY_CONFIG'
+  readonly lb_policy?: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RING_HASH' | 'RANDOM' | 'MAGLEV' | 'CLUSTER_PROVIDED' | 'LOAD_BALANCING_POLICY_CONFIG'
   readonly load_assignment?: ClusterLoadAssignment
+  readonly health_checks?: readonly HealthCheck[]
   readonly max_requests_per_connection?: number
   readonly circuit_breakers?: CircuitBreakers
   readonly common_http_protocol_options?: HttpProtocolOptions
   readonly http_protocol_options?: Http1ProtocolOptions
   readonly typed_extension_protocol_options?: Readonly<Record<string, AnyMessage>>
+  readonly dns_refresh_rate?: number
+  readonly dns_failure_refresh_rate?: ClusterRefreshRate
+  readonly respect_dns_ttl?: boolean
+  readonly dns_lookup_family?: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL'
+  readonly dns_resolvers?: readonly Address[]
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly dns_resolution_config?: DnsResolutionConfig
+  readonly typed_dns_resolver_config?: TypedExtensionConfig
+  readonly wait_for_warm_on_init?: boolean
+  readonly outlier_detection?: OutlierDetection
   readonly upstream_bind_config?: BindConfig
   readonly lb_subset_config?: ClusterLbSubsetConfig
   readonly ring_hash_lb_config?: ClusterRingHashLbConfig
@@ -740,9 +768,11 @@ export interface Cluster {
   readonly transport_socket?: TransportSocket
   readonly upstream_connection_options?: UpstreamConnectionOptions
   readonly close_connections_on_host_health_failure?: boolean
+  readonly ignore_health_on_host_removal?: boolean
   readonly load_balancing_policy?: LoadBalancingPolicy
   readonly preconnect_policy?: ClusterPreconnectPolicy
   readonly connection_pool_per_downstream_connection?: boolean
+  readonly dns_jitter?: number
 }
 
 /** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
@@ -787,6 +817,164 @@ export interface SubsetLbSubsetSelector {
   readonly fallback_keys_subset?: readonly string[]
 }
 
+/** envoy.config.cluster.v3.Cluster.CustomClusterType */
+export interface ClusterCustomClusterType {
+  readonly name?: string
+  readonly typed_config?: AnyMessage
+}
+
+/** envoy.extensions.clusters.aggregate.v3.ClusterConfig */
+export interface ClusterConfig {
+  readonly clusters?: readonly string[]
+}
+
+/** envoy.config.cluster.v3.Cluster.EdsClusterConfig */
+export interface ClusterEdsClusterConfig {
+  readonly eds_config?: ConfigSource
+  readonly service_name?: string
+}
+
+/** envoy.config.core.v3.ConfigSource */
+export interface ConfigSource {
+  readonly path?: string
+  readonly path_config_source?: PathConfigSource
+  readonly resource_api_version?: 'AUTO' | 'V3'
+}
+
+/** envoy.config.core.v3.PathConfigSource */
+export interface PathConfigSource {
+  readonly path?: string
+  readonly watched_directory?: WatchedDirectory
+}
+
+/** envoy.config.core.v3.WatchedDirectory */
+export interface WatchedDirectory {
+  readonly path?: string
+}
+
+/** envoy.service.discovery.v3.DiscoveryResponse */
+export interface DiscoveryResponse {
+  readonly version_info?: string
+  readonly resources?: readonly AnyMessage[]
+}
+
+/** envoy.config.cluster.v3.Cluster.RefreshRate */
+export interface ClusterRefreshRate {
+  readonly base_interval?: number
+  readonly max_interval?: number
+}
+
+/** envoy.config.core.v3.DnsResolutionConfig */
+export interface DnsResolutionConfig {
+  readonly resolvers?: readonly Address[]
+  readonly dns_resolver_options?: DnsResolverOptions
+}
+
+/** envoy.config.core.v3.DnsResolverOptions */
+export interface DnsResolverOptions {
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly no_default_search_domain?: boolean
+}
+
+/** envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig */
+export interface CaresDnsResolverConfig {
+  readonly resolvers?: readonly Address[]
+  readonly use_resolvers_as_fallback?: boolean
+  readonly filter_unroutable_families?: boolean
+  readonly dns_resolver_options?: DnsResolverOptions
+}
+
+/** envoy.config.core.v3.HealthCheck */
+export interface HealthCheck {
+  readonly timeout?: number
+  readonly interval?: number
+  readonly initial_jitter?: number
+  readonly interval_jitter?: number
+  readonly interval_jitter_percent?: number
+  readonly unhealthy_threshold?: number
+  readonly healthy_threshold?: number
+  readonly reuse_connection?: boolean
+  readonly http_health_check?: HealthCheckHttpHealthCheck
+  readonly tcp_health_check?: HealthCheckTcpHealthCheck
+  readonly grpc_health_check?: HealthCheckGrpcHealthCheck
+  readonly no_traffic_interval?: number
+  readonly no_traffic_healthy_interval?: number
+  readonly unhealthy_interval?: number
+  readonly unhealthy_edge_interval?: number
+  readonly healthy_edge_interval?: number
+  readonly event_log_path?: string
+  readonly event_logger?: readonly TypedExtensionConfig[]
+  readonly always_log_health_check_failures?: boolean
+  readonly always_log_health_check_success?: boolean
+}
+
+/** envoy.config.core.v3.HealthCheck.Payload */
+export interface HealthCheckPayload {
+  readonly text?: string
+  readonly binary?: Uint8Array
+}
+
+/** envoy.config.core.v3.HealthCheck.HttpHealthCheck */
+export interface HealthCheckHttpHealthCheck {
+  readonly host?: string
+  readonly path?: string
+  readonly receive?: readonly HealthCheckPayload[]
+  readonly response_buffer_size?: number
+  readonly request_headers_to_add?: readonly HeaderValueOption[]
+  readonly request_headers_to_remove?: readonly string[]
+  readonly expected_statuses?: readonly Int64Range[]
+  readonly retriable_statuses?: readonly Int64Range[]
+  readonly codec_client_type?: 'HTTP1'
+  readonly service_name_matcher?: StringMatcher
+  readonly method?: 'METHOD_UNSPECIFIED' | 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'CONNECT' | 'OPTIONS' | 'TRACE' | 'PATCH'
+}
+
+/** envoy.config.core.v3.HealthCheck.TcpHealthCheck */
+export interface HealthCheckTcpHealthCheck {
+  readonly send?: HealthCheckPayload
+  readonly receive?: readonly HealthCheckPayload[]
+}
+
+/** envoy.config.core.v3.HealthCheck.GrpcHealthCheck */
+export interface HealthCheckGrpcHealthCheck {
+  readonly service_name?: string
+  readonly authority?: string
+  readonly initial_metadata?: readonly HeaderValueOption[]
+}
+
+/** envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink */
+export interface HealthCheckEventFileSink {
+  readonly event_log_path?: string
+}
+
+/** envoy.config.cluster.v3.OutlierDetection */
+export interface OutlierDetection {
+  readonly consecutive_5xx?: number
+  readonly interval?: number
+  readonly base_ejection_time?: number
+  readonly max_ejection_percent?: number
+  readonly enforcing_consecutive_5xx?: number
+  readonly enforcing_success_rate?: number
+  readonly success_rate_minimum_hosts?: number
+  readonly success_rate_request_volume?: number
+  readonly success_rate_stdev_factor?: number
+  readonly consecutive_gateway_failure?: number
+  readonly enforcing_consecutive_gateway_failure?: number
+  readonly split_external_local_origin_errors?: boolean
+  readonly consecutive_local_origin_failure?: number
+  readonly enforcing_consecutive_local_origin_failure?: number
+  readonly enforcing_local_origin_success_rate?: number
+  readonly failure_percentage_threshold?: number
+  readonly enforcing_failure_percentage?: number
+  readonly enforcing_failure_percentage_local_origin?: number
+  readonly failure_percentage_minimum_hosts?: number
+  readonly failure_percentage_request_volume?: number
+  readonly max_ejection_time?: number
+  readonly max_ejection_time_jitter?: number
+  readonly successful_active_health_check_uneject_host?: boolean
+  readonly always_eject_one_host?: boolean
+}
+
 /** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
 export interface ClusterRoundRobinLbConfig {
   readonly slow_start_config?: ClusterSlowStartConfig
@@ -822,6 +1010,8 @@ export interface ClusterSlowStartConfig {
 export interface ClusterCommonLbConfig {
   readonly healthy_panic_threshold?: Percent
   readonly locality_weighted_lb_config?: ClusterCommonLbConfigLocalityWeightedLbConfig
+  readonly update_merge_window?: number
+  readonly ignore_new_hosts_until_first_hc?: boolean
   readonly consistent_hashing_lb_config?: ClusterCommonLbConfigConsistentHashingLbConfig
 }
 
@@ -1020,6 +1210,7 @@ export interface ClusterLoadAssignment {
 /** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy */
 export interface ClusterLoadAssignmentPolicy {
   readonly overprovisioning_factor?: number
+  readonly endpoint_stale_after?: number
   readonly weighted_priority_health?: boolean
 }
 
@@ -1059,19 +1250,31 @@ export interface EndpointAdditionalAddress {
 /** envoy.config.endpoint.v3.Endpoint */
 export interface Endpoint {
   readonly address?: Address
+  readonly health_check_config?: EndpointHealthCheckConfig
   readonly hostname?: string
   readonly additional_addresses?: readonly EndpointAdditionalAddress[]
 }
 
+/** envoy.config.endpoint.v3.Endpoint.HealthCheckConfig */
+export interface EndpointHealthCheckConfig {
+  readonly port_value?: number
+  readonly hostname?: string
+  readonly address?: Address
+  readonly disable_active_health_check?: boolean
+}
+
 /** The extensions that are built. */
 export interface ExtensionTypes {
+  'envoy.config.endpoint.v3.ClusterLoadAssignment': ClusterLoadAssignment
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
+  'envoy.extensions.clusters.aggregate.v3.ClusterConfig': ClusterConfig
   'envoy.extensions.filters.http.router.v3.Router': Router
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
+  'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink': HealthCheckEventFileSink
   'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': AllowListedRoutesConfig
   'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': PreviousRoutesConfig
   'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': SafeCrossSchemeConfig
@@ -1081,6 +1284,7 @@ export interface ExtensionTypes {
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
   'envoy.extensions.load_balancing_policies.subset.v3.Subset': Subset
+  'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig
   'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': OmitCanaryHostsPredicate
   'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig': OmitHostMetadataConfig
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate

@@ -13,13 +13,24 @@ export type EnvoyExtension<N extends keyof EnvoyExtensions> = {
 export interface Bootstrap {
   readonly node?: Node
   readonly static_resources?: BootstrapStaticResources
+  readonly cluster_manager?: ClusterManager
   readonly stats_config?: StatsConfig
   readonly stats_flush_interval?: EnvoyDuration
   readonly layered_runtime?: LayeredRuntime
   readonly admin?: Admin
-  readonly use_tcp_for_dns_lookups?: unknown
-  readonly dns_resolution_config?: unknown
-  readonly typed_dns_resolver_config?: unknown
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly dns_resolution_config?: DnsResolutionConfig
+  readonly typed_dns_resolver_config?: TypedExtensionConfig
+}
+
+/** envoy.config.bootstrap.v3.ClusterManager */
+export interface ClusterManager {
+  readonly outlier_detection?: ClusterManagerOutlierDetection
+}
+
+/** envoy.config.bootstrap.v3.ClusterManager.OutlierDetection */
+export interface ClusterManagerOutlierDetection {
+  readonly event_log_path?: string
 }
 
 /** envoy.config.bootstrap.v3.Bootstrap.StaticResources */
@@ -159,6 +170,7 @@ export interface SocketAddress {
   readonly protocol?: 'TCP'
   readonly address?: string
   readonly port_value?: number
+  readonly named_port?: string
   readonly ipv4_compat?: boolean
 }
 
@@ -753,25 +765,30 @@ export interface JsonFormatOptions {
 export interface Cluster {
   readonly name?: string
   readonly alt_stat_name?: string
-  readonly type?: 'STATIC'
+  readonly type?: 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS'
+  readonly cluster_type?: ClusterCustomClusterType
+  readonly eds_cluster_config?: ClusterEdsClusterConfig
   readonly connect_timeout?: EnvoyDuration
   readonly per_connection_buffer_limit_bytes?: number
-  readonly lb_policy?: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RING_HASH' | 'RANDOM' | 'MAGLEV' | 'LOAD_BALANCING_POLICY_CONFIG'
+  readonly lb_policy?: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RING_HASH' | 'RANDOM' | 'MAGLEV' | 'CLUSTER_PROVIDED' | 'LOAD_BALANCING_POLICY_CONFIG'
   readonly load_assignment?: ClusterLoadAssignment
+  readonly health_checks?: readonly HealthCheck[]
   readonly max_requests_per_connection?: number
   readonly circuit_breakers?: CircuitBreakers
   readonly upstream_http_protocol_options?: unknown
   readonly common_http_protocol_options?: HttpProtocolOptions
   readonly http_protocol_options?: Http1ProtocolOptions
   readonly typed_extension_protocol_options?: Readonly<Record<string, EnvoyExtension<'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'>>>
-  readonly dns_refresh_rate?: unknown
-  readonly dns_failure_refresh_rate?: unknown
-  readonly respect_dns_ttl?: unknown
-  readonly dns_lookup_family?: unknown
-  readonly dns_resolvers?: readonly unknown[]
-  readonly use_tcp_for_dns_lookups?: unknown
-  readonly dns_resolution_config?: unknown
-  readonly typed_dns_resolver_config?: unknown
+  readonly dns_refresh_rate?: EnvoyDuration
+  readonly dns_failure_refresh_rate?: ClusterRefreshRate
+  readonly respect_dns_ttl?: boolean
+  readonly dns_lookup_family?: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL'
+  readonly dns_resolvers?: readonly Address[]
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly dns_resolution_config?: DnsResolutionConfig
+  readonly typed_dns_resolver_config?: TypedExtensionConfig
+  readonly wait_for_warm_on_init?: boolean
+  readonly outlier_detection?: OutlierDetection
   readonly upstream_bind_config?: BindConfig
   readonly lb_subset_config?: ClusterLbSubsetConfig
   readonly ring_hash_lb_config?: ClusterRingHashLbConfig
@@ -783,9 +800,11 @@ export interface Cluster {
   readonly metadata?: unknown
   readonly upstream_connection_options?: UpstreamConnectionOptions
   readonly close_connections_on_host_health_failure?: boolean
+  readonly ignore_health_on_host_removal?: boolean
   readonly load_balancing_policy?: LoadBalancingPolicy
   readonly preconnect_policy?: ClusterPreconnectPolicy
   readonly connection_pool_per_downstream_connection?: boolean
+  readonly dns_jitter?: EnvoyDuration
 }
 
 /** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
@@ -830,6 +849,168 @@ export interface SubsetLbSubsetSelector {
   readonly fallback_keys_subset?: readonly string[]
 }
 
+/** envoy.config.cluster.v3.Cluster.CustomClusterType */
+export interface ClusterCustomClusterType {
+  readonly name?: string
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.clusters.aggregate.v3.ClusterConfig'>
+}
+
+/** envoy.extensions.clusters.aggregate.v3.ClusterConfig */
+export interface ClusterConfig {
+  readonly clusters?: readonly string[]
+}
+
+/** envoy.config.cluster.v3.Cluster.EdsClusterConfig */
+export interface ClusterEdsClusterConfig {
+  readonly eds_config?: ConfigSource
+  readonly service_name?: string
+}
+
+/** envoy.config.core.v3.ConfigSource */
+export interface ConfigSource {
+  readonly path?: string
+  readonly path_config_source?: PathConfigSource
+  readonly initial_fetch_timeout?: unknown
+  readonly resource_api_version?: 'AUTO' | 'V3'
+}
+
+/** envoy.config.core.v3.PathConfigSource */
+export interface PathConfigSource {
+  readonly path?: string
+  readonly watched_directory?: WatchedDirectory
+}
+
+/** envoy.config.core.v3.WatchedDirectory */
+export interface WatchedDirectory {
+  readonly path?: string
+}
+
+/** envoy.service.discovery.v3.DiscoveryResponse */
+export interface DiscoveryResponse {
+  readonly version_info?: string
+  readonly resources?: readonly EnvoyExtension<'envoy.config.endpoint.v3.ClusterLoadAssignment'>[]
+  readonly type_url?: unknown
+  readonly nonce?: unknown
+  readonly control_plane?: unknown
+}
+
+/** envoy.config.cluster.v3.Cluster.RefreshRate */
+export interface ClusterRefreshRate {
+  readonly base_interval?: EnvoyDuration
+  readonly max_interval?: EnvoyDuration
+}
+
+/** envoy.config.core.v3.DnsResolutionConfig */
+export interface DnsResolutionConfig {
+  readonly resolvers?: readonly Address[]
+  readonly dns_resolver_options?: DnsResolverOptions
+}
+
+/** envoy.config.core.v3.DnsResolverOptions */
+export interface DnsResolverOptions {
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly no_default_search_domain?: boolean
+}
+
+/** envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig */
+export interface CaresDnsResolverConfig {
+  readonly resolvers?: readonly Address[]
+  readonly use_resolvers_as_fallback?: boolean
+  readonly filter_unroutable_families?: boolean
+  readonly dns_resolver_options?: DnsResolverOptions
+}
+
+/** envoy.config.core.v3.HealthCheck */
+export interface HealthCheck {
+  readonly timeout?: EnvoyDuration
+  readonly interval?: EnvoyDuration
+  readonly initial_jitter?: EnvoyDuration
+  readonly interval_jitter?: EnvoyDuration
+  readonly interval_jitter_percent?: number
+  readonly unhealthy_threshold?: number
+  readonly healthy_threshold?: number
+  readonly reuse_connection?: boolean
+  readonly http_health_check?: HealthCheckHttpHealthCheck
+  readonly tcp_health_check?: HealthCheckTcpHealthCheck
+  readonly grpc_health_check?: HealthCheckGrpcHealthCheck
+  readonly no_traffic_interval?: EnvoyDuration
+  readonly no_traffic_healthy_interval?: EnvoyDuration
+  readonly unhealthy_interval?: EnvoyDuration
+  readonly unhealthy_edge_interval?: EnvoyDuration
+  readonly healthy_edge_interval?: EnvoyDuration
+  readonly event_log_path?: string
+  readonly event_logger?: readonly TypedExtensionConfig[]
+  readonly always_log_health_check_failures?: boolean
+  readonly always_log_health_check_success?: boolean
+}
+
+/** envoy.config.core.v3.HealthCheck.Payload */
+export interface HealthCheckPayload {
+  readonly text?: string
+  readonly binary?: string
+}
+
+/** envoy.config.core.v3.HealthCheck.HttpHealthCheck */
+export interface HealthCheckHttpHealthCheck {
+  readonly host?: string
+  readonly path?: string
+  readonly receive?: readonly HealthCheckPayload[]
+  readonly response_buffer_size?: number | string
+  readonly request_headers_to_add?: readonly HeaderValueOption[]
+  readonly request_headers_to_remove?: readonly string[]
+  readonly expected_statuses?: readonly Int64Range[]
+  readonly retriable_statuses?: readonly Int64Range[]
+  readonly codec_client_type?: 'HTTP1'
+  readonly service_name_matcher?: StringMatcher
+  readonly method?: 'METHOD_UNSPECIFIED' | 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'CONNECT' | 'OPTIONS' | 'TRACE' | 'PATCH'
+}
+
+/** envoy.config.core.v3.HealthCheck.TcpHealthCheck */
+export interface HealthCheckTcpHealthCheck {
+  readonly send?: HealthCheckPayload
+  readonly receive?: readonly HealthCheckPayload[]
+}
+
+/** envoy.config.core.v3.HealthCheck.GrpcHealthCheck */
+export interface HealthCheckGrpcHealthCheck {
+  readonly service_name?: string
+  readonly authority?: string
+  readonly initial_metadata?: readonly HeaderValueOption[]
+}
+
+/** envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink */
+export interface HealthCheckEventFileSink {
+  readonly event_log_path?: string
+}
+
+/** envoy.config.cluster.v3.OutlierDetection */
+export interface OutlierDetection {
+  readonly consecutive_5xx?: number
+  readonly interval?: EnvoyDuration
+  readonly base_ejection_time?: EnvoyDuration
+  readonly max_ejection_percent?: number
+  readonly enforcing_consecutive_5xx?: number
+  readonly enforcing_success_rate?: number
+  readonly success_rate_minimum_hosts?: number
+  readonly success_rate_request_volume?: number
+  readonly success_rate_stdev_factor?: number
+  readonly consecutive_gateway_failure?: number
+  readonly enforcing_consecutive_gateway_failure?: number
+  readonly split_external_local_origin_errors?: boolean
+  readonly consecutive_local_origin_failure?: number
+  readonly enforcing_consecutive_local_origin_failure?: number
+  readonly enforcing_local_origin_success_rate?: number
+  readonly failure_percentage_threshold?: number
+  readonly enforcing_failure_percentage?: number
+  readonly enforcing_failure_percentage_local_origin?: number
+  readonly failure_percentage_minimum_hosts?: number
+  readonly failure_percentage_request_volume?: number
+  readonly max_ejection_time?: EnvoyDuration
+  readonly max_ejection_time_jitter?: EnvoyDuration
+  readonly successful_active_health_check_uneject_host?: boolean
+  readonly always_eject_one_host?: boolean
+}
+
 /** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
 export interface ClusterRoundRobinLbConfig {
   readonly slow_start_config?: ClusterSlowStartConfig
@@ -865,7 +1046,8 @@ export interface ClusterSlowStartConfig {
 export interface ClusterCommonLbConfig {
   readonly healthy_panic_threshold?: Percent
   readonly locality_weighted_lb_config?: ClusterCommonLbConfigLocalityWeightedLbConfig
-  readonly update_merge_window?: unknown
+  readonly update_merge_window?: EnvoyDuration
+  readonly ignore_new_hosts_until_first_hc?: boolean
   readonly consistent_hashing_lb_config?: ClusterCommonLbConfigConsistentHashingLbConfig
 }
 
@@ -891,7 +1073,7 @@ export interface LoadBalancingPolicyPolicy {
 /** envoy.config.core.v3.TypedExtensionConfig */
 export interface TypedExtensionConfig {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig' | 'envoy.extensions.load_balancing_policies.subset.v3.Subset'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig' | 'envoy.extensions.load_balancing_policies.subset.v3.Subset' | 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig' | 'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink'>
 }
 
 /** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
@@ -1067,6 +1249,7 @@ export interface ClusterLoadAssignment {
 /** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy */
 export interface ClusterLoadAssignmentPolicy {
   readonly overprovisioning_factor?: number
+  readonly endpoint_stale_after?: EnvoyDuration
   readonly weighted_priority_health?: boolean
 }
 
@@ -1109,20 +1292,31 @@ export interface EndpointAdditionalAddress {
 /** envoy.config.endpoint.v3.Endpoint */
 export interface Endpoint {
   readonly address?: Address
-  readonly health_check_config?: unknown
+  readonly health_check_config?: EndpointHealthCheckConfig
   readonly hostname?: string
   readonly additional_addresses?: readonly EndpointAdditionalAddress[]
 }
 
+/** envoy.config.endpoint.v3.Endpoint.HealthCheckConfig */
+export interface EndpointHealthCheckConfig {
+  readonly port_value?: number
+  readonly hostname?: string
+  readonly address?: Address
+  readonly disable_active_health_check?: boolean
+}
+
 /** The extensions that are built. */
 export interface EnvoyExtensions {
+  'envoy.config.endpoint.v3.ClusterLoadAssignment': ClusterLoadAssignment
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
+  'envoy.extensions.clusters.aggregate.v3.ClusterConfig': ClusterConfig
   'envoy.extensions.filters.http.router.v3.Router': Router
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
+  'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink': HealthCheckEventFileSink
   'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': AllowListedRoutesConfig
   'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': PreviousRoutesConfig
   'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': SafeCrossSchemeConfig
@@ -1132,6 +1326,7 @@ export interface EnvoyExtensions {
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
   'envoy.extensions.load_balancing_policies.subset.v3.Subset': Subset
+  'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig
   'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': OmitCanaryHostsPredicate
   'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig': OmitHostMetadataConfig
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate

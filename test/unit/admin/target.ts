@@ -38,6 +38,9 @@ export function cluster(name: string, port: number): ClusterDefinition {
     maxResponseHeaders: 100,
     enableTrailers: false,
     breakers: { default: breaker, high: { ...breaker, maxRequests: 7 } },
+    updateMergeWindow: 1000,
+    ignoreHealthOnHostRemoval: false,
+    ignoreNewHostsUntilFirstCheck: false,
   }
 }
 
@@ -90,6 +93,8 @@ export class RecordingTarget implements AdminTarget {
   readonly startedAt: number = Date.now()
   readonly commandLine = { concurrency: 2 }
   readonly calls: string[] = []
+  /** Of the host. */
+  flags = 0
   failedLogs: { target: string; message: string }[] = []
   current: ReturnType<AdminTarget['state']> = 'LIVE'
   readonly log = {
@@ -106,6 +111,11 @@ export class RecordingTarget implements AdminTarget {
       { name: 'web', slot: 1, cluster: cluster('web', 3000), version: 1, updatedAt: 0 },
     ],
     hosts: (): readonly NativeHostStats[] => [host],
+    host: (): ReturnType<AdminTarget['clusters']['host']> => ({
+      flags: this.flags,
+      successRate: -1,
+      localSuccessRate: -1,
+    }),
   }
   state(): ReturnType<AdminTarget['state']> {
     return this.current

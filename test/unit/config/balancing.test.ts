@@ -274,6 +274,7 @@ describe('endpoints', () => {
         priority: 2,
         locality: 1,
         health: 'unhealthy',
+        draining: true,
       },
     ])
     expect(localities).toEqual([

@@ -309,7 +309,7 @@ describe('listeners', () => {
           ),
         )
       ).join(),
-    ).toMatch(/not-supported .*"localhost" is not an IP address.*\(write 127\.0\.0\.1\)/)
+    ).toMatch(/bad-value .*"localhost" is not an IP address.*\(write 127\.0\.0\.1\)/)
   })
 
   it('have names and addresses of their own', async () => {
@@ -362,6 +362,9 @@ describe('clusters', () => {
       maxResponseHeaders: 100,
       enableTrailers: false,
       breakers: { default: breaker, high: breaker },
+      updateMergeWindow: 1000,
+      ignoreHealthOnHostRemoval: false,
+      ignoreNewHostsUntilFirstCheck: false,
     })
   })
 
@@ -437,18 +440,18 @@ describe('clusters', () => {
       /bad-value .*per_upstream_preconnect_ratio: must be/,
     ],
     [
-      'type: STRICT_DNS,',
-      /not-supported .*type: STRICT_DNS is not supported yet: endpoints are IP addresses/,
+      'type: ORIGINAL_DST,',
+      /not-supported .*type: ORIGINAL_DST is not supported yet: original destinations/,
     ],
     [
       'lb_policy: CLUSTER_PROVIDED,',
-      /not-supported .*lb_policy: CLUSTER_PROVIDED is not supported yet: balancers/,
+      /bad-value .*lb_policy: is for clusters of a custom type only/,
     ],
     ['connect_timeout: 0s,', /bad-value .*connect_timeout: must be more than 0s/],
     [
       'health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: ' +
-        '1, tcp_health_check: {}}],',
-      /not-supported .*health_checks: not supported yet: active health checks/,
+        '1, custom_health_check: {name: redis}}],',
+      /not-supported .*custom_health_check: not supported yet: only HTTP, TCP and gRPC/,
     ],
     [
       'transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.' +
@@ -519,9 +522,9 @@ describe('clusters', () => {
     expect(
       (await said(text)).map((line) => line.replace(/^\S+ /, '').replace(/static_resources\./, '')),
     ).toEqual([
-      'not-supported clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.' +
-        'socket_address.address: "x.com" is not an IP address, and resolving names is not ' +
-        'supported yet',
+      'bad-value clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.' +
+        'socket_address.address: "x.com" is not an IP address; names are resolved in clusters ' +
+        'of type STRICT_DNS and LOGICAL_DNS',
       'duplicate clusters[1].name: two clusters are called "a"',
       'bad-value clusters[1].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.' +
         'socket_address.port_value: the port of an endpoint must not be 0',

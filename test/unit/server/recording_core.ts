@@ -1,7 +1,14 @@
 // A core that holds what it was given: which publishes happened is what these tests are about, and
 // no worker needs to run for that.
 
-import type { NativeCluster, NativeCore, NativeListener } from '../../../src/native/index.ts'
+import type {
+  NativeCluster,
+  NativeCore,
+  NativeHostDelta,
+  NativeListener,
+  NativeOutlierCount,
+  NativeOutlierEvent,
+} from '../../../src/native/index.ts'
 
 type Call = string
 
@@ -9,6 +16,9 @@ export class RecordingCore {
   readonly calls: Call[] = []
   readonly listeners = new Map<string, NativeListener>()
   readonly clusters = new Map<number, NativeCluster>()
+  readonly deltas: NativeHostDelta[] = []
+  readonly outlierEvents: NativeOutlierEvent[] = []
+  readonly outlierCounts: NativeOutlierCount[] = []
   /** Listener names that cannot be bound. */
   readonly taken = new Set<string>()
   #slots = 0
@@ -32,6 +42,19 @@ export class RecordingCore {
   publishCluster(slot: number, cluster: NativeCluster): void {
     this.clusters.set(slot, cluster)
     this.calls.push(`cluster ${slot} ${cluster.name}`)
+  }
+  updateHosts(slot: number, { set, remove }: NativeHostDelta): void {
+    this.calls.push(`hosts ${slot} +${set.map(({ id }) => id)} -${remove}`)
+    this.deltas.push({ set, remove })
+  }
+  takeOutlierEvents(): readonly NativeOutlierEvent[] {
+    return this.outlierEvents.splice(0)
+  }
+  outlierWindow(): readonly NativeOutlierCount[] {
+    return this.outlierCounts.splice(0)
+  }
+  resetOutliers(slot: number, hosts: readonly number[]): void {
+    this.calls.push(`reset ${slot} ${hosts}`)
   }
   withdrawCluster(slot: number): void {
     this.calls.push(`withdraw ${slot}`)

@@ -1,0 +1,511 @@
+// One cluster as the main thread runs it: its hosts, where they come from, what is known of their
+// health, and what of all that workers were told.
+
+import { isIPv4 } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
+import type { ClusterDefinition, EndpointsDefinition, HostDefinition } from '../config/index.ts'
+import type {
+  NativeCore,
+  NativeHealth,
+  NativeHostStats,
+  NativeLocality,
+  NativeOutlierEvent,
+  SlotId,
+} from '../native/index.ts'
+import type { DiscoveryCounters, DiscoverySink, DiscoverySource } from './discovery/source.ts'
+import { type EventLogs, healthEvent, outlierEvent } from './event_logs.ts'
+import { HostFlag, healthOf, isExcluded, kCheckFlags } from './flags.ts'
+import { type CheckCounters, HealthChecker } from './health/checker.ts'
+import type { ProbeTarget } from './health/prober.ts'
+import type { StallMonitor } from './health/stalls.ts'
+import type { CheckOutcome, CheckResult } from './health/state.ts'
+import { type HostEntry, HostTable, type TableChange } from './host_table.ts'
+import { type MergeCounters, UpdateMerger } from './merge.ts'
+import { kNoRate, type OutlierAction, type OutlierDecisions } from './outlier/decisions.ts'
+import { OutlierDetector } from './outlier/detector.ts'
+
+export type ClusterRunCore = Pick<
+  NativeCore,
+  'publishCluster' | 'updateHosts' | 'clusterHosts' | 'outlierWindow' | 'resetOutliers'
+>
+
+/** What a cluster has from the manager. */
+export interface ClusterHome {
+  readonly core: ClusterRunCore
+  readonly stalls: StallMonitor
+  readonly eventLogs: EventLogs
+  readonly merges: MergeCounters
+  /** Makes the source that a definition asks for; undefined: it asks for none. */
+  source(cluster: ClusterDefinition, sink: DiscoverySink): DiscoverySource | undefined
+  /** Whether a feature that is on by default was not turned off. */
+  enabled(key: string): boolean
+  /** After every change of hosts or of their health. */
+  changed(name: string): void
+  /** What workers are told of a host's health is something else now. */
+  health(change: {
+    readonly cluster: string
+    readonly address: string
+    readonly health: NativeHealth
+    readonly was: NativeHealth
+  }): void
+}
+
+export interface HostView {
+  /** Of {@link HostFlag}. */
+  readonly flags: number
+  readonly locality?: NativeLocality
+  /** Percent, of the latest interval of outlier detection; -1: not known. */
+  readonly successRate: number
+  readonly localSuccessRate: number
+}
+
+export interface MembershipCounters {
+  membershipChange: number
+}
+
+/** How long an answer of "no traffic yet" is good for. */
+const kTrafficLookMs = 1_000
+
+export class ManagedCluster {
+  readonly slot: SlotId
+  readonly #home: ClusterHome
+  readonly #table = new HostTable()
+  readonly #merger: UpdateMerger
+  #definition: ClusterDefinition
+  #endpoints: EndpointsDefinition
+  /** Endpoints that a program set stand in for those of the configuration. */
+  #override = false
+  /** Endpoints that a program set are in force, and nobody wants them any more. */
+  #overrideForgotten = false
+  #source: DiscoverySource | undefined
+  #checker: HealthChecker | undefined
+  #outlier: OutlierDetector | undefined
+  #hadTraffic = false
+  #lookedAt = Number.NEGATIVE_INFINITY
+  /** Hosts whose first check the cluster's readiness waits for. */
+  readonly #unchecked = new Set<number>()
+  #discovered = false
+  #becomeReady: () => void = () => {}
+  /** Discovery was tried, and every host that it found was checked. */
+  readonly ready: Promise<void>
+  version = 0
+  updatedAt = 0
+  readonly discoveryCounters: DiscoveryCounters = {
+    attempt: 0,
+    success: 0,
+    failure: 0,
+    empty: 0,
+    noRebuild: 0,
+    rejected: 0,
+  }
+  readonly checkCounters: CheckCounters = {
+    attempt: 0,
+    success: 0,
+    failure: 0,
+    passiveFailure: 0,
+    networkFailure: 0,
+    verifyCluster: 0,
+  }
+  readonly membership: MembershipCounters = { membershipChange: 0 }
+
+  constructor(slot: SlotId, definition: ClusterDefinition, home: ClusterHome) {
+    this.slot = slot
+    this.#home = home
+    this.#definition = definition
+    this.#endpoints = { hosts: definition.hosts, localities: definition.localities }
+    this.#merger = new UpdateMerger(definition.updateMergeWindow, home.merges, () =>
+      this.#publishDelta(),
+    )
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve
+    })
+  }
+
+  get definition(): ClusterDefinition {
+    return this.#definition
+  }
+
+  get endpoints(): EndpointsDefinition {
+    return this.#endpoints
+  }
+
+  /** As other clusters may use them: with the health that they have here. */
+  judgedEndpoints(): EndpointsDefinition {
+    const hosts = [...this.#table.values()].map(({ definition, flags }): HostDefinition => {
+      const { check: _check, draining: _draining, excluded: _excluded, ...host } = definition
+      return { ...host, health: healthOf(flags), ...(isExcluded(flags) && { excluded: true }) }
+    })
+    return { hosts, localities: this.#endpoints.localities }
+  }
+
+  start(now: number): void {
+    this.#startChecker()
+    this.#startOutlier()
+    this.#apply(this.#table.replace(this.#endpoints.hosts, this.#newFlags, this.#keeps))
+    this.#publishAll(now)
+    this.#startSource()
+  }
+
+  stop(): void {
+    this.#merger.cancel()
+    this.#source?.stop()
+    this.#checker?.stop()
+    this.#outlier?.stop()
+    this.#becomeReady()
+  }
+
+  /** Puts another definition in force; says whether anything was different. */
+  update(next: ClusterDefinition, now: number): boolean {
+    const before = this.#definition
+    const forgotten = this.#overrideForgotten
+    if (!forgotten && isDeepStrictEqual(before, next)) return false
+    this.#overrideForgotten = false
+    this.#definition = next
+    this.#merger.setWindow(next.updateMergeWindow)
+    const sameSource = isDeepStrictEqual(before.discovery, next.discovery)
+    const sameHosts =
+      isDeepStrictEqual(before.hosts, next.hosts) &&
+      isDeepStrictEqual(before.localities, next.localities)
+    if (!isDeepStrictEqual(before.healthCheck, next.healthCheck)) this.#restartChecker()
+    if (!isDeepStrictEqual(before.outlierDetection, next.outlierDetection)) this.#startOutlier()
+    const others = forgotten || !sameSource || !sameHosts
+    if (others) {
+      this.#override = false
+      this.#source?.stop()
+      this.#source = undefined
+      // Until the first answer, hosts stay as they are.
+      if (!next.discovery) this.#setHosts({ hosts: next.hosts, localities: next.localities }, true)
+    }
+    this.#publishAll(now)
+    if (others) this.#startSource()
+    return true
+  }
+
+  /** Stands in for discovery and for what is configured, until that changes. */
+  setEndpoints(hosts: readonly HostDefinition[]): readonly HostDefinition[] {
+    const before = this.#endpoints.hosts
+    this.#override = true
+    this.#take({ hosts, localities: this.#definition.localities }, true)
+    return before
+  }
+
+  /** The configuration has no such cluster any more; when it comes back, it is another one. */
+  forgetOverride(): void {
+    if (!this.#override) return
+    this.#override = false
+    this.#overrideForgotten = true
+  }
+
+  /** What is known of a host beside its numbers. */
+  view(id: number): HostView | undefined {
+    const entry = this.#table.get(id)
+    if (!entry) return undefined
+    const rates = this.#outlier?.decisions.successRates(id)
+    const locality = this.#endpoints.localities[entry.definition.locality]
+    return {
+      flags: entry.flags,
+      ...(locality && { locality }),
+      successRate: rates?.external ?? kNoRate,
+      localSuccessRate: rates?.local ?? kNoRate,
+    }
+  }
+
+  hostStats(): readonly NativeHostStats[] {
+    return this.#home.core.clusterHosts(this.slot)
+  }
+
+  host(id: number): HostEntry | undefined {
+    return this.#table.get(id)
+  }
+
+  hosts(): Iterable<HostEntry> {
+    return this.#table.values()
+  }
+
+  get outlier(): OutlierDecisions | undefined {
+    return this.#outlier?.decisions
+  }
+
+  get isChecked(): boolean {
+    return this.#checker !== undefined
+  }
+
+  onOutlierEvent({ host, kind }: NativeOutlierEvent): void {
+    if (kind === 'immediate-fail') this.#checker?.failPassively(host)
+    else this.#outlier?.consecutive(host, kind)
+  }
+
+  // ---- Hosts
+
+  #startSource(): void {
+    const sink: DiscoverySink = {
+      counters: this.discoveryCounters,
+      report: (endpoints) => {
+        if (this.#source !== source || this.#override) return
+        this.#take(endpoints, false)
+      },
+      ready: () => {
+        if (this.#source === source) this.#found()
+      },
+    }
+    const source = this.#home.source(this.#definition, sink)
+    this.#source = source
+    if (source) source.start()
+    else this.#found()
+  }
+
+  #found(): void {
+    this.#discovered = true
+    this.#checkReady()
+  }
+
+  #checkReady(): void {
+    if (this.#discovered && this.#unchecked.size === 0) this.#becomeReady()
+  }
+
+  #take(endpoints: EndpointsDefinition, atOnce: boolean): void {
+    const sameFrame =
+      isDeepStrictEqual(this.#endpoints.localities, endpoints.localities) &&
+      isDeepStrictEqual(this.#endpoints.lb, endpoints.lb)
+    const change = this.#setHosts(endpoints, atOnce)
+    if (!sameFrame) {
+      this.#publishAll(Date.now())
+    } else if (change.membership || change.updated) {
+      this.#merger.change(!atOnce && !change.membership)
+    } else if (!atOnce) {
+      this.discoveryCounters.noRebuild++
+    }
+  }
+
+  #setHosts(endpoints: EndpointsDefinition, atOnce: boolean): TableChange {
+    this.#endpoints = endpoints
+    const keeps = atOnce ? () => false : this.#keeps
+    const change = this.#table.replace(endpoints.hosts, this.#newFlags, keeps)
+    this.#apply(change)
+    return change
+  }
+
+  readonly #newFlags = (host: HostDefinition): number => {
+    if (!this.#checker || host.check?.disabled) return 0
+    const pending = this.#definition.ignoreNewHostsUntilFirstCheck
+    return HostFlag.failedActiveCheck | (pending ? HostFlag.pendingActiveCheck : 0)
+  }
+
+  /** A host that passes its checks outlives its discovery. */
+  readonly #keeps = ({ id, flags }: HostEntry): boolean => {
+    if (!this.#checker?.has(id) || this.#definition.ignoreHealthOnHostRemoval) return false
+    return (flags & (HostFlag.failedActiveCheck | HostFlag.failedEdsHealth)) === 0
+  }
+
+  #apply({ added, removed, moved }: TableChange): void {
+    for (const entry of added) {
+      this.#outlier?.add(entry.id)
+      this.#check(entry, true)
+    }
+    for (const { id } of removed) this.#forget(id)
+    for (const entry of moved) {
+      this.#checker?.remove(entry.id)
+      const flags = (entry.flags & ~kCheckFlags) | this.#newFlags(entry.definition)
+      this.#table.setFlags(entry.id, flags)
+      this.#check(entry, true)
+    }
+    if (added.length + removed.length > 0) this.membership.membershipChange++
+  }
+
+  #forget(id: number): void {
+    this.#checker?.remove(id)
+    this.#outlier?.remove(id)
+    this.#unchecked.delete(id)
+    this.#checkReady()
+  }
+
+  // ---- Publishing
+
+  #publishAll(now: number): void {
+    this.#merger.cancel()
+    const {
+      discovery: _discovery,
+      healthCheck: _healthCheck,
+      outlierDetection: _outlierDetection,
+      updateMergeWindow: _window,
+      ignoreHealthOnHostRemoval: _ignoreHealth,
+      ignoreNewHostsUntilFirstCheck: _ignoreNew,
+      ...native
+    } = this.#definition
+    const { localities, lb } = this.#endpoints
+    const hosts = this.#table.takeAll()
+    this.#home.core.publishCluster(this.slot, {
+      ...native,
+      lb: { ...native.lb, ...lb },
+      hosts,
+      localities,
+    })
+    this.#published(now)
+  }
+
+  #publishDelta(): void {
+    const delta = this.#table.takeDelta()
+    if (!delta) return
+    this.#home.core.updateHosts(this.slot, delta)
+    this.#published(Date.now())
+  }
+
+  #published(now: number): void {
+    this.version++
+    this.updatedAt = now
+    this.#home.changed(this.#definition.name)
+  }
+
+  #setFlags(id: number, flags: number): void {
+    const entry = this.#table.get(id)
+    const was = healthOf(entry?.flags ?? 0)
+    if (!entry || !this.#table.setFlags(id, flags)) return
+    this.#merger.change(true)
+    const health = healthOf(flags)
+    if (health === was) return
+    const { name } = this.#definition
+    this.#home.health({ cluster: name, address: addressText(entry), health, was })
+  }
+
+  // ---- Active checks
+
+  #startChecker(): void {
+    const { healthCheck } = this.#definition
+    if (!healthCheck) return
+    this.#checker = new HealthChecker(
+      healthCheck,
+      {
+        flags: (host) => this.#table.get(host)?.flags,
+        checked: (host, outcome, result) => this.#checked(host, outcome, result),
+        hadTraffic: () => this.#sawTraffic(),
+        verifiesService: () => this.#home.enabled('health_check.verify_cluster'),
+      },
+      this.#home.stalls,
+      this.checkCounters,
+    )
+  }
+
+  /** Other rules: what is known of hosts stays, and goes on under them. */
+  #restartChecker(): void {
+    const before = this.#checker
+    const firsts = new Set([...this.#table.values()].filter(({ id }) => before?.isFirst(id)))
+    before?.stop()
+    this.#checker = undefined
+    this.#startChecker()
+    for (const entry of this.#table.values()) {
+      if (this.#checker) this.#check(entry, firsts.has(entry))
+      else this.#table.setFlags(entry.id, entry.flags & ~kCheckFlags)
+    }
+    if (!this.#checker) {
+      this.#unchecked.clear()
+      this.#checkReady()
+    }
+  }
+
+  #check({ id, definition }: HostEntry, isNew: boolean): void {
+    if (!this.#checker || definition.check?.disabled) return
+    if (isNew) this.#unchecked.add(id)
+    this.#checker.add(id, this.#probeTarget(definition), isNew)
+  }
+
+  #probeTarget({ address, check = {} }: HostDefinition): ProbeTarget {
+    const own = check.address ?? address
+    const family = 'ip' in own && isIPv4(own.ip)
+    const bind = this.#definition.connect?.bind?.find(
+      (at) => 'ip' in at && isIPv4(at.ip) === family,
+    )
+    return {
+      address: 'ip' in own && check.port !== undefined ? { ...own, port: check.port } : own,
+      ...(bind && { bind }),
+      hostname: check.hostname ?? '',
+      clusterName: this.#definition.name,
+    }
+  }
+
+  #checked(id: number, { flags, events }: CheckOutcome, result: CheckResult): void {
+    const entry = this.#table.get(id)
+    if (!entry) return
+    const { healthCheck } = this.#definition
+    for (const path of healthCheck?.eventLogs ?? []) {
+      const locality = this.#endpoints.localities[entry.definition.locality]
+      for (const event of events) {
+        const { name } = this.#definition
+        const kind = healthCheck?.check.kind ?? 'http'
+        this.#home.eventLogs.write(path, healthEvent(name, kind, entry, locality, event))
+      }
+    }
+    const gone = HostFlag.pendingRemoval | HostFlag.failedActiveCheck
+    if ((flags & gone) === gone) {
+      this.#table.remove(id)
+      this.#forget(id)
+      this.membership.membershipChange++
+      this.#merger.change(false)
+    } else {
+      this.#setFlags(id, flags)
+      if (result.ok) this.#outlier?.checkSucceeded(id)
+    }
+    this.#unchecked.delete(id)
+    this.#checkReady()
+  }
+
+  #sawTraffic(): boolean {
+    if (this.#hadTraffic) return true
+    const now = performance.now()
+    if (now - this.#lookedAt < kTrafficLookMs) return false
+    this.#lookedAt = now
+    this.#hadTraffic = this.hostStats().some(({ cxTotal }) => cxTotal > 0)
+    return this.#hadTraffic
+  }
+
+  // ---- Outlier detection
+
+  #startOutlier(): void {
+    const { outlierDetection } = this.#definition
+    if (outlierDetection && this.#outlier) {
+      this.#outlier.setRules(outlierDetection)
+      return
+    }
+    this.#outlier?.stop()
+    this.#outlier = undefined
+    if (!outlierDetection) {
+      for (const { id, flags } of this.#table.values()) {
+        this.#table.setFlags(id, flags & ~HostFlag.failedOutlierCheck)
+      }
+      return
+    }
+    const { core } = this.#home
+    this.#outlier = new OutlierDetector(outlierDetection, {
+      window: () => core.outlierWindow(this.slot),
+      act: (actions) => this.#onOutliers(actions),
+    })
+    for (const { id } of this.#table.values()) this.#outlier.add(id)
+  }
+
+  #onOutliers(actions: readonly OutlierAction[]): void {
+    const back: number[] = []
+    for (const action of actions) {
+      const entry = this.#table.get(action.host)
+      if (!entry) continue
+      const { name, outlierDetection } = this.#definition
+      if (outlierDetection?.eventLog) {
+        const event = outlierEvent(name, addressText(entry), action)
+        this.#home.eventLogs.write(outlierDetection.eventLog, event)
+      }
+      if (action.action === 'eject') {
+        if (action.enforced) this.#setFlags(entry.id, entry.flags | HostFlag.failedOutlierCheck)
+        continue
+      }
+      back.push(entry.id)
+      const healed = HostFlag.failedOutlierCheck
+      this.#setFlags(entry.id, entry.flags & ~healed)
+    }
+    if (back.length > 0) this.#home.core.resetOutliers(this.slot, back)
+  }
+}
+
+function addressText({ definition: { address } }: HostEntry): string {
+  if ('path' in address) return address.path
+  return address.ip.includes(':')
+    ? `[${address.ip}]:${address.port}`
+    : `${address.ip}:${address.port}`
+}

@@ -1,0 +1,119 @@
+// Endpoints from a file (EDS with a path_config_source). The file is read again when another one is
+// moved to its name, or when something is moved into the watched directory. What cannot be read or
+// is not right is refused as a whole, and what was in force stays.
+
+import { type FSWatcher, readFileSync, watch } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import type { Assignment, EdsDefinition, HostDefinition } from '../../config/index.ts'
+import type { DiscoverySink, DiscoverySource } from './source.ts'
+
+export interface EdsLog {
+  /** An update was refused. */
+  rejected(path: string, error: unknown): void
+}
+
+export interface EdsOptions {
+  /** The assignments in a file's text, by name. Throws with everything that is wrong. */
+  readonly read: (
+    path: string,
+    text: string,
+    listAsAny: boolean,
+  ) => Promise<ReadonlyMap<string, Assignment>>
+  readonly log: EdsLog
+}
+
+export class EdsDiscovery implements DiscoverySource {
+  readonly #definition: EdsDefinition
+  readonly #options: EdsOptions
+  readonly #sink: DiscoverySink
+  #watcher: FSWatcher | undefined
+  #stale: NodeJS.Timeout | undefined
+  #stopped = false
+  /** Loads follow one another. */
+  #loading: Promise<void> = Promise.resolve()
+  #queued = false
+
+  constructor(definition: EdsDefinition, options: EdsOptions, sink: DiscoverySink) {
+    this.#definition = definition
+    this.#options = options
+    this.#sink = sink
+  }
+
+  start(): void {
+    const { path, watchedDirectory } = this.#definition
+    const folder = watchedDirectory ?? dirname(path)
+    try {
+      this.#watcher = watch(folder, { persistent: false }, (event, name) => {
+        // 'rename': something came to, or went from, this name.
+        if (event !== 'rename') return
+        if (watchedDirectory === undefined && name !== basename(path)) return
+        this.#load(false)
+      })
+      this.#watcher.on('error', (error) => this.#options.log.rejected(folder, error))
+    } catch (error) {
+      this.#options.log.rejected(folder, error)
+    }
+    this.#load(true)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#watcher?.close()
+    clearTimeout(this.#stale)
+  }
+
+  #load(first: boolean): void {
+    if (this.#queued) return
+    this.#queued = true
+    this.#loading = this.#loading.then(async () => {
+      // What is written in several steps is read after the last of them.
+      await new Promise((resolve) => setTimeout(resolve, first ? 0 : 10))
+      this.#queued = false
+      if (!this.#stopped) await this.#read(first)
+      if (first && !this.#stopped) this.#sink.ready()
+    })
+  }
+
+  async #read(first: boolean): Promise<void> {
+    const { path, serviceName, listAsAny } = this.#definition
+    const { counters } = this.#sink
+    try {
+      const text = readIfThere(path)
+      // A file that went away says nothing, nor does one that is about to be written.
+      if (!first && (text === undefined || text === '')) return
+      counters.attempt++
+      if (text === undefined) throw new Error(`${path} is not there`)
+      const assignment = (await this.#options.read(path, text, listAsAny)).get(serviceName)
+      if (this.#stopped) return
+      counters.success++
+      if (!assignment) {
+        counters.empty++
+        return
+      }
+      this.#take(assignment)
+    } catch (error) {
+      if (this.#stopped) return
+      counters.rejected++
+      this.#options.log.rejected(path, error)
+    }
+  }
+
+  #take(assignment: Assignment): void {
+    clearTimeout(this.#stale)
+    this.#sink.report(assignment)
+    if (assignment.staleAfter === undefined) return
+    this.#stale = setTimeout(() => {
+      const unhealthy = (host: HostDefinition): HostDefinition => ({ ...host, health: 'unhealthy' })
+      this.#sink.report({ ...assignment, hosts: assignment.hosts.map(unhealthy) })
+    }, assignment.staleAfter).unref()
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

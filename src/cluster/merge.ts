@@ -1,0 +1,59 @@
+// When a change of hosts is published: at once when hosts come or go, or when the last one was long
+// ago; otherwise together with others at the end of the window. As Envoy's
+// ClusterManagerImpl::scheduleUpdate.
+
+export interface MergeCounters {
+  /** All changes that were published. */
+  updated: number
+  updatedViaMerge: number
+  mergeCancelled: number
+  outOfMergeWindow: number
+}
+
+export class UpdateMerger {
+  readonly #publish: () => void
+  readonly #counters: MergeCounters
+  #window: number
+  #timer: NodeJS.Timeout | undefined
+  #last = Number.NEGATIVE_INFINITY
+
+  /** `window`: ms; 0: nothing is merged. */
+  constructor(window: number, counters: MergeCounters, publish: () => void) {
+    this.#window = window
+    this.#counters = counters
+    this.#publish = publish
+  }
+
+  setWindow(window: number): void {
+    this.#window = window
+  }
+
+  /** Something changed. `mergeable`: it may wait for others. */
+  change(mergeable: boolean, now: number = performance.now()): void {
+    const outside = now - this.#last > this.#window
+    if (this.#window > 0 && mergeable && !outside) {
+      this.#timer ??= setTimeout(() => this.#merged(), this.#window).unref()
+      return
+    }
+    if (mergeable && outside) this.#counters.outOfMergeWindow++
+    if (this.#timer) this.#counters.mergeCancelled++
+    this.cancel()
+    this.#last = now
+    this.#counters.updated++
+    this.#publish()
+  }
+
+  #merged(): void {
+    this.#timer = undefined
+    this.#last = performance.now()
+    this.#counters.updated++
+    this.#counters.updatedViaMerge++
+    this.#publish()
+  }
+
+  /** What waits was published by other means, or never will be. */
+  cancel(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+}

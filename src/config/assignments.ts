@@ -1,0 +1,76 @@
+/** Endpoints in a file of their own: a DiscoveryResponse with ClusterLoadAssignments. */
+
+import { Runtime } from '../runtime/runtime.ts'
+import { Checker } from './check/check.ts'
+import { Origins } from './check/origins.ts'
+import { type Context, unpack } from './compile/context.ts'
+import { compileEndpoints } from './compile/endpoints.ts'
+import { Problems } from './problems.ts'
+import type { ClusterLoadAssignment, DiscoveryResponse } from './schema/messages.generated.ts'
+import { parseJson } from './source/json.ts'
+import { SourceText } from './source/text.ts'
+import type { Assignment } from './upstream.ts'
+
+const kResponse = 'envoy.service.discovery.v3.DiscoveryResponse'
+const kAssignment = 'envoy.config.endpoint.v3.ClusterLoadAssignment'
+
+/** By the name of the assignment. Throws a ConfigError with everything that is wrong. */
+export async function readAssignments(
+  path: string,
+  text: string,
+  listAsAny: boolean,
+): Promise<ReadonlyMap<string, Assignment>> {
+  const source = new SourceText(path, text)
+  const problems = new Problems(source)
+  const origins = new Origins(problems)
+  const written = parseJson(text) ?? (await parseYaml(source, problems))
+  problems.throwIfAny()
+  if (written === undefined) throw new TypeError('a text without problems has a tree')
+  const response: DiscoveryResponse = new Checker(problems, origins).check(written, kResponse) ?? {}
+  const context: Context = {
+    origins,
+    resolver: { cluster: () => 0, routes: () => 0, log: () => 0, runtime: () => 0 },
+    clusters: new Set(),
+    regexes: new Map(),
+    runtime: new Runtime(),
+  }
+  const found = new Map<string, Assignment>()
+  for (const resource of response.resources ?? []) {
+    const message = unpack(resource, kAssignment)
+    if (message === undefined) continue
+    const { cluster_name: name = '' } = message
+    if (found.has(name)) {
+      const text = `two assignments are of "${name}"`
+      origins.add(message, ['cluster_name'], 'duplicate', text)
+    }
+    found.set(name, compileAssignment(context, message, listAsAny))
+  }
+  problems.throwIfAny()
+  return found
+}
+
+function compileAssignment(
+  context: Context,
+  message: ClusterLoadAssignment,
+  listAsAny: boolean,
+): Assignment {
+  const { overprovisioning_factor: factor, weighted_priority_health: weighted } =
+    message.policy ?? {}
+  const staleAfter = message.policy?.endpoint_stale_after
+  return {
+    ...compileEndpoints(context, message, listAsAny),
+    lb: {
+      ...(factor !== undefined && { overprovisioning: factor }),
+      ...(weighted && { weightedPriorityHealth: true }),
+    },
+    ...(staleAfter !== undefined && { staleAfter }),
+  }
+}
+
+async function parseYaml(
+  source: SourceText,
+  problems: Problems,
+): Promise<ReturnType<typeof parseJson>> {
+  const { parseSource } = await import('./source/parse.ts')
+  return parseSource(source, problems)
+}
