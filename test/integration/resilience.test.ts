@@ -44,7 +44,7 @@ async function recording(
 async function started(
   action: object,
   ports: readonly number[],
-  { host = {}, others = [] }: { host?: object; others?: readonly object[] } = {},
+  { host = {}, others = [] }: { host?: object; others?: Parameters<typeof bootstrap>[1] } = {},
 ): Promise<{ millrace: Millrace; url: string; log: () => Promise<string[]> }> {
   const folder = temporaryFolder()
   const file = join(folder, 'access.log')
