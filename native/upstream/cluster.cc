@@ -1,5 +1,7 @@
 #include "upstream/cluster.h"
 
+#include <utility>
+
 #include <cerrno>
 
 #include "upstream/cluster_stats.h"
@@ -116,7 +118,34 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::update(SlotId slot,
   return snapshotOf(slot, *it->second);
 }
 
+// A snapshot whose tables are missing yet.
+struct ClusterRegistry::Draft final : TableBuilder::Job {
+  explicit Draft(std::unique_ptr<ClusterSnapshot> s) : snapshot(std::move(s)) {}
+  void run() override { buildTables(*snapshot); }
+  // Reads what the snapshot keeps alive by itself.
+  static void buildTables(ClusterSnapshot& s) {
+    s.balancer_ = Balancer::build(s.config_->lb, s.config_->localities, s.hosts_);
+  }
+  std::unique_ptr<ClusterSnapshot> snapshot;
+};
+
+ClusterRegistry::ClusterRegistry(StatsRegistry& stats, uint32_t workers,
+                                 std::function<void()> onBuilt)
+    : stats_(stats), workers_(workers) {
+  if (onBuilt) builder_ = std::make_unique<TableBuilder>(std::move(onBuilt));
+}
+
+ClusterRegistry::~ClusterRegistry() {
+  stopBuilding();  // before the hosts go that it may read
+}
+
 std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry& entry) {
+  // One at a time, so that snapshots of a slot come in order, and a flood of changes costs as many
+  // builds as there is time for.
+  if (entry.building) {
+    entry.changed = true;
+    return nullptr;
+  }
   if (entry.history == nullptr) entry.history = std::make_shared<HostHistory>();
   if (entry.hosts.takeChanges(*entry.history)) {
     entry.history->next = std::make_shared<HostHistory>();
@@ -128,9 +157,34 @@ std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry&
   snapshot->config_ = entry.config;
   snapshot->history_ = entry.history;
   snapshot->hosts_ = entry.hosts.entries();
-  snapshot->balancer_ =
-      Balancer::build(entry.config->lb, entry.config->localities, snapshot->hosts_);
+  bool later = entry.published && builder_ != nullptr &&
+               Balancer::work(entry.config->lb, snapshot->hosts_) > Balancer::kLongBuild;
+  entry.published = true;
+  if (later) {
+    entry.building = true;
+    builder_->add(std::make_unique<Draft>(std::move(snapshot)));
+    return nullptr;
+  }
+  Draft::buildTables(*snapshot);
   return snapshot;
+}
+
+std::vector<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::takeBuilt() {
+  std::vector<std::unique_ptr<ClusterSnapshot>> built;
+  if (builder_ == nullptr) return built;
+  for (auto& job : builder_->takeDone()) {
+    std::unique_ptr<ClusterSnapshot> snapshot = std::move(static_cast<Draft&>(*job).snapshot);
+    auto it = entries_.find(snapshot->slot_);
+    // The cluster may be gone, or be another one.
+    if (it == entries_.end() || it->second->identity != snapshot->identity_) continue;
+    Entry& entry = *it->second;
+    SlotId slot = snapshot->slot_;
+    built.push_back(std::move(snapshot));
+    entry.building = false;
+    if (!std::exchange(entry.changed, false)) continue;
+    if (auto next = snapshotOf(slot, entry)) built.push_back(std::move(next));
+  }
+  return built;
 }
 
 void ClusterRegistry::visitGauges(StatVisitor& visitor) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "upstream/host_set.h"
 #include "upstream/resources.h"
 #include "upstream/response_stats.h"
+#include "upstream/table_builder.h"
 
 namespace millrace {
 
@@ -124,15 +126,24 @@ class ClusterSnapshot final : public Snapshot {
 // Main thread: builds snapshots, and keeps identities and hosts alive from one to the next.
 class ClusterRegistry {
  public:
-  // `workers`: how many workers there will be. `stats` outlives every snapshot.
-  ClusterRegistry(StatsRegistry& stats, uint32_t workers) : stats_(stats), workers_(workers) {}
+  // `workers`: how many workers there will be. `stats` outlives every snapshot. `onBuilt` (any
+  // thread) asks for takeBuilt(); without it every table is built in the call that needs it.
+  ClusterRegistry(StatsRegistry& stats, uint32_t workers, std::function<void()> onBuilt = {});
+  ~ClusterRegistry();
 
   // The next snapshot of the cluster in `slot`, stated as a whole. A host whose id was in the last
-  // one keeps its Host. Errors: ERR_MILLRACE_ADDRESS; nothing has changed then.
+  // one keeps its Host. Null: its tables take long and are being built; takeBuilt() gives it. That
+  // is never so for the first one of a slot. Errors: ERR_MILLRACE_ADDRESS; nothing has changed
+  // then.
   Result<std::unique_ptr<ClusterSnapshot>> build(SlotId slot, const spec::Cluster& cluster);
   // The next snapshot, stated as a change of hosts of the last one. Errors: as build(), and
   // ERR_MILLRACE_CLUSTER when there is no last one.
   Result<std::unique_ptr<ClusterSnapshot>> update(SlotId slot, const spec::HostDelta& delta);
+  // Snapshots that were being built, to be published now. What changed since they were begun is
+  // being built, or comes along as a further one of the same slot.
+  std::vector<std::unique_ptr<ClusterSnapshot>> takeBuilt();
+  // Waits for the build that runs, and begins no more.
+  void stopBuilding() { builder_ = nullptr; }
   // Gauges that follow from the rest: which breakers are open (circuit_breaker.proto), and how many
   // hosts there are.
   void visitGauges(StatVisitor& visitor) const;
@@ -147,12 +158,17 @@ class ClusterRegistry {
     std::shared_ptr<const ClusterConfig> config;
     HostSet hosts;
     std::shared_ptr<HostHistory> history;  // of the newest snapshot
+    bool published = false;                // there was a first snapshot
+    bool building = false;                 // a later one is being built
+    bool changed = false;                  // since that was begun
   };
+  struct Draft;
   std::unique_ptr<ClusterSnapshot> snapshotOf(SlotId slot, Entry& entry);
 
   StatsRegistry& stats_;
   const uint32_t workers_;
   std::unordered_map<SlotId, std::unique_ptr<Entry>> entries_;
+  std::unique_ptr<TableBuilder> builder_;  // null: no thread
 };
 
 // Names to slots, for routes that take the cluster from a header. Immutable.

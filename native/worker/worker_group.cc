@@ -36,7 +36,7 @@ WorkerGroup::WorkerGroup(Options options)
               .scheduleReclaim =
                   [](void* self) { static_cast<WorkerGroup*>(self)->options_.wakeMain(); },
               .context = this}),
-      clusters_(stats_, options_.concurrency) {}
+      clusters_(stats_, options_.concurrency, [this] { toMain([this] { publishBuilt(); }); }) {}
 
 Status WorkerGroup::makeWorkers() {
   const std::pair<const char*, SlotId*> names[] = {{"date", &common_.date},
@@ -91,6 +91,7 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
   stopped_ = true;
   staged_.clear();
   for (auto& worker : workers_) report_.connectionsCut += worker->stopAndJoin();
+  clusters_.stopBuilding();
   turn();
   for (auto& [id, log] : logs_) {
     FlushFile::StopReport lost = log->file->stop(deadlineMs);
@@ -179,7 +180,7 @@ Status WorkerGroup::publishCluster(SlotId slot, const spec::Cluster& cluster) {
   if (Status known = checkSlot(slot); !known.ok()) return known;
   auto snapshot = clusters_.build(slot, cluster);
   if (!snapshot) return snapshot.error();
-  table_.publish(slot, std::move(*snapshot));
+  if (*snapshot != nullptr) table_.publish(slot, std::move(*snapshot));
   return {};
 }
 
@@ -187,8 +188,16 @@ Status WorkerGroup::updateHosts(SlotId slot, const spec::HostDelta& delta) {
   if (Status known = checkSlot(slot); !known.ok()) return known;
   auto snapshot = clusters_.update(slot, delta);
   if (!snapshot) return snapshot.error();
-  table_.publish(slot, std::move(*snapshot));
+  if (*snapshot != nullptr) table_.publish(slot, std::move(*snapshot));
   return {};
+}
+
+// Tables that took long are there.
+void WorkerGroup::publishBuilt() {
+  for (auto& snapshot : clusters_.takeBuilt()) {
+    SlotId slot = snapshot->slot();
+    table_.publish(slot, std::move(snapshot));
+  }
 }
 
 Status WorkerGroup::withdrawCluster(SlotId slot) {

@@ -150,6 +150,7 @@ class WorkerGroup {
   explicit WorkerGroup(Options options);
   Status makeWorkers();
   void toMain(std::function<void()> fn);
+  void publishBuilt();
   // Runs `fn` on the worker's thread after the next commit, when the worker has taken it.
   // `listener`: whom it is about, 0: nobody.
   void stage(Worker& worker, uint32_t listener, std::function<void()> fn);

@@ -86,6 +86,23 @@ TEST_CASE("a host that a delta removes is drained, the others keep their connect
   CHECK(a.accepted() == 2);
 }
 
+TEST_CASE("a change of a cluster with a long table arrives, and stopping waits for none") {
+  Origin a, b;
+  Running proxy(2, {a.port()});
+  spec::Cluster cluster;
+  cluster.name = "web";
+  cluster.lb.policy = spec::LbPolicy::kMaglev;
+  cluster.hosts = {{.id = a.port(), .address = localPort(a.port())}};
+  REQUIRE(proxy.group->publishCluster(proxy.cluster, cluster).ok());
+  REQUIRE(proxy.group
+              ->updateHosts(proxy.cluster,
+                            {{{.id = b.port(), .address = localPort(b.port())}}, {a.port()}})
+              .ok());
+  Client client(proxy.port);
+  CHECK(proxy.until([&] { return client.get() == 200 && b.requests() > 0; }));
+  REQUIRE(proxy.group->updateHosts(proxy.cluster, {{}, {b.port()}}).ok());
+}
+
 TEST_CASE("thousands of cluster snapshots under load fail no request") {
   Origin a, b;
   Running proxy(3, {a.port(), b.port()});
