@@ -280,8 +280,8 @@ TEST_CASE("torture: members that come, read, stall and go, while a value and a m
                        << " replaced snapshots were held");
   CHECK(wrong == 0);
   CHECK(seen > 0);
-  // One of each slot a member, and as much for each that is just taking its news.
-  CHECK(retired <= 2 * 2 * (kThreads + 1) + 2);
+  // No bound for `retired`: a thread that loses its CPU while it takes news holds back what is
+  // replaced until it has it again.
   CHECK(table->stats().retired == 0);
   CHECK(table->stats().live == 2);
 }
