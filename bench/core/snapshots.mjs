@@ -208,7 +208,7 @@ function nsOf(call, times = 2_000_000) {
   const loop = new Function(
     'call',
     'times',
-    `/* ${loops++} */ let sink = 0; for (let i = 0; i < times; i++) if (call(i)) sink++; return sink`,
+    `/* ${loops++} */ let sum = 0; for (let i = 0; i < times; i++) if (call(i)) sum++; return sum`,
   )
   let best = Number.POSITIVE_INFINITY
   for (let run = 0; run < 50; run++) {
