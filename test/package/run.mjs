@@ -120,7 +120,8 @@ async function fromSource(dir) {
 /** A machine without tools: all that is missing is named at once, before anything is done. */
 async function namesWhatIsMissing(dir) {
   const main = join(dir, 'node_modules/millrace/dist/cli/main.js')
-  const { CXX: _, ...env } = { ...process.env, PATH: dir }
+  // npm_execpath: this suite may itself be run by npm, which would be found by it.
+  const { CXX: _, npm_execpath: _npm, ...env } = { ...process.env, PATH: dir }
   const error = await fails(
     exec(process.execPath, [main, 'build-native'], { cwd: dir, env }),
     'it built without tools',
