@@ -13,6 +13,10 @@ const [preset = 'dev', ...wanted] = process.argv.slice(2)
 const jobs = String(availableParallelism())
 // The presets differ in their folder; objects that are otherwise the same may be shared by ccache.
 const env = { ...process.env, CCACHE_NOHASHDIR: 'true' }
+if (preset === 'arm64') {
+  env.QEMU_LD_PREFIX = '/usr/aarch64-linux-gnu'
+  env.MILLRACE_TEST_EMULATOR = 'qemu-aarch64' // for tests that start themselves
+}
 run('cmake', ['--preset', preset], { env, stdio: ['ignore', 'ignore', 'inherit'] })
 const targets = wanted.length > 0 ? ['--target', ...wanted.map((layer) => `${layer}_test`)] : []
 run('cmake', ['--build', '--preset', preset, '-j', jobs, ...targets], { env })
@@ -22,7 +26,7 @@ run('cmake', ['--build', '--preset', preset, '-j', jobs, ...targets], { env })
  * shadow where the kernel randomises addresses with more bits than it expects.
  */
 function launcher() {
-  if (preset === 'arm64') return ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu']
+  if (preset === 'arm64') return ['qemu-aarch64']
   if (preset !== 'tsan' || !has('setarch')) return []
   const bits = Number(readFileSync('/proc/sys/vm/mmap_rnd_bits', 'utf8'))
   return bits > 28 ? ['setarch', '-R'] : []

@@ -62,16 +62,22 @@ Ended runChild(const std::string& end, const std::string& path) {
   posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT, 0600);
   std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   std::string only = "--test-case=process end: child";
-  char* args[] = {self.data(), only.data(), nullptr};
+  // Where these tests run under an emulator, the kernel cannot start one by itself.
+  const char* named = std::getenv("MILLRACE_TEST_EMULATOR");
+  std::string emulator = named == nullptr ? "" : named;
+  char* emulated[] = {emulator.data(), self.data(), only.data(), nullptr};
+  char** args = named == nullptr ? emulated + 1 : emulated;
   setenv("MILLRACE_END", end.c_str(), 1);
   setenv("MILLRACE_PATH", path.c_str(), 1);
   pid_t child = 0;
-  REQUIRE(posix_spawn(&child, self.c_str(), &actions, nullptr, args, environ) == 0);
+  REQUIRE(posix_spawnp(&child, args[0], &actions, nullptr, args, environ) == 0);
   posix_spawn_file_actions_destroy(&actions);
   unsetenv("MILLRACE_END");
   Ended ended{};
   REQUIRE(waitpid(child, &ended.status, 0) == child);
   ended.said = readAll(err);
+  // What qemu-user adds when a signal ends what it runs.
+  if (named != nullptr) ended.said = ended.said.substr(0, ended.said.find("qemu: uncaught target"));
   return ended;
 }
 
