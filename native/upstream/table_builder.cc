@@ -1,5 +1,6 @@
 #include "upstream/table_builder.h"
 
+#include <chrono>
 #include <utility>
 
 namespace millrace {
@@ -30,7 +31,8 @@ std::vector<std::unique_ptr<TableBuilder::Job>> TableBuilder::takeDone() {
 void TableBuilder::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
+    // Not wait(): in libstdc++ that one is newer than the oldest that the package promises.
+    while (!stop_ && waiting_.empty()) wake_.wait_for(lock, std::chrono::hours(1));
     if (stop_) return;
     std::unique_ptr<Job> job = std::move(waiting_.front());
     waiting_.erase(waiting_.begin());
