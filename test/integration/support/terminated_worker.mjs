@@ -123,4 +123,5 @@ const stages = {
   },
 }
 
-await stages[stage]()
+// Not awaited: Node 20 aborts when a thread ends while a module with a top-level await runs.
+stages[stage]()
