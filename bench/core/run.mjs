@@ -16,7 +16,7 @@
 // its own, one after the other.
 import { fork } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { describe } from '../machine.mjs'
@@ -75,7 +75,7 @@ else {
   }
   if (results.length === 0) throw new Error(`no scenario ${values.only}`)
   const machine = describe()
-  const out = join(root, values.out)
+  const out = resolve(root, values.out)
   mkdirSync(dirname(out), { recursive: true })
   writeFileSync(`${out}.json`, `${JSON.stringify({ machine, results }, undefined, 1)}\n`)
   writeFileSync(`${out}.md`, markdown({ machine, results }))

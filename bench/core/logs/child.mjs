@@ -68,7 +68,11 @@ const measures = {
       await turn()
     }
     await end()
-    return { perSecond: lines / (Number(process.hrtime.bigint() - from) / 1e9) }
+    const perSecond = lines / (Number(process.hrtime.bigint() - from) / 1e9)
+    const { size } = await stat(to)
+    const whole = (kWarmUp + lines) * kLine.length
+    if (size !== whole) throw new Error(`${way} wrote ${size} of ${whole} bytes`)
+    return { perSecond }
   },
 
   /** 10 lines a millisecond into a pipe whose reader stalls; the worst gap of the event loop. */
