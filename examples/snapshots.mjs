@@ -16,12 +16,15 @@ if (isMainThread) {
   await routes.assign({ 'example.com': { backend: 'a' }, 'example.org': { backend: 'c' } })
 
   const worker = new Worker(new URL(import.meta.url), { workerData: table.handle })
+  worker.on('message', (line) => console.log(`worker: ${line}`))
   await once(worker, 'message')
   // Only this key is encoded and sent; the promise waits until the worker has it.
+  let said = once(worker, 'message')
   await routes.set('example.com', { backend: 'b' }, { timeout: 5000 })
-  await once(worker, 'message')
+  await said
+  said = once(worker, 'message')
   await flags.set({ newPage: 100 })
-  await once(worker, 'message')
+  await said
   const behind = table.readers.filter((reader) => reader.lag > 0)
   console.log(behind.length === 0 ? 'every thread has taken every change' : behind)
   table.close()
@@ -30,10 +33,7 @@ if (isMainThread) {
   const slot = table.slot('routes')
   const routes = slot.map
   const newPage = new RuntimeFlags(table.slot('flags')).percent('newPage')
-  const say = (line) => {
-    console.log(`worker: ${line}`)
-    parentPort.postMessage('said')
-  }
+  const say = (line) => parentPort.postMessage(line)
   table.ref() // this thread lives until the table is closed
   table.on('close', () => table.close())
   say(`${routes.size} routes, example.com is served by ${routes.get('example.com').backend}`)
