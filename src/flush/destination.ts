@@ -1,8 +1,9 @@
 // A FlushFile with the surface that pino's users know from pino.destination() (sonic-boom).
 
 import { EventEmitter } from 'node:events'
+import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
-import { argumentError, endedError } from './errors.ts'
+import { endedError, wrongArgument } from './errors.ts'
 import { type FlushCounters, FlushFile, type FlushLine } from './flush_file.ts'
 import { type FlushFileOptions, integer, refuseUnknown } from './options.ts'
 
@@ -77,10 +78,10 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
       'options',
     ) as DestinationOptions
     if (sync !== undefined && sync !== false) {
-      throw new MillraceError(
-        'ERR_MILLRACE_FLUSH_ARGUMENT',
-        'sync: true is not built: lines are always written by a thread of their own',
-        { path: 'sync', hint: 'leave it out, or use pino.destination({ sync: true })' },
+      throw argumentError(
+        'sync',
+        'true is not built: lines are always written by a thread of their own',
+        'leave it out, or use pino.destination({ sync: true })',
       )
     }
     this.#fillMark = minLength === undefined || minLength === 0 ? undefined : mark(minLength)
@@ -113,14 +114,14 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
   write(line: FlushLine): boolean {
     if (this.destroyed || this.#ending) throw endedError(this.#file.path)
     return this.#file.write(
-      typeof line === 'string' || line instanceof Uint8Array ? line : String(line),
+      typeof line === 'string' || line instanceof Uint8Array ? line : textOf(line),
     )
   }
 
   /** Calls back when what was written so far is with the kernel, or with an error. */
   flush(callback?: ((error?: Error) => void) | null): void {
     if (callback != null && typeof callback !== 'function') {
-      throw argumentError('callback', 'a function', callback)
+      throw wrongArgument('callback', 'a function', callback)
     }
     if (this.destroyed) {
       if (callback == null) throw endedError(this.#file.path)
@@ -147,10 +148,7 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
     if (this.destroyed) throw endedError(this.#file.path)
     if (this.#ending) return
     if (this.#options.fd !== undefined) {
-      throw new MillraceError('ERR_MILLRACE_FLUSH_ARGUMENT', 'a descriptor cannot be reopened', {
-        path: 'fd',
-        hint: 'give a path',
-      })
+      throw argumentError('fd', 'a descriptor cannot be reopened', 'give a path')
     }
     if (file === undefined || file === this.#file.path) {
       this.#file.reopen().then(
@@ -233,7 +231,7 @@ function target(
 ): { readonly path?: string | URL; readonly fd?: number } {
   if (dest === undefined) return path === undefined && fd === undefined ? { fd: 1 } : {}
   if (path !== undefined || fd !== undefined) {
-    throw argumentError('dest', 'one of dest, path and fd', dest)
+    throw wrongArgument('dest', 'one of dest, path and fd', dest)
   }
   return typeof dest === 'number' ? { fd: dest } : { path: dest }
 }
@@ -245,4 +243,12 @@ function target(
 export function destination(to: DestinationOptions | string | number | URL = {}): Destination {
   const plain = typeof to === 'string' || typeof to === 'number' || to instanceof URL
   return new Destination(plain ? { dest: to } : to)
+}
+
+function textOf(line: unknown): string {
+  try {
+    return String(line)
+  } catch {
+    throw wrongArgument('line', 'what String() can make a text of', line)
+  }
 }

@@ -1,6 +1,7 @@
 // What can go wrong with a file, as an error with a code, the path and what to do.
 
 import { getSystemErrorMap } from 'node:util'
+import { argumentError, kindOf } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 
 const kHints: Readonly<Record<string, string>> = {
@@ -45,12 +46,6 @@ export function endedError(path: string): MillraceError {
 }
 
 /** An argument of the wrong type or out of range. `path` is the option's name. */
-export function argumentError(path: string, wanted: string, got: unknown): MillraceError {
-  const text = typeof got === 'string' ? JSON.stringify(got) : String(got)
-  const shown = got === null || typeof got !== 'object' ? text : 'an object'
-  return new MillraceError(
-    'ERR_MILLRACE_FLUSH_ARGUMENT',
-    `${path}: ${wanted} is wanted, not ${shown}`,
-    { path, hint: `give ${wanted}` },
-  )
+export function wrongArgument(path: string, wanted: string, got: unknown): MillraceError {
+  return argumentError(path, `${wanted} is wanted, not ${kindOf(got)}`, `give ${wanted}`)
 }

@@ -10,7 +10,7 @@ import {
   type NativeFlushFile,
   type NativeFlushStats,
 } from '../native/index.ts'
-import { argumentError, endedError, errnoName, fileError } from './errors.ts'
+import { endedError, errnoName, fileError, wrongArgument } from './errors.ts'
 import {
   type CheckedOptions,
   checked,
@@ -253,7 +253,7 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
   /** What `write` has to do beside the copying. */
   #notable(first: number, line: FlushLine): boolean {
     if (first === FlushWrite.wrongType)
-      throw argumentError('line', 'a string or a Uint8Array', line)
+      throw wrongArgument('line', 'a string or a Uint8Array', line)
     let how = first
     while ((how & FlushWrite.how) === FlushWrite.full) how = this.#again(line)
     if ((how & FlushWrite.how) === FlushWrite.ended) {
@@ -386,7 +386,7 @@ function open(
 function checkedHandle(handle: unknown): FlushFileHandle {
   const given = handle as Partial<FlushFileHandle> | null | undefined
   if (given?.type !== 'millrace.FlushFile' || typeof given.number !== 'number') {
-    throw argumentError('handle', "the handle of a FlushFile ('file.handle')", handle)
+    throw wrongArgument('handle', "the handle of a FlushFile ('file.handle')", handle)
   }
   if (given.pid !== process.pid) {
     throw new MillraceError(

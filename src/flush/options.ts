@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { NativeFlushOptions } from '../native/index.ts'
-import { argumentError } from './errors.ts'
+import { wrongArgument } from './errors.ts'
 
 export interface FlushFileOptions {
   /** The file, created when it is not there. Either this or `fd`. */
@@ -53,23 +53,23 @@ export interface CheckedOptions extends NativeFlushOptions {
 /** Refuses what is not an object, and options that are not in `known`. */
 export function refuseUnknown(options: unknown, known: readonly string[], what: string): object {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw argumentError(what, 'an object', options)
+    throw wrongArgument(what, 'an object', options)
   }
   for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw argumentError(name, `one of ${known.join(', ')}`, name)
+    if (!known.includes(name)) throw wrongArgument(name, `one of ${known.join(', ')}`, name)
   }
   return options
 }
 
 export function integer(name: string, value: unknown, low: number, high: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
-    throw argumentError(name, `an integer from ${low} to ${high}`, value)
+    throw wrongArgument(name, `an integer from ${low} to ${high}`, value)
   }
   return value
 }
 
 function flag(name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw argumentError(name, 'true or false', value)
+  if (typeof value !== 'boolean') throw wrongArgument(name, 'true or false', value)
   return value
 }
 
@@ -86,19 +86,19 @@ function mode(value: unknown): number {
 
 function target(path: unknown, fd: unknown): { path: string } | { fd: number } {
   if ((path === undefined) === (fd === undefined)) {
-    throw argumentError('path', 'either path or fd', path === undefined ? 'neither' : 'both')
+    throw wrongArgument('path', 'either path or fd', path === undefined ? 'neither' : 'both')
   }
   if (fd !== undefined) return { fd: integer('fd', fd, 0, kMaxMs) }
   const text = path instanceof URL ? urlPath(path) : path
   if (typeof text !== 'string' || text === '' || text.includes('\0')) {
-    throw argumentError('path', 'the path of a file, without zero bytes', path)
+    throw wrongArgument('path', 'the path of a file, without zero bytes', path)
   }
   // Absolute: the process may change its folder before the file is reopened.
   return { path: resolve(text) }
 }
 
 function urlPath(url: URL): string {
-  if (url.protocol !== 'file:') throw argumentError('path', 'a file: URL', url.href)
+  if (url.protocol !== 'file:') throw wrongArgument('path', 'a file: URL', url.href)
   return fileURLToPath(url)
 }
 
@@ -120,7 +120,7 @@ export function checked(given: FlushFileOptions, fillMark: number = kFillMark): 
   const options = refuseUnknown(given, kKnown, 'options') as FlushFileOptions
   const { onFull = 'drop', maxBytes = kDefaultMaxBytes } = options
   if (onFull !== 'drop' && onFull !== 'block') {
-    throw argumentError('onFull', "'drop' or 'block'", onFull)
+    throw wrongArgument('onFull', "'drop' or 'block'", onFull)
   }
   const bytes = integer('maxBytes', maxBytes, kMinBytes, kMaxBytes)
   const to = target(options.path, options.fd)

@@ -1,28 +1,8 @@
 /** Checks what a program passes in: every wrong argument is an error with its path in it. */
 
+import { argumentError, kindOf } from '../arguments.ts'
 import { isPlain } from '../config/source/object.ts'
 import { didYouMean } from '../config/suggest.ts'
-import { MillraceError } from '../errors.ts'
-
-/** `path` is wrong: `message` says what it must be. */
-export function argumentError(path: string, message: string, hint?: string): MillraceError {
-  return new MillraceError('ERR_MILLRACE_ARGUMENT', `${path} ${message}`, {
-    path,
-    ...(hint === undefined ? {} : { hint }),
-  })
-}
-
-/** What a value is, for messages. */
-export function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (value === undefined) return 'undefined'
-  if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'string') {
-    return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 37)}…` : value)}`
-  }
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
-}
 
 /** An object whose keys are all known; undefined counts as an empty one. */
 export function optionsObject(

@@ -1,8 +1,9 @@
 /** What a proxy's configuration can be given as. */
 
 import { fileURLToPath } from 'node:url'
+import { argumentError, kindOf } from '../arguments.ts'
 import type { ConfigSource, EnvoyConfiguration, ShortConfiguration } from '../config/index.ts'
-import { argumentError, kindOf, optionsObject, text } from './arguments.ts'
+import { optionsObject, text } from './arguments.ts'
 
 /** A file, read anew by each `apply` that names it. */
 export interface ConfigurationFile {

@@ -1,9 +1,10 @@
 /** Endpoints that a program gives a cluster, checked. */
 
+import { argumentError, kindOf } from '../arguments.ts'
 import type { HostDefinition } from '../config/index.ts'
 import type { NativeHealth } from '../native/index.ts'
 import { addressText, readAddress } from '../server/address.ts'
-import { argumentError, kindOf, optionalNumber, optionsObject } from './arguments.ts'
+import { optionalNumber, optionsObject } from './arguments.ts'
 
 /** An address and what is to be known of it. */
 export interface EndpointOptions {

@@ -1,16 +1,11 @@
 /** The options of a proxy: those that the command line has, and those of a program. */
 
+import { argumentError, kindOf } from '../arguments.ts'
 import { isLogger, type Logger } from '../log.ts'
 import type { NativeAddress } from '../native/index.ts'
 import { readAddress } from '../server/address.ts'
 import { defaultConcurrency } from '../server/concurrency.ts'
-import {
-  argumentError,
-  kindOf,
-  optionalNumber,
-  optionalSignal,
-  optionsObject,
-} from './arguments.ts'
+import { optionalNumber, optionalSignal, optionsObject } from './arguments.ts'
 
 export interface ProxyOptions {
   /** Aborted, it closes the proxy at once; while the proxy starts, the start rejects. */

@@ -1,8 +1,9 @@
 /** Runtime flags that a program sets: a layer above those of the configuration. */
 
+import { argumentError, kindOf } from '../arguments.ts'
 import type { RuntimeValue } from '../runtime/runtime.ts'
 import type { Server } from '../server/server.ts'
-import { argumentError, kindOf, text } from './arguments.ts'
+import { text } from './arguments.ts'
 
 export type { RuntimeValue }
 

@@ -5,6 +5,7 @@
 
 import { types } from 'node:util'
 import { Deserializer, Serializer } from 'node:v8'
+import { kindOf } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 import { PART_ALIGNMENT } from '../native/index.ts'
 
@@ -115,7 +116,7 @@ export function encode(value: unknown, where: string): Encoded {
     return { bytes: encoder.releaseBuffer(), parts: encoder.parts }
   } catch (cause) {
     const path = culprit(value)
-    const what = cause instanceof Error ? cause.message : String(cause)
+    const what = cause instanceof Error ? cause.message : kindOf(cause)
     throw new MillraceError(
       'ERR_MILLRACE_VALUE_NOT_CLONEABLE',
       `${where}: ${path === undefined || path === '' ? 'the value' : path}: ${what}`,

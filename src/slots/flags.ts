@@ -1,7 +1,7 @@
 /** Feature flags over one slot: read millions of times, changed now and then. */
 
+import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
-import { argumentError } from './part.ts'
 import { ReadableSlot, Slot } from './slot.ts'
 import type { Publication, PublishOptions } from './taken.ts'
 

@@ -1,10 +1,11 @@
 /** A slot that holds a map: each key is published, decoded and cached by itself. */
 
+import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 import { Outcome, type SlotId } from '../native/index.ts'
 import { Changes } from './changes.ts'
 import { encode } from './codec.ts'
-import { argumentError, native, type Part } from './part.ts'
+import { native, type Part } from './part.ts'
 import { checkOptions, Publication, type PublishOptions } from './taken.ts'
 
 type Key<T> = keyof T & string

@@ -4,6 +4,7 @@
  */
 
 import { isMainThread, threadId } from 'node:worker_threads'
+import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 import type { NativeTable, SlotId } from '../native/index.ts'
 import { Exchange } from '../native/index.ts'
@@ -26,13 +27,6 @@ export interface Interest {
 export interface Batch {
   /** Undefined until it is published. */
   generation: number | undefined
-}
-
-export function argumentError(path: string, message: string, hint?: string): MillraceError {
-  return new MillraceError('ERR_MILLRACE_INVALID_ARGUMENT', `${path}: ${message}`, {
-    path,
-    ...(hint === undefined ? {} : { hint }),
-  })
 }
 
 export function closedError(): MillraceError {

@@ -1,12 +1,13 @@
 /** Slots: one value each, written by the table's owner, read by every thread. */
 
 import { EventEmitter } from 'node:events'
+import { argumentError, kindOf } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 import { Outcome, type SlotId } from '../native/index.ts'
 import { Changes } from './changes.ts'
 import { encode } from './codec.ts'
 import { ReadableSlotMap, SlotMap } from './map.ts'
-import { argumentError, type Interest, native, type Part } from './part.ts'
+import { type Interest, native, type Part } from './part.ts'
 import { checkOptions, Publication, type PublishOptions } from './taken.ts'
 
 export interface SlotEvents {
@@ -80,7 +81,7 @@ export class ReadableSlot<T> implements AsyncIterable<T>, Interest {
     listener: (...args: SlotEvents[E]) => void,
   ): this {
     if (event !== 'change') {
-      throw argumentError('event', `a slot has no event ${JSON.stringify(String(event))}`, 'change')
+      throw argumentError('event', `is 'change', not ${kindOf(event)}`)
     }
     if (typeof listener !== 'function') throw argumentError('listener', 'a function is wanted')
     this.#emitter ??= new EventEmitter()

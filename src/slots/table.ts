@@ -1,9 +1,10 @@
 /** Slot tables: made by one thread, attached to by others through a handle. */
 
 import { EventEmitter } from 'node:events'
+import { argumentError, kindOf } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 import { loadNative, type NativeTableStats } from '../native/index.ts'
-import { argumentError, closedError, type Interest, identity, native, Part } from './part.ts'
+import { closedError, type Interest, identity, native, Part } from './part.ts'
 import { ReadableSlot, Slot } from './slot.ts'
 import type { TableReader } from './taken.ts'
 
@@ -80,7 +81,7 @@ export class TableView implements Interest {
 
   on<E extends keyof TableEvents>(event: E, listener: (...args: TableEvents[E]) => void): this {
     if (event !== 'close') {
-      throw argumentError('event', `a table has no event ${JSON.stringify(String(event))}`, 'close')
+      throw argumentError('event', `is 'close', not ${kindOf(event)}`)
     }
     if (typeof listener !== 'function') throw argumentError('listener', 'a function is wanted')
     this.#emitter ??= new EventEmitter()

@@ -1,8 +1,9 @@
 /** What `set()` returns: a promise that costs nothing until somebody waits for it. */
 
+import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 import type { Batch, Interest, Part } from './part.ts'
-import { argumentError, closedError } from './part.ts'
+import { closedError } from './part.ts'
 
 export interface PublishOptions {
   /** Waiting ends with a {@link NotTakenError} after so many milliseconds. */

@@ -208,7 +208,7 @@ describe('bad input is an error with a code, a path, and what to do', () => {
   ]
   it.each(wrong)('%s', (_, path, options) => {
     const error = refusal(() => new FlushFile(options as FlushFileOptions))
-    expect(error).toMatchObject({ code: 'ERR_MILLRACE_FLUSH_ARGUMENT', path })
+    expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path })
     expect(error.hint).toBeTruthy()
   })
 
@@ -274,7 +274,7 @@ describe('bad input is an error with a code, a path, and what to do', () => {
     const file = new FlushFile({ path: at('a.log') })
     for (const line of [undefined, null, 1, {}, new Uint16Array(2), new ArrayBuffer(2)]) {
       const error = refusal(() => file.write(line as string))
-      expect(error).toMatchObject({ code: 'ERR_MILLRACE_FLUSH_ARGUMENT', path: 'line' })
+      expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path: 'line' })
     }
     expect(refusal(() => file.flushSync(-1)).path).toBe('timeout')
     expect(refusal(() => file.end({ deadline: 'x' as unknown as number })).path).toBe('deadline')

@@ -318,7 +318,7 @@ describe('what is its own', () => {
     ]
     for (const [options, path] of cases) {
       const error = refusal(() => destination(options as DestinationOptions))
-      expect(error).toMatchObject({ code: 'ERR_MILLRACE_FLUSH_ARGUMENT', path })
+      expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path })
       expect(error.hint).toBeTruthy()
     }
   })

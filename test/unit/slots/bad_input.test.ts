@@ -82,7 +82,7 @@ describe('bad input', () => {
     ]
     for (const [call, path] of cases) {
       const error = errorOf(call)
-      expect([error.code, error.path]).toEqual(['ERR_MILLRACE_INVALID_ARGUMENT', path])
+      expect([error.code, error.path]).toEqual(['ERR_MILLRACE_ARGUMENT', path])
     }
     expect(errorOf(() => table.allocate('a')).code).toBe('ERR_MILLRACE_SLOT_EXISTS')
     expect(errorOf(() => table.slot('never')).code).toBe('ERR_MILLRACE_SLOT_UNKNOWN')

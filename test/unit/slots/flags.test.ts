@@ -89,7 +89,7 @@ describe('RuntimeFlags', () => {
 
   it('refuse what is not a flag', async () => {
     const { table, flags } = newFlags()
-    const invalid = expect.objectContaining({ code: 'ERR_MILLRACE_INVALID_ARGUMENT' })
+    const invalid = expect.objectContaining({ code: 'ERR_MILLRACE_ARGUMENT' })
     for (const value of ['x', null, Number.NaN, Number.POSITIVE_INFINITY, {}, undefined]) {
       expect(() => flags.set({ a: value } as never)).toThrow(invalid)
     }

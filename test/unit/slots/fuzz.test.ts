@@ -134,6 +134,9 @@ describe('slot tables', () => {
       withDate: true,
       withMap: true,
       withTypedArray: true,
+      withNullPrototype: true,
+      withObjectString: true,
+      withSparseArray: true,
     })
     const one = table.allocate<unknown>('value')
     const map = table.allocate<Record<string, unknown>>('map').map
@@ -156,7 +159,7 @@ describe('slot tables', () => {
         call(() => map.delete(a as never, b as never))
         call(() => map.assign(a as never, b as never))
       }),
-      { numRuns: 300 },
+      { numRuns: 300, examples: [[{ toString: undefined }, {}]] },
     )
     await one.set(1)
     expect(one.get()).toBe(1)
