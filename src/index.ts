@@ -22,7 +22,12 @@ export { MillraceError, type MillraceErrorOptions } from './errors.ts'
 export type { Logger, LogLevel } from './log.ts'
 export type { EndpointState, ProxyCluster } from './proxy/cluster.ts'
 export type { ConfigurationFile, ProxyConfiguration } from './proxy/configuration.ts'
-export type { Endpoint, EndpointHealth, EndpointOptions } from './proxy/endpoints.ts'
+export type {
+  Endpoint,
+  EndpointHealth,
+  EndpointOptions,
+  EndpointsChange,
+} from './proxy/endpoints.ts'
 export {
   type CloseReport,
   type ConfigChanges,

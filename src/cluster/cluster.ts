@@ -23,6 +23,7 @@ import { type HostEntry, HostTable, type TableChange } from './host_table.ts'
 import { type MergeCounters, UpdateMerger } from './merge.ts'
 import { kNoRate, type OutlierAction, type OutlierDecisions } from './outlier/decisions.ts'
 import { OutlierDetector } from './outlier/detector.ts'
+import { sameHosts, sameLocalities } from './same_hosts.ts'
 
 export type ClusterRunCore = Pick<
   NativeCore,
@@ -63,6 +64,9 @@ export interface MembershipCounters {
   membershipChange: number
 }
 
+/** What {@link EndpointsDefinition} says beside its hosts. */
+type Frame = Omit<EndpointsDefinition, 'hosts'>
+
 /** How long an answer of "no traffic yet" is good for. */
 const kTrafficLookMs = 1_000
 
@@ -72,7 +76,8 @@ export class ManagedCluster {
   readonly #table = new HostTable()
   readonly #merger: UpdateMerger
   #definition: ClusterDefinition
-  #endpoints: EndpointsDefinition
+  /** What is said of hosts as a whole. */
+  #frame: Frame
   /** Endpoints that a program set stand in for those of the configuration. */
   #override = false
   /** Endpoints that a program set are in force, and nobody wants them any more. */
@@ -112,7 +117,7 @@ export class ManagedCluster {
     this.slot = slot
     this.#home = home
     this.#definition = definition
-    this.#endpoints = { hosts: definition.hosts, localities: definition.localities }
+    this.#frame = { localities: definition.localities }
     this.#merger = new UpdateMerger(definition.updateMergeWindow, home.merges, () =>
       this.#publishDelta(),
     )
@@ -125,8 +130,9 @@ export class ManagedCluster {
     return this.#definition
   }
 
-  get endpoints(): EndpointsDefinition {
-    return this.#endpoints
+  /** Hosts as discovery, or a program, says that they are now. */
+  hostDefinitions(): readonly HostDefinition[] {
+    return this.#table.definitions()
   }
 
   /** As other clusters may use them: with the health that they have here. */
@@ -135,13 +141,13 @@ export class ManagedCluster {
       const { check: _check, draining: _draining, excluded: _excluded, ...host } = definition
       return { ...host, health: healthOf(flags), ...(isExcluded(flags) && { excluded: true }) }
     })
-    return { hosts, localities: this.#endpoints.localities }
+    return { hosts, localities: this.#frame.localities }
   }
 
   start(now: number): void {
     this.#startChecker()
     this.#startOutlier()
-    this.#apply(this.#table.replace(this.#endpoints.hosts, this.#newFlags, this.#keeps))
+    this.#apply(this.#table.replace(this.#definition.hosts, this.#newFlags, this.#keeps))
     this.#publishAll(now)
     this.#startSource()
   }
@@ -163,12 +169,11 @@ export class ManagedCluster {
     this.#definition = next
     this.#merger.setWindow(next.updateMergeWindow)
     const sameSource = isDeepStrictEqual(before.discovery, next.discovery)
-    const sameHosts =
-      isDeepStrictEqual(before.hosts, next.hosts) &&
-      isDeepStrictEqual(before.localities, next.localities)
+    const sameEndpoints =
+      sameHosts(before.hosts, next.hosts) && sameLocalities(before.localities, next.localities)
     if (!isDeepStrictEqual(before.healthCheck, next.healthCheck)) this.#restartChecker()
     if (!isDeepStrictEqual(before.outlierDetection, next.outlierDetection)) this.#startOutlier()
-    const others = forgotten || !sameSource || !sameHosts
+    const others = forgotten || !sameSource || !sameEndpoints
     if (others) {
       this.#override = false
       this.#source?.stop()
@@ -181,12 +186,17 @@ export class ManagedCluster {
     return true
   }
 
-  /** Stands in for discovery and for what is configured, until that changes. */
-  setEndpoints(hosts: readonly HostDefinition[]): readonly HostDefinition[] {
-    const before = this.#endpoints.hosts
+  /**
+   * `remove` go and `set` come, or are as they say from now on. What is there then stands in for
+   * discovery and for what is configured, until that changes.
+   */
+  changeEndpoints(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void {
     this.#override = true
-    this.#take({ hosts, localities: this.#definition.localities }, true)
-    return before
+    const sameFrame = this.#isFrame({ localities: this.#definition.localities })
+    this.#frame = { localities: this.#definition.localities }
+    const change = this.#table.change(set, remove, this.#newFlags)
+    this.#apply(change)
+    this.#tell(change, sameFrame, false)
   }
 
   /** The configuration has no such cluster any more; when it comes back, it is another one. */
@@ -201,7 +211,7 @@ export class ManagedCluster {
     const entry = this.#table.get(id)
     if (!entry) return undefined
     const rates = this.#outlier?.decisions.successRates(id)
-    const locality = this.#endpoints.localities[entry.definition.locality]
+    const locality = this.#frame.localities[entry.definition.locality]
     return {
       flags: entry.flags,
       ...(locality && { locality }),
@@ -242,7 +252,7 @@ export class ManagedCluster {
       counters: this.discoveryCounters,
       report: (endpoints) => {
         if (this.#source !== source || this.#override) return
-        this.#take(endpoints, false)
+        this.#take(endpoints)
       },
       ready: () => {
         if (this.#source === source) this.#found()
@@ -263,24 +273,28 @@ export class ManagedCluster {
     if (this.#discovered && this.#unchecked.size === 0) this.#becomeReady()
   }
 
-  #take(endpoints: EndpointsDefinition, atOnce: boolean): void {
-    const sameFrame =
-      isDeepStrictEqual(this.#endpoints.localities, endpoints.localities) &&
-      isDeepStrictEqual(this.#endpoints.lb, endpoints.lb)
-    const change = this.#setHosts(endpoints, atOnce)
-    if (!sameFrame) {
-      this.#publishAll(Date.now())
-    } else if (change.membership || change.updated) {
-      this.#merger.change(!atOnce && !change.membership)
-    } else if (!atOnce) {
-      this.discoveryCounters.noRebuild++
-    }
+  #take(endpoints: EndpointsDefinition): void {
+    const sameFrame = this.#isFrame(endpoints)
+    const change = this.#setHosts(endpoints, false)
+    this.#tell(change, sameFrame, true)
+    if (sameFrame && !change.membership && !change.updated) this.discoveryCounters.noRebuild++
   }
 
-  #setHosts(endpoints: EndpointsDefinition, atOnce: boolean): TableChange {
-    this.#endpoints = endpoints
+  #isFrame({ localities, lb }: Frame): boolean {
+    const now = this.#frame
+    return sameLocalities(now.localities, localities) && isDeepStrictEqual(now.lb, lb)
+  }
+
+  /** Tells workers of a change, where there is one. */
+  #tell({ membership, updated }: TableChange, sameFrame: boolean, mergeable: boolean): void {
+    if (!sameFrame) this.#publishAll(Date.now())
+    else if (membership || updated) this.#merger.change(mergeable && !membership)
+  }
+
+  #setHosts({ hosts, localities, lb }: EndpointsDefinition, atOnce: boolean): TableChange {
+    this.#frame = { localities, ...(lb && { lb }) }
     const keeps = atOnce ? () => false : this.#keeps
-    const change = this.#table.replace(endpoints.hosts, this.#newFlags, keeps)
+    const change = this.#table.replace(hosts, this.#newFlags, keeps)
     this.#apply(change)
     return change
   }
@@ -332,7 +346,7 @@ export class ManagedCluster {
       ignoreNewHostsUntilFirstCheck: _ignoreNew,
       ...native
     } = this.#definition
-    const { localities, lb } = this.#endpoints
+    const { localities, lb } = this.#frame
     const hosts = this.#table.takeAll()
     this.#home.core.publishCluster(this.slot, {
       ...native,
@@ -427,7 +441,7 @@ export class ManagedCluster {
     if (!entry) return
     const { healthCheck } = this.#definition
     for (const path of healthCheck?.eventLogs ?? []) {
-      const locality = this.#endpoints.localities[entry.definition.locality]
+      const locality = this.#frame.localities[entry.definition.locality]
       for (const event of events) {
         const { name } = this.#definition
         const kind = healthCheck?.check.kind ?? 'http'

@@ -2,8 +2,9 @@
 // changed since it was last taken, so that a change costs what it is, not what the cluster has.
 
 import type { HostDefinition } from '../config/index.ts'
-import type { NativeAddress, NativeHost, NativeHostDelta } from '../native/index.ts'
+import type { NativeHost, NativeHostDelta } from '../native/index.ts'
 import { HostFlag, healthOf, isExcluded, kDiscoveryFlags } from './flags.ts'
+import { isSame, keyOf, sameCheck, sayTheSame } from './same_hosts.ts'
 
 export interface HostEntry {
   /** Unique in its cluster for the life of the process. */
@@ -14,7 +15,10 @@ export interface HostEntry {
   readonly flags: number
 }
 
-type Mutable = { -readonly [K in keyof HostEntry]: HostEntry[K] }
+type Mutable = { -readonly [K in keyof HostEntry]: HostEntry[K] } & {
+  /** The change that named it last. */
+  round: number
+}
 
 export interface TableChange {
   readonly added: readonly HostEntry[]
@@ -27,13 +31,36 @@ export interface TableChange {
   readonly membership: boolean
 }
 
+/** Flags of a host that is new, beside what discovery says of it. */
+type NewFlags = (host: HostDefinition) => number
+
+/** What is being found out while hosts are named. */
+interface Findings {
+  readonly added: HostEntry[]
+  readonly moved: HostEntry[]
+  named: number
+  twins: boolean
+  updated: boolean
+  moves: boolean
+}
+
+/** Where a list differs from the one before: between beginnings and ends that are equal. */
+interface Part {
+  readonly before: readonly HostDefinition[]
+  readonly now: readonly HostDefinition[]
+}
+
 export class HostTable {
   readonly #entries = new Map<string, Mutable>()
   readonly #byId = new Map<number, Mutable>()
   /** Ids whose entries differ from what was taken last. */
   readonly #dirty = new Set<number>()
   readonly #removed = new Set<number>()
-  #list: readonly HostDefinition[] = []
+  /** Those that discovery gave up and that stay for now. */
+  readonly #pending = new Set<Mutable>()
+  /** What was replaced last, each host once; undefined: the table is not as it says any more. */
+  #list: readonly HostDefinition[] | undefined = []
+  #round = 0
   #nextId = 0
 
   get size(): number {
@@ -48,63 +75,144 @@ export class HostTable {
     return this.#byId.get(id)
   }
 
+  /** Hosts that discovery has now. */
+  definitions(): HostDefinition[] {
+    const hosts: HostDefinition[] = []
+    for (const entry of this.#entries.values()) {
+      if (!this.#pending.has(entry)) hosts.push(entry.definition)
+    }
+    return hosts
+  }
+
   /**
-   * Replaces all hosts. One that is there twice is one host, as it stands first. `flags`: of hosts
-   * that are new, beside what discovery says of them. `keep`: whether a host that is gone stays
-   * for now, as {@link HostFlag.pendingRemoval}.
+   * Replaces all hosts. One that is there twice is one host, as it stands first. `keep`: whether a
+   * host that is gone stays for now, as {@link HostFlag.pendingRemoval}. Of a list that is as the
+   * one before but for some hosts in a row, the others are compared and no more.
    */
   replace(
     hosts: readonly HostDefinition[],
-    flags: (host: HostDefinition) => number,
+    flags: NewFlags,
     keep: (entry: HostEntry) => boolean = () => false,
   ): TableChange {
     if (hosts === this.#list) return kNoChange
-    const added: HostEntry[] = []
-    const removed: HostEntry[] = []
-    const moved: HostEntry[] = []
-    let membership = false
-    let updated = false
-    const seen = new Set<string>()
+    const part = this.#differing(hosts)
+    if (part?.before.length === 0 && part.now.length === 0 && this.#pending.size === 0) {
+      return kNoChange
+    }
+    const found = this.#name(part?.now ?? hosts, flags)
+    let gone: Iterable<Mutable> = []
+    if (part) gone = [...this.#entriesOf(part.before), ...this.#pending]
+    // Only when one is missing is there something to look for.
+    else if (found.named !== this.#entries.size) gone = this.#entries.values()
+    this.#list = found.twins ? undefined : hosts
+    return this.#changeOf(found, gone, keep)
+  }
+
+  /** Changes some hosts: `remove` go, unless they are in `set` too. */
+  change(
+    set: readonly HostDefinition[],
+    remove: readonly HostDefinition[],
+    flags: NewFlags,
+  ): TableChange {
+    const found = this.#name(set, flags)
+    this.#list = undefined
+    return this.#changeOf(found, [...this.#entriesOf(remove), ...this.#pending], () => false)
+  }
+
+  /** undefined: the whole list has to be looked at. */
+  #differing(hosts: readonly HostDefinition[]): Part | undefined {
+    const list = this.#list
+    if (!list) return undefined
+    const shorter = Math.min(list.length, hosts.length)
+    const same = (i: number, j: number): boolean =>
+      isSame(list[i] as HostDefinition, hosts[j] as HostDefinition)
+    let start = 0
+    while (start < shorter && same(start, start)) start++
+    let end = 0
+    while (end < shorter - start && same(list.length - 1 - end, hosts.length - 1 - end)) end++
+    // Where most is different, the table is looked at as a whole with less to do.
+    if (2 * (list.length - start - end) > list.length) return undefined
+    const before = list.slice(start, list.length - end)
+    const now = hosts.slice(start, hosts.length - end)
+    const known = new Set(before.map(keyOf))
+    const hasTwin = (host: HostDefinition): boolean => {
+      const key = keyOf(host)
+      const entry = this.#entries.get(key)
+      return entry !== undefined && !known.has(key) && !this.#pending.has(entry)
+    }
+    return now.some(hasTwin) ? undefined : { before, now }
+  }
+
+  *#entriesOf(hosts: readonly HostDefinition[]): Generator<Mutable> {
+    for (const host of hosts) {
+      const entry = this.#entries.get(keyOf(host))
+      if (entry) yield entry
+    }
+  }
+
+  /** These are there from now on, as they are here. */
+  #name(hosts: readonly HostDefinition[], flags: NewFlags): Findings {
+    const round = ++this.#round
+    const found: Findings = {
+      added: [],
+      moved: [],
+      named: 0,
+      twins: false,
+      updated: false,
+      moves: false,
+    }
     for (const host of hosts) {
       const key = keyOf(host)
-      if (seen.has(key)) continue
-      seen.add(key)
       const entry = this.#entries.get(key)
-      if (!entry) {
-        added.push(this.#add(key, host, flags(host)))
+      if (entry?.round === round) {
+        found.twins = true
         continue
       }
-      const before = entry.definition
-      const pending = (entry.flags & HostFlag.pendingRemoval) !== 0
-      if (before === host && !pending) continue
-      if (pending) entry.flags &= ~HostFlag.pendingRemoval
-      if (!pending && sameHost(before, host)) continue
-      if (!sameCheck(before, host)) moved.push(entry)
-      membership ||= before.priority !== host.priority || before.locality !== host.locality
-      updated = true
-      entry.definition = host
-      entry.flags = (entry.flags & ~kDiscoveryFlags) | discoveryFlags(host)
-      this.#dirty.add(entry.id)
+      found.named++
+      if (!entry) found.added.push(this.#add(key, host, flags(host)))
+      else this.#update(entry, host, found)
     }
-    // Only when one is missing is there something to look for.
-    if (seen.size !== this.#entries.size) {
-      for (const entry of this.#entries.values()) {
-        if (seen.has(entry.key)) continue
-        if (!keep(entry)) removed.push(entry)
-        else if ((entry.flags & HostFlag.pendingRemoval) === 0) {
-          entry.flags |= HostFlag.pendingRemoval
-        }
+    return found
+  }
+
+  #update(entry: Mutable, host: HostDefinition, found: Findings): void {
+    entry.round = this.#round
+    const before = entry.definition
+    if (this.#pending.delete(entry)) entry.flags &= ~HostFlag.pendingRemoval
+    else if (before === host || sayTheSame(before, host)) return
+    if (!sameCheck(before, host)) found.moved.push(entry)
+    found.moves ||= before.priority !== host.priority || before.locality !== host.locality
+    found.updated = true
+    entry.definition = host
+    entry.flags = (entry.flags & ~kDiscoveryFlags) | discoveryFlags(host)
+    this.#dirty.add(entry.id)
+  }
+
+  /** Of `candidates`, those go that were not named. */
+  #changeOf(
+    { added, moved, updated, moves }: Findings,
+    candidates: Iterable<Mutable>,
+    keep: (entry: HostEntry) => boolean,
+  ): TableChange {
+    const removed: HostEntry[] = []
+    for (const entry of candidates) {
+      if (entry.round === this.#round) continue
+      if (!keep(entry)) {
+        removed.push(entry)
+      } else if (!this.#pending.has(entry)) {
+        this.#pending.add(entry)
+        entry.flags |= HostFlag.pendingRemoval
       }
-      for (const { id } of removed) this.remove(id)
     }
-    this.#list = hosts
-    membership ||= added.length > 0 || removed.length > 0
+    for (const { id } of removed) this.remove(id)
+    const membership = moves || added.length > 0 || removed.length > 0
     return { added, removed, moved, updated, membership }
   }
 
   #add(key: string, definition: HostDefinition, flags: number): HostEntry {
     const id = this.#nextId++
-    const entry = { id, key, definition, flags: flags | discoveryFlags(definition) }
+    const round = this.#round
+    const entry = { id, key, definition, flags: flags | discoveryFlags(definition), round }
     this.#entries.set(key, entry)
     this.#byId.set(id, entry)
     this.#dirty.add(id)
@@ -115,6 +223,7 @@ export class HostTable {
     const entry = this.#byId.get(id)
     if (!entry) return
     this.#entries.delete(entry.key)
+    this.#pending.delete(entry)
     this.#byId.delete(id)
     this.#dirty.delete(id)
     this.#removed.add(id)
@@ -170,40 +279,4 @@ function discoveryFlags({ health, draining }: HostDefinition): number {
   if (draining) return HostFlag.failedEdsHealth | HostFlag.edsDraining
   if (health === 'healthy') return 0
   return health === 'degraded' ? HostFlag.degradedEdsHealth : HostFlag.failedEdsHealth
-}
-
-/** What makes a host the same host, whatever else of it changes. */
-const keyOf = ({ hostname, address }: HostDefinition): string =>
-  `${addressKey(address)}|${hostname}`
-
-const addressKey = (address: NativeAddress): string =>
-  'path' in address ? address.path : `${address.ip}:${address.port}`
-
-function sameHost(a: HostDefinition, b: HostDefinition): boolean {
-  return (
-    a.weight === b.weight &&
-    a.priority === b.priority &&
-    a.locality === b.locality &&
-    a.health === b.health &&
-    a.draining === b.draining &&
-    a.canary === b.canary &&
-    a.excluded === b.excluded &&
-    sameTexts(a.metadata, b.metadata) &&
-    sameTexts(a.additionalAddresses?.map(addressKey), b.additionalAddresses?.map(addressKey)) &&
-    sameCheck(a, b)
-  )
-}
-
-function sameTexts(a: readonly string[] = [], b: readonly string[] = []): boolean {
-  return a === b || (a.length === b.length && a.every((text, i) => text === b[i]))
-}
-
-function sameCheck({ check: a }: HostDefinition, { check: b }: HostDefinition): boolean {
-  if (a === b) return true
-  return (
-    a?.port === b?.port &&
-    a?.hostname === b?.hostname &&
-    a?.disabled === b?.disabled &&
-    (a?.address && addressKey(a.address)) === (b?.address && addressKey(b.address))
-  )
 }

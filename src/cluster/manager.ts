@@ -99,8 +99,8 @@ export class ClusterManager {
 
   /**
    * Puts `cluster` in force if it is new or differs from the one of its name; says whether it did.
-   * Endpoints that {@link setEndpoints} gave, and what discovery found, stay until a configuration
-   * has others than the one that was in force then.
+   * Endpoints that {@link changeEndpoints} gave, and what discovery found, stay until a
+   * configuration has others than the one that was in force then.
    */
   publish(cluster: ClusterDefinition, now: number = Date.now()): boolean {
     const { name } = cluster
@@ -174,15 +174,20 @@ export class ClusterManager {
   }
 
   /**
-   * Replaces the endpoints of a published cluster at once, whatever its discovery says; those that
-   * stay keep their connections and counters. Says what they were before; undefined: no such
-   * cluster.
+   * Changes endpoints of a published cluster at once, whatever its discovery says; those that stay
+   * keep their connections and counters.
    */
-  setEndpoints(
+  changeEndpoints(
     name: string,
-    hosts: readonly HostDefinition[],
-  ): readonly HostDefinition[] | undefined {
-    return this.#clusters.get(name)?.setEndpoints(hosts)
+    set: readonly HostDefinition[],
+    remove: readonly HostDefinition[],
+  ): void {
+    this.#clusters.get(name)?.changeEndpoints(set, remove)
+  }
+
+  /** Hosts of a published cluster as discovery, or a program, says that they are now. */
+  endpoints(name: string): readonly HostDefinition[] {
+    return this.#clusters.get(name)?.hostDefinitions() ?? []
   }
 
   /**
@@ -191,9 +196,10 @@ export class ClusterManager {
    * routed before.
    */
   publishDirectory(names: Iterable<string>): void {
-    const directory = [...new Set(names)].sort()
+    const known = new Set(names)
+    const directory = [...known].sort()
     for (const [name, cluster] of this.#clusters) {
-      if (!directory.includes(name)) cluster.forgetOverride()
+      if (!known.has(name)) cluster.forgetOverride()
     }
     if (isDeepStrictEqual(directory, this.#directory)) return
     this.#directory = directory

@@ -1,7 +1,7 @@
 /** One cluster of a running proxy, as a program sees it. */
 
 import type { NativeHostStats } from '../native/index.ts'
-import type { Endpoint } from './endpoints.ts'
+import type { Endpoint, EndpointsChange } from './endpoints.ts'
 
 /** An endpoint in force, and what it has done so far. */
 export type EndpointState = NativeHostStats
@@ -17,4 +17,9 @@ export interface ProxyCluster {
    * it, or no such cluster.
    */
   setEndpoints(endpoints: readonly Endpoint[]): Promise<void>
+  /**
+   * As {@link setEndpoints}, saying only what is different: the others stay as they are. What it
+   * costs goes by the number of endpoints in `change`.
+   */
+  updateEndpoints(change: EndpointsChange): Promise<void>
 }

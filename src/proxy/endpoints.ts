@@ -3,7 +3,7 @@
 import { argumentError, kindOf } from '../arguments.ts'
 import type { HostDefinition } from '../config/index.ts'
 import type { NativeHealth } from '../native/index.ts'
-import { addressText, readAddress } from '../server/address.ts'
+import { readAddress } from '../server/address.ts'
 import { optionalNumber, optionsObject } from './arguments.ts'
 
 /** An address and what is to be known of it. */
@@ -30,50 +30,65 @@ export type Endpoint = EndpointOptions | string | number
 const kKeys = ['address', 'weight', 'health', 'priority', 'hostname'] as const
 const kHealth: readonly EndpointHealth[] = ['healthy', 'degraded', 'unhealthy']
 
-/** `known`: those in force; of one that stays, what cannot be said here stays, too. */
-export function readEndpoints(
-  value: unknown,
-  known: readonly HostDefinition[],
-): readonly HostDefinition[] {
-  if (!Array.isArray(value)) {
-    throw argumentError('endpoints', `must be an array, not ${kindOf(value)}`)
-  }
-  const seen = new Map<string, number>()
-  const knownBy = new Map(known.map((host) => [addressText(host.address), host]))
-  return Array.from(value, (item: unknown, i) => {
-    const { hostname, ...host } = readEndpoint(item, `endpoints[${i}]`)
-    const name = addressText(host.address)
-    const twin = seen.get(name)
-    if (twin !== undefined) {
-      throw argumentError(`endpoints[${i}]`, `is ${name}, and so is endpoints[${twin}]`)
-    }
-    seen.set(name, i)
-    const before = knownBy.get(name)
-    return { locality: 0, ...before, ...host, hostname: hostname ?? before?.hostname ?? '' }
-  })
+/** What {@link ProxyCluster.updateEndpoints} takes. */
+export interface EndpointsChange {
+  /** Come, or are from now on as they are here. */
+  readonly set?: readonly Endpoint[]
+  /** Addresses that go; one that is not there is no mistake. */
+  readonly remove?: readonly (string | number)[]
 }
 
-type Read = Pick<HostDefinition, 'address' | 'weight' | 'priority' | 'health'> & {
+/** An endpoint that was read, and what it was read from. */
+export interface ReadEndpoint
+  extends Pick<HostDefinition, 'address' | 'weight' | 'priority' | 'health'> {
+  /** undefined: none was said. */
   readonly hostname: string | undefined
+  readonly written: Endpoint | Readonly<Record<string, unknown>>
+  /** How many options there were, when each had a value; else -1. */
+  readonly options: number
 }
 
-function readEndpoint(item: unknown, path: string): Read {
+export function readEndpoint(item: unknown, path: string): ReadEndpoint {
   const plain = typeof item === 'string' || typeof item === 'number'
   if (item === undefined || item === null) {
     throw argumentError(path, `must be an address, not ${kindOf(item)}`)
   }
-  const given = plain ? { address: item } : optionsObject(item, path, kKeys)
+  // A copy: the program may write into its own.
+  const given = plain ? { address: item } : { ...optionsObject(item, path, kKeys) }
   const { hostname, weight, priority } = given as Readonly<Record<string, unknown>>
   if (hostname !== undefined && typeof hostname !== 'string') {
     throw argumentError(`${path}.hostname`, `must be a text, not ${kindOf(hostname)}`)
   }
+  const values = Object.values(given)
   return {
     address: readUpstream(given.address, plain ? path : `${path}.address`),
     hostname,
     weight: optionalNumber(weight, `${path}.weight`, { min: 1, max: 2 ** 32 - 1 }) ?? 1,
     priority: optionalNumber(priority, `${path}.priority`, { min: 0, max: 128 }) ?? 0,
     health: readHealth((given as { health?: unknown }).health, `${path}.health`),
+    written: plain ? item : given,
+    options: values.includes(undefined) ? -1 : values.length,
   }
+}
+
+/** Whether `item` says what `read` was read from, without reading it. */
+export function isAsRead(item: unknown, { written, options }: ReadEndpoint): boolean {
+  if (typeof written !== 'object') return item === written
+  if (options < 0 || typeof item !== 'object' || item === null) return false
+  const now = item as Endpoint & EndpointOptions
+  const before = written as EndpointOptions
+  if (
+    now.address !== before.address ||
+    now.weight !== before.weight ||
+    now.health !== before.health ||
+    now.priority !== before.priority ||
+    now.hostname !== before.hostname
+  ) {
+    return false
+  }
+  let count = 0
+  for (const _ in now) count++
+  return count === options
 }
 
 function readHealth(value: unknown, path: string): EndpointHealth {
@@ -83,7 +98,7 @@ function readHealth(value: unknown, path: string): EndpointHealth {
   throw argumentError(path, `must be one of ${kHealth.join(', ')}, not ${kindOf(value)}`)
 }
 
-function readUpstream(value: unknown, path: string): HostDefinition['address'] {
+export function readUpstream(value: unknown, path: string): HostDefinition['address'] {
   const written = typeof value === 'number' || typeof value === 'string' ? String(value) : ''
   const found = readAddress(written.replace(/^http:\/\/([^/]+)\/?$/i, '$1'))
   if (found && ('path' in found || found.port !== 0)) return found

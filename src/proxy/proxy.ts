@@ -9,13 +9,13 @@ import { loadConfiguration } from '../config/index.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { MillraceError } from '../errors.ts'
 import type { NativeEvent } from '../native/index.ts'
-import { addressText } from '../server/address.ts'
 import type { Changes } from '../server/deployment.ts'
 import { Server } from '../server/server.ts'
 import { optionalNumber, optionsObject, text } from './arguments.ts'
 import type { EndpointState, ProxyCluster } from './cluster.ts'
 import { configurationSource, type ProxyConfiguration } from './configuration.ts'
-import { type Endpoint, readEndpoints } from './endpoints.ts'
+import { EndpointLists } from './endpoint_lists.ts'
+import type { Endpoint, EndpointsChange } from './endpoints.ts'
 import {
   type CloseReport,
   type channelNames,
@@ -71,6 +71,7 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
   readonly #first: unknown
   readonly #options: ReadOptions
   readonly #end: StatsEnd = new StatsEnd()
+  readonly #endpoints: EndpointLists = new EndpointLists()
   readonly #runtime: ProxyRuntime = new ProxyRuntime(() => this.#live('runtime'))
   #state: ProxyState = 'new'
   #server: Server | undefined
@@ -199,7 +200,7 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
     return new Cluster(
       name,
       () => this.#live('cluster'),
-      (endpoints) => this.#setEndpoints(name, endpoints),
+      (what, given) => this.#changeEndpoints(what, name, given),
     )
   }
 
@@ -208,18 +209,19 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
     return this.#state === 'live' ? (this.#server?.deployment.clusterNames() ?? []) : []
   }
 
-  async #setEndpoints(name: string, endpoints: unknown): Promise<void> {
-    const server = this.#live('setEndpoints')
+  async #changeEndpoints(
+    what: 'setEndpoints' | 'updateEndpoints',
+    name: string,
+    given: unknown,
+  ): Promise<void> {
+    const server = this.#live(what)
     mustHaveCluster(server, name)
-    const before = server.clusters.get(name)?.cluster.hosts ?? []
-    const hosts = readEndpoints(endpoints, before)
-    server.clusters.setEndpoints(name, hosts)
-    const known = new Map(before.map((host) => [addressText(host.address), host.health]))
-    for (const { address, health } of hosts) {
-      const at = addressText(address)
-      const was = known.get(at) ?? 'healthy'
-      if (was !== health) this.#tell('health', { cluster: name, address: at, health, was })
-    }
+    const { clusters } = server
+    const told =
+      what === 'setEndpoints'
+        ? this.#endpoints.replace(clusters, name, given)
+        : this.#endpoints.update(clusters, name, given)
+    for (const change of told) this.#tell('health', { cluster: name, ...change })
     await server.core.published()
   }
 
@@ -351,15 +353,17 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
   }
 }
 
+type ChangeEndpoints = (what: 'setEndpoints' | 'updateEndpoints', given: unknown) => Promise<void>
+
 class Cluster implements ProxyCluster {
   readonly name: string
   readonly #server: () => Server
-  readonly #set: (endpoints: unknown) => Promise<void>
+  readonly #change: ChangeEndpoints
 
-  constructor(name: string, server: () => Server, set: (endpoints: unknown) => Promise<void>) {
+  constructor(name: string, server: () => Server, change: ChangeEndpoints) {
     this.name = name
     this.#server = server
-    this.#set = set
+    this.#change = change
   }
 
   get endpoints(): readonly EndpointState[] {
@@ -369,13 +373,17 @@ class Cluster implements ProxyCluster {
   }
 
   setEndpoints(endpoints: readonly Endpoint[]): Promise<void> {
-    return this.#set(endpoints)
+    return this.#change('setEndpoints', endpoints)
+  }
+
+  updateEndpoints(change: EndpointsChange): Promise<void> {
+    return this.#change('updateEndpoints', change)
   }
 }
 
 function mustHaveCluster(server: Server, name: string): void {
+  if (server.deployment.hasCluster(name)) return
   const names = server.deployment.clusterNames()
-  if (names.includes(name)) return
   const listed = names.length === 0 ? 'there is none' : `there are: ${names.join(', ')}`
   throw new MillraceError('ERR_MILLRACE_UNKNOWN_CLUSTER', `no cluster is called "${name}"`, {
     path: 'name',

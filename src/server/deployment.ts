@@ -81,6 +81,7 @@ export class Deployment {
   readonly #drainTimeMs: number
   #uses = noUses()
   #compiled: CompiledConfiguration | undefined
+  #clusterNames: ReadonlySet<string> = new Set()
   #listeners = new Map<string, ListenerState>()
   #routes = new Map<string, RouteTableState>()
   /** Names that the core knows, those of draining listeners included. */
@@ -150,7 +151,12 @@ export class Deployment {
 
   /** Of the configuration in force, in its order. */
   clusterNames(): readonly string[] {
-    return this.#compiled?.clusters.map(({ name }) => name) ?? []
+    return [...this.#clusterNames]
+  }
+
+  /** Whether the configuration in force has this cluster. */
+  hasCluster(name: string): boolean {
+    return this.#clusterNames.has(name)
   }
 
   routeTables(): readonly RouteTableState[] {
@@ -230,7 +236,8 @@ export class Deployment {
     const clustersPublished = compiled.clusters
       .filter(({ name, cluster }) => this.#clusters.publish(cluster, now) || isNew(name))
       .map(({ name }) => name)
-    this.#clusters.publishDirectory(compiled.clusters.map(({ name }) => name))
+    this.#clusterNames = new Set(compiled.clusters.map(({ name }) => name))
+    this.#clusters.publishDirectory(this.#clusterNames)
     const routesPublished = this.#publishChangedRoutes(compiled, now)
     const changes: Changes = {
       listenersAdded: [],

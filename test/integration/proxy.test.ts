@@ -253,6 +253,54 @@ describe('apply', () => {
   })
 })
 
+describe('updateEndpoints', () => {
+  it('changes what it names, of what is configured, set or found', async () => {
+    const [one, two] = [await sayingService('one'), await sayingService('two')]
+    const proxy = await start(short(one))
+    const cluster = proxy.cluster('app')
+    const addresses = (): string[] => cluster.endpoints.map(({ address }) => address)
+    expect(await said(proxy)).toBe('200 one')
+    await cluster.updateEndpoints({ set: [{ address: two, hostname: 'second' }], remove: [one, 9] })
+    expect(await said(proxy)).toBe('200 two')
+    await cluster.updateEndpoints({ set: [{ address: two, weight: 5 }] })
+    expect(cluster.endpoints).toMatchObject([{ hostname: 'second', weight: 5, rqTotal: 1 }])
+    await cluster.updateEndpoints({})
+    await cluster.setEndpoints([one, two])
+    await cluster.updateEndpoints({ remove: [two] })
+    expect(addresses()).toEqual([`127.0.0.1:${one}`])
+    await cluster.setEndpoints([one, two])
+    expect(cluster.endpoints).toHaveLength(2)
+    await cluster.updateEndpoints({ remove: [one, two] })
+    expect(await said(proxy)).toBe('503 no healthy upstream')
+  })
+
+  it('takes another name of an address for another host', async () => {
+    const proxy = await start(short(1))
+    const cluster = proxy.cluster('app')
+    const [before] = cluster.endpoints
+    await cluster.updateEndpoints({ set: [{ address: 1, hostname: 'other' }] })
+    expect(cluster.endpoints).toMatchObject([{ hostname: 'other' }])
+    expect(cluster.endpoints[0]?.id).not.toBe(before?.id)
+  })
+
+  it.each([
+    [5, 'change'],
+    [{ add: [] }, 'change.add'],
+    [{ set: 1 }, 'change.set'],
+    [{ remove: 'x' }, 'change.remove'],
+    [{ set: [1, 'nowhere'] }, 'change.set[1]'],
+    [{ set: [1, { address: 1 }] }, 'change.set[1]'],
+    [{ set: Array(1) }, 'change.set[0]'],
+    [{ remove: [{ address: 1 }] }, 'change.remove[0]'],
+    [{ set: [2], remove: [1, '127.0.0.1:2'] }, 'change.remove[1]'],
+  ])('%j is refused', async (change, path) => {
+    const proxy = await start(short(1))
+    const error = await failure(proxy.cluster('app').updateEndpoints(change as never))
+    expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path })
+    expect(proxy.cluster('app').endpoints).toMatchObject([{ address: '127.0.0.1:1' }])
+  })
+})
+
 describe('setEndpoints', () => {
   it('replaces the endpoints of a cluster', async () => {
     const proxy = await start(short(1))
@@ -337,6 +385,42 @@ describe('setEndpoints', () => {
     const error = await failure(proxy.cluster('app').setEndpoints(endpoints as never))
     expect(error).toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT', path })
     expect(proxy.cluster('app').endpoints).toMatchObject([{ address: '127.0.0.1:1' }])
+  })
+
+  it('says whose health is another one, once', async () => {
+    const proxy = await start(short(1))
+    const health: HealthEvent[] = []
+    proxy.on('health', (event) => health.push(event))
+    const cluster = proxy.cluster('app')
+    for (let i = 0; i < 2; i++) await cluster.setEndpoints([{ address: 1, health: 'degraded' }, 2])
+    await cluster.updateEndpoints({ set: [1] })
+    const address = '127.0.0.1:1'
+    expect(health).toEqual([
+      { cluster: 'app', address, health: 'degraded', was: 'healthy' },
+      { cluster: 'app', address, health: 'healthy', was: 'degraded' },
+    ])
+  })
+
+  it('takes the same list in any order, in other words, and from objects that it was in', async () => {
+    const proxy = await start(short(1))
+    const cluster = proxy.cluster('app')
+    const ids = (): number[] => cluster.endpoints.map(({ id }) => id).sort()
+    const list = Array.from({ length: 20 }, (_, i) => ({ address: `10.0.0.1:${1 + i}`, weight: 1 }))
+    await cluster.setEndpoints(list)
+    const before = ids()
+    await cluster.setEndpoints([...list].reverse())
+    await cluster.setEndpoints(list.map(({ address }) => `http://${address}`))
+    await cluster.setEndpoints(list.map(({ address }) => address))
+    expect(ids()).toEqual(before)
+    for (const one of list) one.weight = 7
+    await cluster.setEndpoints(list)
+    for (const one of list) one.weight = 8
+    await cluster.setEndpoints(list)
+    expect(ids()).toEqual(before)
+    expect(cluster.endpoints.every(({ weight }) => weight === 8)).toBe(true)
+    const twice = await failure(cluster.setEndpoints([...list, list[3] as never]))
+    expect(twice).toMatchObject({ path: 'endpoints[20]' })
+    expect(twice.message).toContain('and so is endpoints[3]')
   })
 
   it.each([

@@ -45,6 +45,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc
     .oneof(fc.array(endpoint, { maxLength: 5 }), junk)
     .map((e): Step => ['setEndpoints', (proxy) => proxy.cluster('app').setEndpoints(e as never)]),
+  fc
+    .oneof(
+      fc.record({ set: fc.array(endpoint), remove: fc.array(endpoint) }, { requiredKeys: [] }),
+      junk,
+    )
+    .map(
+      (c): Step => ['updateEndpoints', (proxy) => proxy.cluster('app').updateEndpoints(c as never)],
+    ),
   junk.map((name): Step => ['cluster', (proxy) => proxy.cluster(name as never)]),
   fc
     .tuple(fc.oneof(fc.string(), junk), fc.oneof(fc.integer(), junk))

@@ -1,9 +1,9 @@
 // STRICT_DNS and LOGICAL_DNS: every name is asked for again and again, each at its own pace. A
 // failure keeps the last good answer.
 
-import { isDeepStrictEqual } from 'node:util'
 import type { DnsDefinition, DnsTarget, HostDefinition } from '../../config/index.ts'
 import type { NativeAddress, NativeLocality } from '../../native/index.ts'
+import { sameHosts } from '../same_hosts.ts'
 import type { DnsAnswer, DnsClient } from './dns_client.ts'
 import type { DiscoverySink, DiscoverySource } from './source.ts'
 
@@ -100,7 +100,7 @@ export class DnsDiscovery implements DiscoverySource {
     if (hosts.length === 0) counters.empty++
     // The one host of a logical cluster stays where it was when there is nowhere else.
     const stays = hosts.length === 0 && !this.#definition.strict
-    if (stays || isDeepStrictEqual(hosts, target.hosts)) {
+    if (stays || sameHosts(hosts, target.hosts)) {
       counters.noRebuild++
       return
     }

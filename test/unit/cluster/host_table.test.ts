@@ -69,6 +69,104 @@ describe('hosts', () => {
   })
 })
 
+describe('a list that was sent again', () => {
+  const hosts = (...ports: readonly number[]): HostDefinition[] => ports.map((port) => host(port))
+  const ports = (table: HostTable): number[] =>
+    table.definitions().map(({ address }) => ('port' in address ? address.port : 0))
+
+  it.each([
+    ['the same', [1, 2, 3, 4, 5, 6], undefined],
+    ['one more at the end', [1, 2, 3, 4, 5, 6, 7], { set: [7], remove: [] }],
+    ['one more at the beginning', [7, 1, 2, 3, 4, 5, 6], { set: [7], remove: [] }],
+    ['one more in the middle', [1, 2, 3, 7, 4, 5, 6], { set: [7], remove: [] }],
+    ['one less', [1, 2, 4, 5, 6], { set: [], remove: [3] }],
+    ['another one', [1, 2, 7, 4, 5, 6], { set: [7], remove: [3] }],
+    ['another order', [6, 5, 4, 3, 2, 1], undefined],
+    ['two exchanged', [1, 2, 4, 3, 5, 6], undefined],
+    ['all others', [11, 12, 13], { set: [11, 12, 13], remove: [1, 2, 3, 4, 5, 6] }],
+    ['none', [], { set: [], remove: [1, 2, 3, 4, 5, 6] }],
+    ['one again in the middle', [1, 2, 3, 1, 4, 5, 6], undefined],
+    ['one again at the end', [1, 2, 3, 4, 5, 6, 6], undefined],
+  ])('%s', (_name, next, expected) => {
+    const table = new HostTable()
+    table.replace(hosts(1, 2, 3, 4, 5, 6), none)
+    const before = new Map(table.takeAll().map(({ id, address }) => [id, address]))
+    table.replace(hosts(...next), none)
+    const delta = table.takeDelta()
+    const port = (address?: HostDefinition['address']): number =>
+      address && 'port' in address ? address.port : 0
+    expect(
+      delta && {
+        set: delta.set.map(({ address }) => port(address)),
+        remove: delta.remove.map((id) => port(before.get(id))).sort((a, b) => a - b),
+      },
+    ).toEqual(expected)
+    expect(new Set(ports(table))).toEqual(new Set(next))
+    // And back again, whatever came between.
+    table.replace(hosts(1, 2, 3, 4, 5, 6), none)
+    expect(new Set(ports(table))).toEqual(new Set([1, 2, 3, 4, 5, 6]))
+  })
+
+  it('is compared by every field', () => {
+    const fields: readonly Partial<HostDefinition>[] = [
+      { weight: 2 },
+      { priority: 1 },
+      { locality: 1 },
+      { health: 'degraded' },
+      { draining: true },
+      { canary: true },
+      { excluded: true },
+      { metadata: ['stage', '"a"'] },
+      { metadata: ['stage', '"b"'] },
+      { additionalAddresses: [{ ip: '10.0.0.1', port: 1 }] },
+      { additionalAddresses: [{ path: '/x' }] },
+      { check: { port: 5 } },
+      { check: { address: { ip: '10.0.0.1', port: 1 } } },
+      { check: { address: { path: '/x' } } },
+    ]
+    const table = new HostTable()
+    const list = (more: Partial<HostDefinition>): HostDefinition[] => [
+      host(1),
+      host(2, structuredClone(more)),
+      host(3),
+    ]
+    table.replace(list({}), none)
+    for (const more of fields) {
+      expect(table.replace(list(more), none).updated, JSON.stringify(more)).toBe(true)
+      expect(table.replace(list(more), none).updated, JSON.stringify(more)).toBe(false)
+    }
+  })
+
+  it('takes away what had stayed for its health alone, once that is gone', () => {
+    const table = new HostTable()
+    table.replace(hosts(1, 2, 3), none)
+    table.replace(hosts(2, 3), none, () => true)
+    expect(ports(table)).toEqual([2, 3])
+    expect(table.size).toBe(3)
+    const { removed } = table.replace(hosts(2, 3), none, () => false)
+    expect(removed).toMatchObject([{ id: 0 }])
+    expect(table.size).toBe(2)
+  })
+})
+
+it('a change of some hosts leaves the others, and lists that come later are compared anew', () => {
+  const table = new HostTable()
+  table.replace([host(1), host(2), host(3)], none)
+  table.takeAll()
+  const change = table.change([host(2, { weight: 5 }), host(4)], [host(1), host(9)], none)
+  expect(change).toMatchObject({
+    membership: true,
+    updated: true,
+    added: [{}],
+    removed: [{ id: 0 }],
+  })
+  expect(table.takeDelta()).toMatchObject({ set: [{ id: 1, weight: 5 }, { id: 3 }], remove: [0] })
+  table.change([host(3)], [host(3)], none)
+  expect(table.takeDelta()).toBeUndefined()
+  table.replace([host(1), host(2), host(3)], none)
+  expect(table.takeDelta()).toMatchObject({ set: [{ id: 4 }, { id: 1, weight: 1 }], remove: [3] })
+})
+
 it('a change of one host in 10,000 takes no look at the others', () => {
   const table = new HostTable()
   table.replace(
