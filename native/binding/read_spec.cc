@@ -162,6 +162,7 @@ void readFields(JsReader& in, WeightedCluster& out) {
   in.optional("response", out.response);
   in.optional("hostRewrite", out.hostRewrite);
   in.optional("metadataMatch", out.metadataMatch);
+  in.optional("filters", out.filters);
 }
 
 void readFields(JsReader& in, ClusterChoice& out) {
@@ -247,6 +248,7 @@ void readFields(JsReader& in, Route& out) {
   in.field("action", out.action);
   in.optional("request", out.request);
   in.optional("response", out.response);
+  in.optional("filters", out.filters);
 }
 
 void readFields(JsReader& in, VirtualHost& out) {
@@ -282,6 +284,7 @@ void readFields(JsReader& in, RouteTable& out) {
   RetryFlags flags{out};
   in.field("retryFlags", flags);
   in.field("internalOnlyHeaders", out.internalOnlyHeaders);
+  in.optional("filterConfigs", out.filterConfigs);
 }
 
 // ---- Listeners
@@ -333,6 +336,7 @@ void readFields(JsReader& in, HttpManager& out) {
   in.field("enableTrailers", out.enableTrailers);
   in.field("allowAbsoluteUrl", out.allowAbsoluteUrl);
   in.choice("headerCase", {"keep", "proper-case"}, out.headerCase);
+  in.field("filters", out.filters);
   in.field("accessLogs", out.accessLogs);
 }
 

@@ -30,6 +30,7 @@ Result<WeightedCluster> compileWeighted(spec::WeightedCluster spec, const std::s
   cluster.slot = cluster.name.empty() ? kNoSlot : spec.slot;
   cluster.hostRewrite = std::move(spec.hostRewrite).value_or("");
   if (spec.metadataMatch) cluster.match = metadataMatch(std::move(*spec.metadataMatch));
+  cluster.filters = std::move(spec.filters);
   Result<HeaderMutations> request =
       HeaderMutations::compile(std::move(spec.request), where + ".request");
   if (!request) return request.error();

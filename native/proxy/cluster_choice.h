@@ -28,6 +28,7 @@ struct WeightedCluster {
   HeaderMutations response;
   std::string hostRewrite;  // empty: none
   std::optional<MetadataMatch> match;
+  spec::FilterOverrides filters;  // empty: the route's
 };
 
 // Points into the table, or into the request's headers.

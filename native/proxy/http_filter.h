@@ -1,10 +1,10 @@
 // The seam for HTTP filters: what sees the events of a stream in order, and may continue, stop, or
 // answer.
 //
-//   client ─▶ filter 1 ─▶ filter 2 ─▶ … ─▶ router ─▶ upstream          requests, in the configured
-//   order client ◀─ filter 1 ◀─ filter 2 ◀─ … ◀─ router ◀─ upstream          responses, the other
-//   way
+//   requests, in the configured order:  client ─▶ filter 1 ─▶ filter 2 ─▶ … ─▶ router ─▶ upstream
+//   responses, the other way round:     client ◀─ filter 1 ◀─ filter 2 ◀─ … ◀─ router ◀─ upstream
 //
+// A filter that its route (or its own configuration) disables is not made for the stream.
 // Thread rule: the worker's loop. A filter lives in the arena of its stream.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "http/headers.h"
+#include "proxy/filter_factory.h"
 #include "proxy/route_table.h"
 #include "proxy/stream_info.h"
 
@@ -45,6 +46,8 @@ class FilterCallbacks {
   // The route that was chosen, and the table it is in (pinned for the life of the stream).
   virtual const RouteResult& route() = 0;
   virtual const RouteTable* routes() = 0;
+  // The cluster that the route chose for this request; without a name unless it forwards.
+  virtual const ClusterPick& cluster() = 0;
   virtual uint64_t random() = 0;  // of this request, the same for all its decisions
   // Answers the request. When a response has begun already the stream is reset instead. Ends the
   // stream's request side.
@@ -70,14 +73,6 @@ class HttpFilter {
 
  protected:
   ~HttpFilter() = default;
-};
-
-// Makes one filter for each stream. Part of the listener's snapshot: immutable.
-class HttpFilterFactory {
- public:
-  virtual ~HttpFilterFactory() = default;
-  // In callbacks.arena(); destroyed without a destructor's call.
-  virtual HttpFilter* create(FilterCallbacks& callbacks) const = 0;
 };
 
 }  // namespace millrace

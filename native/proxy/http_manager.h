@@ -9,8 +9,8 @@
 #include "base/result.h"
 #include "http/http1_server.h"
 #include "proxy/access_log.h"
+#include "proxy/filter_factory.h"
 #include "proxy/forwarded.h"
-#include "proxy/http_filter.h"
 #include "proxy/path.h"
 #include "proxy/spec.h"
 #include "stats/registry.h"
@@ -19,9 +19,16 @@ namespace millrace {
 
 class HttpManager {
  public:
-  // `stats` outlives this; `where` is the manager's path in the configuration, for errors.
+  struct Filter {
+    spec::FilterId id;
+    bool disabled;  // unless a route says otherwise
+    std::shared_ptr<const HttpFilterFactory> factory;
+  };
+
+  // `stats` outlives this; `workers`: how many there are; `where` is the manager's path in the
+  // configuration, for errors.
   static Result<std::unique_ptr<HttpManager>> build(spec::HttpManager spec, StatsRegistry& stats,
-                                                    const std::string& where);
+                                                    uint32_t workers, const std::string& where);
   ~HttpManager();
   HttpManager(const HttpManager&) = delete;
   HttpManager& operator=(const HttpManager&) = delete;
@@ -31,22 +38,24 @@ class HttpManager {
   const ForwardingRules& forwarding() const { return forwarding_; }
   const PathRules& pathRules() const { return pathRules_; }
   const AccessLogs& accessLogs() const { return accessLogs_; }
-  const std::vector<std::shared_ptr<const HttpFilterFactory>>& filters() const {
-    return spec_.filters;
-  }
+  // Those before the router, in order.
+  const std::vector<Filter>& filters() const { return filters_; }
   BlockId statBlock() const { return statBlock_; }
   HistogramId requestTime() const { return requestTime_; }
   HistogramId connectionLength() const { return connectionLength_; }
 
  private:
   HttpManager(spec::HttpManager spec, StatsRegistry& stats);
+  Status makeFilters(std::vector<spec::HttpFilter> filters, uint32_t workers,
+                     const std::string& where);
 
-  const spec::HttpManager spec_;
+  const spec::HttpManager spec_;  // without its filters
   StatsRegistry& stats_;
   Http1ServerOptions http1_;
   ForwardingRules forwarding_;
   PathRules pathRules_;
   AccessLogs accessLogs_;
+  std::vector<Filter> filters_;
   BlockId statBlock_;
   HistogramId requestTime_, connectionLength_;
 };

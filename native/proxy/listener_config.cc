@@ -6,13 +6,13 @@ namespace millrace {
 
 namespace {
 
-Result<FilterChain> buildChain(spec::FilterChain spec, StatsRegistry& stats,
+Result<FilterChain> buildChain(spec::FilterChain spec, StatsRegistry& stats, uint32_t workers,
                                const std::string& where) {
   FilterChain chain;
   chain.name = std::move(spec.name);
   chain.destinationPort = spec.destinationPort;
   if (auto* http = std::get_if<spec::HttpManager>(&spec.filter)) {
-    auto manager = HttpManager::build(std::move(*http), stats, where);
+    auto manager = HttpManager::build(std::move(*http), stats, workers, where);
     if (!manager) return manager.error();
     chain.filter = std::move(*manager);
   } else {
@@ -52,7 +52,8 @@ ListenerConfig::~ListenerConfig() {
 }
 
 Result<std::unique_ptr<ListenerConfig>> ListenerConfig::build(spec::Listener spec,
-                                                              StatsRegistry& stats) {
+                                                              StatsRegistry& stats,
+                                                              uint32_t workers) {
   auto chains = std::move(spec.filterChains);
   auto fallback = std::move(spec.defaultFilterChain);
   spec.filterChains.clear();
@@ -62,12 +63,13 @@ Result<std::unique_ptr<ListenerConfig>> ListenerConfig::build(spec::Listener spe
   }
   std::unique_ptr<ListenerConfig> config(new ListenerConfig(std::move(spec), stats));
   for (size_t i = 0; i < chains.size(); i++) {
-    auto chain = buildChain(std::move(chains[i]), stats, "filterChains[" + std::to_string(i) + "]");
+    auto chain =
+        buildChain(std::move(chains[i]), stats, workers, "filterChains[" + std::to_string(i) + "]");
     if (!chain) return chain.error();
     config->chains_.push_back(std::move(*chain));
   }
   if (fallback) {
-    auto chain = buildChain(std::move(*fallback), stats, "defaultFilterChain");
+    auto chain = buildChain(std::move(*fallback), stats, workers, "defaultFilterChain");
     if (!chain) return chain.error();
     config->default_ = std::make_unique<FilterChain>(std::move(*chain));
   }

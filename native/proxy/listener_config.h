@@ -25,9 +25,10 @@ struct FilterChain {
 
 class ListenerConfig final : public Snapshot {
  public:
-  // Builds on the main thread. `stats` outlives the snapshot. Errors carry the path of what is
-  // wrong.
-  static Result<std::unique_ptr<ListenerConfig>> build(spec::Listener spec, StatsRegistry& stats);
+  // Builds on the main thread, for that many workers. `stats` outlives the snapshot. Errors carry
+  // the path of what is wrong.
+  static Result<std::unique_ptr<ListenerConfig>> build(spec::Listener spec, StatsRegistry& stats,
+                                                       uint32_t workers);
   ~ListenerConfig() override;
 
   // The chain for a connection to this port: by destination port, else one without, else the

@@ -255,6 +255,7 @@ Result<Route> Route::compile(spec::Route spec, const std::string& where) {
   if (!response) return response.error();
   route.request = std::move(*request);
   route.response = std::move(*response);
+  route.filters = std::move(spec.filters);
   return route;
 }
 

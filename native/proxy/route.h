@@ -111,6 +111,13 @@ struct Route {
   std::variant<ForwardAction, RedirectAction, RespondAction> action;
   HeaderMutations request;
   HeaderMutations response;
+  spec::FilterOverrides filters;
+
+  // What is said to the filters of a request that goes to `pick`.
+  const spec::FilterOverrides& filtersFor(const ClusterPick& pick) const {
+    return pick.weighted != nullptr && !pick.weighted->filters.empty() ? pick.weighted->filters
+                                                                       : filters;
+  }
 
   // Everything but the path. `query` is what follows '?', or empty.
   bool conditionsMatch(const RouteRequest& request, std::string_view query) const;

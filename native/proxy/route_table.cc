@@ -1,5 +1,6 @@
 #include "proxy/route_table.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -33,6 +34,30 @@ Status compileVirtualHost(spec::VirtualHost spec, const std::string& where, Virt
   return status;
 }
 
+// Whether what routes say to filters is there.
+Status checkFilters(const spec::RouteTable& table) {
+  const size_t count = table.filterConfigs.size();
+  auto known = [count](const spec::FilterOverrides& filters) {
+    return std::ranges::all_of(filters, [count](const spec::FilterOverride& said) {
+      return said.config < 0 || size_t(said.config) < count;
+    });
+  };
+  for (const spec::VirtualHost& host : table.virtualHosts) {
+    for (const spec::Route& route : host.routes) {
+      bool fine = known(route.filters);
+      if (const auto* forward = std::get_if<spec::Forward>(&route.action)) {
+        for (const spec::WeightedCluster& cluster : forward->cluster.clusters) {
+          fine = fine && known(cluster.filters);
+        }
+      }
+      if (!fine) {
+        return Error{"ERR_MILLRACE_ROUTES", "filterConfigs: \"" + route.name + "\" names none", 0};
+      }
+    }
+  }
+  return {};
+}
+
 // The levels of mutations, the most specific first; null where a level has none.
 using Levels = std::array<const HeaderMutations*, 4>;
 
@@ -54,6 +79,13 @@ Result<std::unique_ptr<RouteTable>> RouteTable::build(spec::RouteTable spec) {
   table->retryBaseFlag_ = spec.retryBaseFlag;
   table->useRetryFlag_ = spec.useRetryFlag;
   table->internalOnlyHeaders_ = std::move(spec.internalOnlyHeaders);
+  if (Status status = checkFilters(spec); !status) return status.error();
+  for (size_t i = 0; i < spec.filterConfigs.size(); i++) {
+    auto config = makeFilterRouteConfig(std::move(spec.filterConfigs[i]),
+                                        "filterConfigs[" + std::to_string(i) + "]");
+    if (!config) return config.error();
+    table->filterConfigs_.push_back(std::move(*config));
+  }
   table->virtualHosts_.resize(spec.virtualHosts.size());
   for (size_t i = 0; i < spec.virtualHosts.size(); i++) {
     const std::string where = "virtualHosts[" + std::to_string(i) + "]";

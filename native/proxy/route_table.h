@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "proxy/domain_index.h"
+#include "proxy/filter_factory.h"
 #include "proxy/header_mutation.h"
 #include "proxy/route.h"
 #include "proxy/route_index.h"
@@ -68,6 +69,10 @@ class RouteTable final : public Snapshot {
   // upstream.base_retry_backoff_ms, and upstream.use_retry in percent.
   spec::RuntimeIndex retryBaseFlag() const { return retryBaseFlag_; }
   spec::RuntimeIndex useRetryFlag() const { return useRetryFlag_; }
+  // What `said` tells its filter; null: nothing.
+  const FilterRouteConfig* filterConfig(const spec::FilterOverride& said) const {
+    return said.config < 0 ? nullptr : filterConfigs_[size_t(said.config)].get();
+  }
   const std::vector<VirtualHost>& virtualHosts() const { return virtualHosts_; }
   // Names, lower case, that are removed from requests that come from outside (see forwarded.h).
   const std::vector<std::string>& internalOnlyHeaders() const { return internalOnlyHeaders_; }
@@ -84,6 +89,7 @@ class RouteTable final : public Snapshot {
   bool ignorePort_ = false;
   spec::RuntimeIndex retryBaseFlag_ = spec::kNoFlag, useRetryFlag_ = spec::kNoFlag;
   std::vector<std::string> internalOnlyHeaders_;
+  std::vector<std::shared_ptr<const FilterRouteConfig>> filterConfigs_;
 };
 
 }  // namespace millrace

@@ -101,7 +101,7 @@ void Router::forward(const ForwardAction& action, bool end) {
 ClusterLocal* Router::findCluster(const ForwardAction& action) {
   WorkerContext& worker = stream_.worker();
   StreamInfo& info = stream_.info();
-  pick_ = action.cluster.pick(&stream_.request().headers, stream_.random());
+  pick_ = stream_.cluster();
   info.clusterName = pick_.name;
   slot_ = pick_.slot;
   if (slot_ == kNoSlot) {

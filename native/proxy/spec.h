@@ -13,12 +13,9 @@
 #include <vector>
 
 #include "net/address_spec.h"
+#include "proxy/filter_spec.h"
 #include "proxy/match_spec.h"
 #include "proxy/resilience_spec.h"
-
-namespace millrace {
-class HttpFilterFactory;
-}
 
 namespace millrace::spec {
 
@@ -102,6 +99,7 @@ struct WeightedCluster {
   HeaderMutations response;
   std::optional<std::string> hostRewrite;
   std::optional<MetadataMatch> metadataMatch;  // with the route's
+  FilterOverrides filters;                     // with the route's; empty: the route's
 };
 
 struct ClusterChoice {
@@ -201,6 +199,7 @@ struct Route {
   RouteAction action;
   HeaderMutations request;
   HeaderMutations response;
+  FilterOverrides filters;
 };
 
 enum class RequireTls : uint8_t { kNone, kExternal, kAll };
@@ -225,6 +224,7 @@ struct RouteTable {
   RuntimeIndex useRetryFlag = kNoFlag;   // upstream.use_retry, percent
   std::vector<std::string>
       internalOnlyHeaders;  // lower case; removed from requests that come from outside
+  std::vector<FilterRouteConfig> filterConfigs;  // what FilterOverride::config counts
 };
 
 // ---- Listeners --------------------------------------------------------------------------------
@@ -283,9 +283,7 @@ struct HttpManager {
   bool enableTrailers = false;
   bool allowAbsoluteUrl = true;
   HeaderCase headerCase = HeaderCase::kKeep;
-  // Filters before the router, in order (http_filter.h). Made, not read: src/native/ has none of
-  // them yet.
-  std::vector<std::shared_ptr<const HttpFilterFactory>> filters;
+  std::vector<HttpFilter> filters;  // those before the router, in order
   std::vector<AccessLog> accessLogs;
 };
 

@@ -222,11 +222,13 @@ RouteRequest Stream::routeRequest() {
 
 // What the chosen route says to the whole stream.
 void Stream::takeRoute() {
+  cluster_ = {};
   if (route_.virtualHost != nullptr) info_.virtualHostName = route_.virtualHost->name;
   if (route_.route == nullptr) return;
   info_.routeName = route_.route->name;
   const ForwardAction* forward = route_.route->forward();
   if (forward == nullptr) return;
+  cluster_ = forward->cluster.pick(&request_.headers, random_);
   if (forward->idleTimeout >= 0) idleTimeoutMs_ = uint64_t(forward->idleTimeout);
   int64_t duration = streamDurationMs(*forward, request_.headers);
   if (duration < 0) return;
@@ -234,11 +236,37 @@ void Stream::takeRoute() {
   if (durationDeadlineMs_ != 0) connection_.dueAt(durationDeadlineMs_);
 }
 
+namespace {
+
+// Null: the filter is disabled for this request. `said`: by the route; null: there is none.
+HttpFilter* createFilter(const HttpManager::Filter& filter, const spec::FilterOverrides* said,
+                         FilterCallbacks& stream) {
+  bool disabled = filter.disabled;
+  const FilterRouteConfig* config = nullptr;
+  if (said != nullptr && !said->empty()) {
+    for (const spec::FilterOverride& s : *said) {
+      if (s.filter != filter.id) continue;
+      disabled = s.disabled;
+      config = stream.routes()->filterConfig(s);
+    }
+  }
+  if (disabled) return nullptr;
+  // The listener and its route table may be of two configurations, of which one could not be used.
+  if (config != nullptr && config->type() != filter.factory->type()) config = nullptr;
+  return filter.factory->create(stream, config);
+}
+
+}  // namespace
+
 void Stream::createFilters() {
-  const auto& factories = manager().filters();
-  if (factories.empty()) return;
-  filters_ = arena_.array<HttpFilter*>(factories.size());
-  for (const auto& factory : factories) filters_[filterCount_++] = factory->create(*this);
+  const auto& filters = manager().filters();
+  if (filters.empty()) return;
+  filters_ = arena_.array<HttpFilter*>(filters.size());
+  const spec::FilterOverrides* said =
+      route_.route == nullptr ? nullptr : &route_.route->filtersFor(cluster_);
+  for (const HttpManager::Filter& filter : filters) {
+    if (HttpFilter* made = createFilter(filter, said, *this)) filters_[filterCount_++] = made;
+  }
 }
 
 void Stream::runRequestHeaders(uint32_t from, bool end) {
@@ -255,12 +283,12 @@ void Stream::runRequestHeaders(uint32_t from, bool end) {
 }
 
 void Stream::continueRequest() {
-  if (stoppedAt_ == kMaxFilters || finished_) return;
+  if (stoppedAt_ == kNoFilter || finished_) return;
   uint32_t next = stoppedAt_ + 1;
-  stoppedAt_ = kMaxFilters;
+  stoppedAt_ = kNoFilter;
   bool end = requestDone_;
   runRequestHeaders(next, end && replay_.empty());
-  if (finished_ || stoppedAt_ != kMaxFilters) return;
+  if (finished_ || stoppedAt_ != kNoFilter) return;
   if (!end) encoder_.resumeRequest();
   if (!replay_.empty()) replayBody();
 }

@@ -43,6 +43,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   Arena& arena() override { return arena_; }
   const RouteResult& route() override { return route_; }
   const RouteTable* routes() override { return routes_.get<RouteTable>(); }
+  const ClusterPick& cluster() override { return cluster_; }
   uint64_t random() override { return random_; }
   void reply(const LocalReply& reply) override;
   void continueRequest() override;
@@ -101,7 +102,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
 
  private:
   friend class HttpConnection;
-  static constexpr uint32_t kMaxFilters = 16;
+  static constexpr uint32_t kNoFilter = UINT32_MAX;
   struct Redirected;
 
   // Goes over to what the connection has now.
@@ -142,12 +143,13 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   Router router_;
   Pin routes_;
   RouteResult route_;
+  ClusterPick cluster_;
   BodyBuffer replay_;  // of a request that was redirected
   Redirected* redirected_ = nullptr;
   uint32_t redirects_ = 0;
   HttpFilter** filters_ = nullptr;
   uint32_t filterCount_ = 0;
-  uint32_t stoppedAt_ = kMaxFilters;  // index of the filter that stopped; kMaxFilters: none
+  uint32_t stoppedAt_ = kNoFilter;  // index of the filter that stopped
   uint64_t random_;
   // Deadlines, loop ms; 0: none.
   uint64_t idleTimeoutMs_ = 0, lastActivityMs_ = 0;

@@ -160,7 +160,7 @@ void Stream::followRedirect(uint16_t status) {
   filterCount_ = 0;
   createFilters();
   runRequestHeaders(0, replay_.empty());
-  if (stoppedAt_ == kMaxFilters) replayBody();
+  if (stoppedAt_ == kNoFilter) replayBody();
 }
 
 // The body that the first route has seen already.

@@ -304,7 +304,7 @@ Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listene
   auto slot = table_.allocate("listener " + listener.name);
   if (!slot) return slot.error();
   std::string name = listener.name;
-  auto config = ListenerConfig::build(std::move(listener), stats_);
+  auto config = ListenerConfig::build(std::move(listener), stats_, uint32_t(workers_.size()));
   if (!config) {
     table_.release(*slot);
     return config.error();
@@ -340,7 +340,7 @@ Status WorkerGroup::unknownListener(const std::string& name) const {
 Status WorkerGroup::updateListener(spec::Listener listener) {
   auto it = listeners_.find(listener.name);
   if (it == listeners_.end()) return unknownListener(listener.name);
-  auto config = ListenerConfig::build(std::move(listener), stats_);
+  auto config = ListenerConfig::build(std::move(listener), stats_, uint32_t(workers_.size()));
   if (!config) return config.error();
   table_.publish(it->second->shared.slot, std::move(*config));
   return {};
@@ -373,7 +373,7 @@ Status WorkerGroup::removeListener(const std::string& name, uint32_t graceMs) {
   // Together with all else that is changed now, requests learn that it is gone.
   spec::Listener retired =
       static_cast<const ListenerConfig*>(table_.latest(listening->shared.slot))->spec();
-  if (auto config = ListenerConfig::build(std::move(retired), stats_)) {
+  if (auto config = ListenerConfig::build(std::move(retired), stats_, uint32_t(workers_.size()))) {
     table_.publish(listening->shared.slot, std::move(*config));
   }
   for (auto& worker : workers_) {

@@ -29,7 +29,13 @@ export async function readAssignments(
   const response: DiscoveryResponse = new Checker(problems, origins).check(written, kResponse) ?? {}
   const context: Context = {
     origins,
-    resolver: { cluster: () => 0, routes: () => 0, log: () => 0, runtime: () => 0 },
+    resolver: {
+      cluster: () => 0,
+      routes: () => 0,
+      log: () => 0,
+      runtime: () => 0,
+      filter: () => 0,
+    },
     clusters: new Set(),
     regexes: new Map(),
     runtime: new Runtime(),

@@ -25,6 +25,7 @@ const checkingResolver: CompileResolver = {
   routes: () => 0,
   log: () => 0,
   runtime: () => 0,
+  filter: () => 0,
 }
 
 /** Throws a ConfigError with everything that is wrong. */

@@ -1,6 +1,7 @@
 /** What goes into the configuration layer and what comes out of it. */
 
 import type {
+  FilterId,
   NativeAddress,
   NativeListener,
   NativeRouteTable,
@@ -55,6 +56,8 @@ export interface CompileResolver {
   log(target: string | 1 | 2): number
   /** The index of a runtime key. */
   runtime(key: string): RuntimeIndex
+  /** The number by which routes speak to the HTTP filter of this name. */
+  filter(name: string): FilterId
 }
 
 export interface CompiledRouteTable {

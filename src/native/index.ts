@@ -10,6 +10,7 @@
 export type * from './balancing.ts'
 export type * from './clusters.ts'
 export type * from './core.ts'
+export type * from './filters.ts'
 export * from './flush.ts'
 export type * from './format.ts'
 export type * from './listeners.ts'

@@ -1,5 +1,6 @@
 /** Listeners, their filter chains and the network filters in them. */
 
+import type { NativeHttpFilter } from './filters.ts'
 import type { NativeAccessLog } from './format.ts'
 import type { NativeClusterChoice } from './routes.ts'
 import type { NativeAddress, RuntimeIndex, SlotId } from './values.ts'
@@ -58,6 +59,8 @@ export interface NativeHttpManager {
   readonly allowAbsoluteUrl: boolean
   /** `proper-case`: response header names are written in Train-Case. */
   readonly headerCase: 'keep' | 'proper-case'
+  /** Those before the router, in order. */
+  readonly filters: readonly NativeHttpFilter[]
   readonly accessLogs: readonly NativeAccessLog[]
 }
 

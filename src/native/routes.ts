@@ -1,6 +1,7 @@
 /** Route tables, with every name resolved. */
 
 import type { NativeBalancing, NativeMetadataMatch } from './balancing.ts'
+import type { NativeFilterOverride, NativeFilterRouteConfig } from './filters.ts'
 import type { NativeFormatOp } from './format.ts'
 import type {
   NativeDfa,
@@ -35,6 +36,8 @@ export interface NativeWeightedCluster {
   readonly hostRewrite?: string
   /** With the route's. */
   readonly metadataMatch?: NativeMetadataMatch
+  /** With the route's. Absent: the route's. */
+  readonly filters?: readonly NativeFilterOverride[]
 }
 
 export type NativeClusterChoice =
@@ -109,6 +112,7 @@ export interface NativeRoute {
   readonly action: NativeRouteAction
   readonly request?: NativeHeaderMutations
   readonly response?: NativeHeaderMutations
+  readonly filters?: readonly NativeFilterOverride[]
 }
 
 export interface NativeVirtualHost {
@@ -132,4 +136,6 @@ export interface NativeRouteTable {
   readonly retryFlags: { readonly base: RuntimeIndex; readonly use: RuntimeIndex }
   /** Lower case; removed from requests / responses that come from outside. */
   readonly internalOnlyHeaders: readonly string[]
+  /** What `config` of a filter's override counts. */
+  readonly filterConfigs?: readonly NativeFilterRouteConfig[]
 }

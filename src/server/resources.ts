@@ -3,7 +3,7 @@
 
 import type { ClusterManager } from '../cluster/manager.ts'
 import type { CompileResolver } from '../config/index.ts'
-import type { NativeCore, RuntimeIndex, SlotId } from '../native/index.ts'
+import type { FilterId, NativeCore, RuntimeIndex, SlotId } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { LogFiles, LogTarget } from './log_files.ts'
 
@@ -29,6 +29,8 @@ export class Resources {
   readonly #logs: LogFiles
   readonly #runtime: Runtime
   readonly #routeSlots = new Map<string, SlotId>()
+  /** Kept for the life of the process, as the indexes of runtime keys are. */
+  readonly #filters = new Map<string, FilterId>()
 
   constructor(
     core: Pick<NativeCore, 'allocateSlot' | 'releaseSlot'>,
@@ -61,6 +63,7 @@ export class Resources {
         return this.#logs.id(target)
       },
       runtime: (key): RuntimeIndex => this.#runtime.index(key),
+      filter: (name): FilterId => this.#filter(name),
     }
   }
 
@@ -71,6 +74,15 @@ export class Resources {
       this.#routeSlots.set(key, slot)
     }
     return slot
+  }
+
+  #filter(name: string): FilterId {
+    let id = this.#filters.get(name)
+    if (id === undefined) {
+      id = this.#filters.size
+      this.#filters.set(name, id)
+    }
+    return id
   }
 
   giveBackRoutes(key: string): void {

@@ -11,7 +11,13 @@ import { ConfigError, compile, loadConfiguration, type Problem } from '../../src
 const folder = process.env.MILLRACE_ENVOY_CONFIGS ?? resolve('../shared/envoy-configs')
 const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.yaml')) : []
 
-const resolver = { cluster: () => 0, routes: () => 0, log: () => 0, runtime: () => 0 }
+const resolver = {
+  cluster: () => 0,
+  routes: () => 0,
+  log: () => 0,
+  runtime: () => 0,
+  filter: () => 0,
+}
 
 async function refusals(name: string): Promise<readonly Problem[]> {
   try {

@@ -35,6 +35,8 @@ type Message = Record<string, unknown>
 interface At {
   readonly path: string
   readonly built: boolean
+  /** An extension that is not built is left out. */
+  readonly lenient?: boolean
 }
 
 const kTypedStructs = new Set(['xds.type.v3.TypedStruct', 'udpa.type.v1.TypedStruct'])
@@ -91,7 +93,8 @@ export class Checker {
     const names = [...written].map(([field, origin]) => [field.name, origin] as const)
     this.#origins.set(message, { node, path: at.path, fields: new Map(names) })
     for (const [field, { entry, path }] of written) {
-      const value = this.#field(entry, field, { path, built: at.built })
+      const lenient = isOptional(field, written)
+      const value = this.#field(entry, field, { path, built: at.built, lenient })
       if (value !== undefined) message[field.name] = value
     }
     this.#oneofs(schema, written, node, at, unknown)
@@ -155,7 +158,8 @@ export class Checker {
     if (isNull(node) && field.type !== 'value') return undefined
     const status = field.status
     const refused = at.built && (status === undefined || status.later !== undefined)
-    const inner = { path: at.path, built: at.built && !refused && status?.ignored === undefined }
+    const built = at.built && !refused && status?.ignored === undefined
+    const inner = { ...at, built }
     const value = this.#values(node, field, inner)
     if (refused && value !== undefined && !isDefault(value, field)) {
       const reason = status?.later === undefined ? '' : `: ${status.later}`
@@ -262,6 +266,7 @@ export class Checker {
       this.#refuse('wrong-type', node, at.path, `is a map with "@type", not ${kindOf(node)}`)
       return undefined
     }
+    if (field.status?.empty && node.entries.length === 0) return { '@type': '' }
     const named = entryOf(node, '@type')
     if (
       named === undefined ||
@@ -280,7 +285,7 @@ export class Checker {
     }
     const schema = messageSchema(payload.name)
     const allowed = field.status?.types?.includes(payload.name) ?? false
-    if (at.built && !allowed) this.#refuseType(payload.name, named, at, field)
+    if (at.built && !allowed && !at.lenient) this.#refuseType(payload.name, named, at, field)
     if (schema === undefined) return undefined
     const inner = { path: at.path, built: at.built && allowed }
     const message = this.#message(payload.node, schema, inner, payload.skip)
@@ -311,6 +316,19 @@ function structPayload(
   if (url?.kind !== 'scalar' || typeof url.value !== 'string' || value === undefined)
     return undefined
   return { name: url.value.replace(/^.*\//, ''), node: value }
+}
+
+/** Whether the field that `status.optional` names is set to true beside this one. */
+function isOptional(
+  { status }: FieldSchema,
+  written: ReadonlyMap<FieldSchema, { entry: MapEntry }>,
+): boolean {
+  if (status?.optional === undefined) return false
+  for (const [field, { entry }] of written) {
+    if (field.name !== status.optional) continue
+    return entry.value.kind === 'scalar' && entry.value.value === true
+  }
+  return false
 }
 
 const isNull = (node: SourceNode): boolean => node.kind === 'scalar' && node.value === null

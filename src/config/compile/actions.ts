@@ -20,6 +20,7 @@ import type {
 import { type Context, checkCluster, regexRewrite } from './context.ts'
 import { compileHashPolicies } from './hashing.ts'
 import { compileMutations } from './headers.ts'
+import type { RouteFilters } from './route_filters.ts'
 import { compileMetadataMatch } from './subsets.ts'
 
 const kRouteTimeout = 15_000
@@ -31,10 +32,17 @@ const notFoundStatuses = {
   INTERNAL_SERVER_ERROR: 500,
 } as const
 
+/** What the levels around a route say to it. */
+export interface ForwardOptions {
+  readonly validateClusters: boolean
+  /** Those of the route. */
+  readonly filters: RouteFilters
+}
+
 export function compileForward(
   context: Context,
   action: RouteAction,
-  validateClusters: boolean,
+  options: ForwardOptions,
 ): NativeForward {
   const { prefix_rewrite: prefixRewrite = '', regex_rewrite: rewrite } = action
   if (prefixRewrite !== '' && rewrite !== undefined) {
@@ -51,7 +59,7 @@ export function compileForward(
   const hashPolicies = compileHashPolicies(context, action.hash_policy ?? [])
   return {
     kind: 'forward',
-    cluster: compileChoice(context, action, validateClusters),
+    cluster: compileChoice(context, action, options),
     clusterNotFoundStatus:
       notFoundStatuses[action.cluster_not_found_response_code ?? 'SERVICE_UNAVAILABLE'],
     // With max_stream_duration, that is the limit; what a request asks for still counts.
@@ -70,14 +78,14 @@ export function compileForward(
 function compileChoice(
   context: Context,
   action: RouteAction,
-  validate: boolean,
+  options: ForwardOptions,
 ): NativeClusterChoice {
   const { cluster, cluster_header: header, weighted_clusters: weighted } = action
   if (header !== undefined) return { kind: 'header', header: header.toLowerCase() }
   if (weighted !== undefined)
-    return weightedClusters(context, weighted, action.metadata_match, validate)
+    return weightedClusters(context, weighted, action.metadata_match, options)
   const name = cluster ?? ''
-  if (validate) checkCluster(context, action, 'cluster', name)
+  if (options.validateClusters) checkCluster(context, action, 'cluster', name)
   return { kind: 'cluster', name, slot: context.resolver.cluster(name) }
 }
 
@@ -85,7 +93,7 @@ function weightedClusters(
   context: Context,
   weighted: WeightedCluster,
   match: Metadata | undefined,
-  validate: boolean,
+  options: ForwardOptions,
 ): NativeClusterChoice {
   const clusters = (weighted.clusters ?? []).map((entry): NativeWeightedCluster => {
     const {
@@ -105,7 +113,8 @@ function weightedClusters(
     if (name === '' && header === '')
       context.origins.addMissing(entry, 'needs name or cluster_header')
     if (weight === undefined) context.origins.addMissing(entry, 'needs weight')
-    if (validate) checkCluster(context, entry, 'name', name)
+    if (options.validateClusters) checkCluster(context, entry, 'name', name)
+    const filters = options.filters.within(entry)
     const metadataMatch = entry.metadata_match && compileMetadataMatch(match, entry.metadata_match)
     return {
       name,
@@ -114,6 +123,7 @@ function weightedClusters(
       ...(header !== '' && { header: header.toLowerCase() }),
       ...(host !== '' && { hostRewrite: host }),
       ...(metadataMatch && { metadataMatch }),
+      ...(filters !== options.filters && { filters: filters.overrides }),
       ...compileMutations(context, entry),
     }
   })

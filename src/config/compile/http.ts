@@ -5,15 +5,13 @@ import type { NativeCidr, NativeHttpManager, SlotId } from '../../native/index.t
 import type {
   CidrRange,
   HttpConnectionManager,
-  HttpFilter,
   HttpProtocolOptions,
-  Router,
 } from '../schema/messages.generated.ts'
 import { compileAccessLogs } from './access_log.ts'
-import { type Context, unpack } from './context.ts'
+import type { Context } from './context.ts'
+import type { FilterChain } from './http_filters.ts'
 
 const kHour = 3_600_000
-const kRouter = 'envoy.extensions.filters.http.router.v3.Router'
 
 const serverHeaders = {
   OVERWRITE: 'overwrite',
@@ -37,8 +35,8 @@ export function compileHttpManager(
   context: Context,
   manager: HttpConnectionManager,
   routes: SlotId,
+  { filters, router }: FilterChain,
 ): NativeHttpManager {
-  const router = onlyRouter(context, manager)
   return {
     kind: 'http',
     statPrefix: manager.stat_prefix ?? '',
@@ -48,28 +46,10 @@ export function compileHttpManager(
     ...pathSettings(context, manager),
     ...timeouts(manager),
     ...http1Settings(manager),
+    filters,
     suppressEnvoyHeaders: router?.suppress_envoy_headers ?? false,
     accessLogs: compileAccessLogs(context, manager.access_log),
   }
-}
-
-/** The chain of filters ends with the router; in this version it is nothing else. */
-function onlyRouter(context: Context, manager: HttpConnectionManager): Router | undefined {
-  const filters = manager.http_filters ?? []
-  const hint = `"@type": type.googleapis.com/${kRouter}`
-  if (filters.length === 0) {
-    context.origins.addMissing(manager, 'needs http_filters, of which the last is the router', hint)
-    return undefined
-  }
-  filters.forEach((filter: HttpFilter, i) => {
-    if (filter.typed_config === undefined)
-      context.origins.addMissing(filter, 'needs typed_config', hint)
-    if (i < filters.length - 1 && filter.typed_config?.['@type'] === kRouter) {
-      const text = 'the router ends the chain, so no filter can follow it'
-      context.origins.add(filter, undefined, 'conflict', text)
-    }
-  })
-  return unpack(filters.at(-1)?.typed_config, kRouter)
 }
 
 /** What the manager says about itself and about the client. */

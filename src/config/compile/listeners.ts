@@ -12,6 +12,8 @@ import { addressText, compileAddress } from './address.ts'
 import { refuseProxyProtocol } from './connections.ts'
 import { type Context, unpack } from './context.ts'
 import { compileHttpManager } from './http.ts'
+import { compileHttpFilters } from './http_filters.ts'
+import { RouteFilters } from './route_filters.ts'
 import { compileRouteTable } from './routes.ts'
 import { compileTcpProxy } from './tcp.ts'
 
@@ -185,11 +187,13 @@ class Chains {
     return undefined
   }
 
-  #manager(manager: HttpConnectionManager, chain: string): NativeFilterChain['filter'] {
+  #manager(manager: HttpConnectionManager, chainName: string): NativeFilterChain['filter'] {
     const table = manager.route_config ?? {}
-    const key = `${this.#listener}/${chain}/${table.name ?? ''}`
+    const key = `${this.#listener}/${chainName}/${table.name ?? ''}`
     const slot = this.#context.resolver.routes(key)
-    this.#tables.push({ key, slot, table: compileRouteTable(this.#context, table) })
-    return compileHttpManager(this.#context, manager, slot)
+    const chain = compileHttpFilters(this.#context, manager)
+    const filters = new RouteFilters(this.#context, chain.byName)
+    this.#tables.push({ key, slot, table: compileRouteTable(this.#context, table, filters) })
+    return compileHttpManager(this.#context, manager, slot, chain)
   }
 }

@@ -18,29 +18,40 @@ import { type Context, matchTable } from './context.ts'
 import { compileMutations } from './headers.ts'
 import { compileFraction, compileHeaderMatcher, compileQueryMatcher } from './matchers.ts'
 import { compileResilience } from './resilience.ts'
+import type { RouteFilters } from './route_filters.ts'
 
 const kDirectResponseMax = 4096
 
 const tlsRequirements = { NONE: 'none', EXTERNAL_ONLY: 'external', ALL: 'all' } as const
 
-/** What the table says to all of its routes. */
-interface TableOptions {
+/** What the table, and the virtual host, say to a route. */
+interface Options {
   readonly validateClusters: boolean
   readonly bodyMax: number
+  readonly filters: RouteFilters
 }
 
-export function compileRouteTable(context: Context, table: RouteConfiguration): NativeRouteTable {
+/** `around`: the filters of its connection manager. */
+export function compileRouteTable(
+  context: Context,
+  table: RouteConfiguration,
+  around: RouteFilters,
+): NativeRouteTable {
+  const filters = around.within(table)
   const hosts = table.virtual_hosts ?? []
   checkUnique(context, hosts)
-  const options: TableOptions = {
+  const options: Options = {
     // Envoy's default for a table that is written into the configuration, and so cannot wait for
     // its clusters.
     validateClusters: table.validate_clusters ?? true,
     bodyMax: table.max_direct_response_body_size_bytes ?? kDirectResponseMax,
+    filters,
   }
+  const virtualHosts = hosts.map((host) => compileHost(context, table, host, options))
   return {
     name: table.name ?? '',
-    virtualHosts: hosts.map((host) => compileHost(context, table, host, options)),
+    virtualHosts,
+    ...(filters.configs.length > 0 && { filterConfigs: filters.configs }),
     mostSpecificMutationsWin: table.most_specific_header_mutations_wins ?? false,
     ignorePortInHost: table.ignore_port_in_host_matching ?? false,
     retryFlags: {
@@ -81,8 +92,9 @@ function compileHost(
   context: Context,
   table: RouteConfiguration,
   host: VirtualHost,
-  options: TableOptions,
+  tableOptions: Options,
 ): NativeVirtualHost {
+  const options = { ...tableOptions, filters: tableOptions.filters.within(host) }
   return {
     name: host.name ?? '',
     domains: (host.domains ?? []).map((domain) => domain.toLowerCase()),
@@ -99,13 +111,16 @@ function compileRoute(
   table: RouteConfiguration,
   host: VirtualHost,
   route: Route,
-  options: TableOptions,
+  hostOptions: Options,
 ): NativeRoute | undefined {
+  const options = { ...hostOptions, filters: hostOptions.filters.within(route) }
+  const { overrides } = options.filters
   const action = compileAction(context, table, host, route, options)
   const match = route.match && compileMatch(context, route.match)
   const mutations = compileMutations(context, route)
   if (action === undefined || match === undefined) return undefined
-  return { name: route.name ?? '', match, action, ...mutations }
+  const filters = overrides.length > 0 && { filters: overrides }
+  return { name: route.name ?? '', match, action, ...mutations, ...filters }
 }
 
 function compileAction(
@@ -113,11 +128,11 @@ function compileAction(
   table: RouteConfiguration,
   host: VirtualHost,
   route: Route,
-  options: TableOptions,
+  options: Options,
 ): NativeRouteAction | undefined {
   if (route.route !== undefined) {
     return {
-      ...compileForward(context, route.route, options.validateClusters),
+      ...compileForward(context, route.route, options),
       ...compileResilience(context, table, host, route, route.route),
     }
   }

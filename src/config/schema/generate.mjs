@@ -23,6 +23,8 @@ const docsFile = join(here, '../../../docs/configuration.md')
 const rootMessages = [
   'envoy.config.bootstrap.v3.Bootstrap',
   'envoy.service.discovery.v3.DiscoveryResponse',
+  // Only ever in an Any: what routes say to filters.
+  'envoy.config.route.v3.FilterConfig',
 ]
 const extensionFolders = ['envoy/extensions', 'envoy/config/trace/v3', 'envoy/type/matcher/v3']
 

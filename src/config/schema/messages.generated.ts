@@ -239,6 +239,8 @@ export interface HttpConnectionManagerInternalAddressConfig {
 export interface HttpFilter {
   readonly name?: string
   readonly typed_config?: AnyMessage
+  readonly is_optional?: boolean
+  readonly disabled?: boolean
 }
 
 /** envoy.extensions.filters.http.router.v3.Router */
@@ -293,6 +295,14 @@ export interface RouteConfiguration {
   readonly max_direct_response_body_size_bytes?: number
   readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly ignore_port_in_host_matching?: boolean
+  readonly typed_per_filter_config?: Readonly<Record<string, AnyMessage>>
+}
+
+/** envoy.config.route.v3.FilterConfig */
+export interface FilterConfig {
+  readonly config?: AnyMessage
+  readonly is_optional?: boolean
+  readonly disabled?: boolean
 }
 
 /** envoy.config.route.v3.VirtualHost */
@@ -305,6 +315,7 @@ export interface VirtualHost {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
+  readonly typed_per_filter_config?: Readonly<Record<string, AnyMessage>>
   readonly include_request_attempt_count?: boolean
   readonly include_attempt_count_in_response?: boolean
   readonly retry_policy?: RetryPolicy
@@ -321,6 +332,7 @@ export interface Route {
   readonly route?: RouteAction
   readonly redirect?: RedirectAction
   readonly direct_response?: DirectResponseAction
+  readonly typed_per_filter_config?: Readonly<Record<string, AnyMessage>>
   readonly request_headers_to_add?: readonly HeaderValueOption[]
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
@@ -553,6 +565,7 @@ export interface WeightedClusterClusterWeight {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
+  readonly typed_per_filter_config?: Readonly<Record<string, AnyMessage>>
   readonly host_rewrite_literal?: string
 }
 
@@ -1266,6 +1279,7 @@ export interface EndpointHealthCheckConfig {
 /** The extensions that are built. */
 export interface ExtensionTypes {
   'envoy.config.endpoint.v3.ClusterLoadAssignment': ClusterLoadAssignment
+  'envoy.config.route.v3.FilterConfig': FilterConfig
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog

@@ -9,6 +9,10 @@ import { enumTexts, messageTexts } from './schema.generated.ts'
 export interface FieldStatus {
   readonly only?: readonly (string | number | boolean)[]
   readonly types?: readonly string[]
+  /** The boolean field that lets another type be left out. */
+  readonly optional?: string
+  /** The message may be empty, and then has no type. */
+  readonly empty?: boolean
   readonly ignored?: string
   readonly later?: string
   readonly why?: string

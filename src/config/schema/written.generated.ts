@@ -257,7 +257,8 @@ export interface HttpConnectionManagerInternalAddressConfig {
 export interface HttpFilter {
   readonly name?: string
   readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.http.router.v3.Router'>
-  readonly is_optional?: unknown
+  readonly is_optional?: boolean
+  readonly disabled?: boolean
 }
 
 /** envoy.extensions.filters.http.router.v3.Router */
@@ -315,7 +316,15 @@ export interface RouteConfiguration {
   readonly max_direct_response_body_size_bytes?: number
   readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly ignore_port_in_host_matching?: boolean
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
   readonly metadata?: unknown
+}
+
+/** envoy.config.route.v3.FilterConfig */
+export interface FilterConfig {
+  readonly config?: unknown
+  readonly is_optional?: boolean
+  readonly disabled?: boolean
 }
 
 /** envoy.config.route.v3.VirtualHost */
@@ -328,6 +337,7 @@ export interface VirtualHost {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
   readonly include_request_attempt_count?: boolean
   readonly include_attempt_count_in_response?: boolean
   readonly retry_policy?: RetryPolicy
@@ -347,6 +357,7 @@ export interface Route {
   readonly direct_response?: DirectResponseAction
   readonly metadata?: unknown
   readonly decorator?: unknown
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
   readonly request_headers_to_add?: readonly HeaderValueOption[]
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
@@ -581,6 +592,7 @@ export interface WeightedClusterClusterWeight {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
   readonly host_rewrite_literal?: string
 }
 
@@ -1308,6 +1320,7 @@ export interface EndpointHealthCheckConfig {
 /** The extensions that are built. */
 export interface EnvoyExtensions {
   'envoy.config.endpoint.v3.ClusterLoadAssignment': ClusterLoadAssignment
+  'envoy.config.route.v3.FilterConfig': FilterConfig
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog

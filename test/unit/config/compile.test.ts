@@ -59,6 +59,7 @@ describe('the connection manager', () => {
       enableTrailers: false,
       allowAbsoluteUrl: true,
       headerCase: 'keep',
+      filters: [],
       accessLogs: [],
     })
   })

@@ -26,6 +26,7 @@ export async function compiled(text: string): Promise<CompiledConfiguration> {
     routes: (key) => index(`routes ${key}`),
     log: (target) => index(`log ${target}`),
     runtime: (key) => index(`runtime ${key}`),
+    filter: (name) => index(`filter ${name}`),
   })
 }
 
@@ -68,6 +69,8 @@ export function bootstrap(
     top?: string
     hosts?: string
     more?: string
+    /** HTTP filters before the router, each with a comma behind it. */
+    filters?: string
   } = {},
 ): string {
   const routes = parts.routes ?? '{match: {prefix: /}, route: {cluster: web}}'
@@ -77,7 +80,7 @@ export function bootstrap(
   return `{static_resources: {listeners: [{name: main,
   address: {socket_address: {address: 127.0.0.1, port_value: 8080}}, ${parts.listener ?? ''}
   filter_chains: [{filters: [{name: http, typed_config: {"@type": ${kManager}, stat_prefix: http,
-  http_filters: [{name: router, typed_config: ${router}}], ${parts.manager ?? ''}
+  http_filters: [${parts.filters ?? ''}{name: router, typed_config: ${router}}], ${parts.manager ?? ''}
   route_config: ${table}}}]}]}${parts.more ?? ''}],
   clusters: [{name: web, ${parts.cluster ?? ''}
   load_assignment: {cluster_name: web, endpoints: [{lb_endpoints: [{endpoint: {address: {

@@ -1,0 +1,45 @@
+// HTTP filters as the main thread states them: src/native/filters.ts, field by field. Plain data;
+// any thread. What filters do: filters/, one file each.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace millrace {
+class FilterRouteConfig;
+class HttpFilterFactory;
+}  // namespace millrace
+
+namespace millrace::spec {
+
+// Stands for a filter's configured name, by which routes speak to it: the same name, the same
+// number, for the life of the process.
+using FilterId = uint32_t;
+
+// What a filter is, one struct for each. The first alternative is a filter that is made already:
+// tests have such.
+using FilterConfig = std::variant<std::shared_ptr<const HttpFilterFactory>>;
+
+struct HttpFilter {
+  FilterId id = 0;
+  std::string name;
+  bool disabled = false;  // unless a route says otherwise
+  FilterConfig config;
+};
+
+// What a route says to a filter of some type; the first alternative as above.
+using FilterRouteConfig = std::variant<std::shared_ptr<const millrace::FilterRouteConfig>>;
+
+// What a route (or one of its weighted clusters) says to one filter, with what the route table and
+// the virtual host say to it: the most specific holds.
+struct FilterOverride {
+  FilterId filter = 0;
+  bool disabled = false;
+  int32_t config = -1;  // index into RouteTable::filterConfigs; -1: none
+};
+using FilterOverrides = std::vector<FilterOverride>;
+
+}  // namespace millrace::spec
