@@ -11,6 +11,8 @@ Napi::Function Core::define(Napi::Env env) {
                      {InstanceMethod<&Core::start>("start"),
                       InstanceMethod<&Core::stop>("stop"),
                       InstanceMethod<&Core::published>("published"),
+                      InstanceMethod<&Core::hold>("hold"),
+                      InstanceMethod<&Core::resume>("resume"),
                       InstanceMethod<&Core::allocateSlot>("allocateSlot"),
                       InstanceMethod<&Core::releaseSlot>("releaseSlot"),
                       InstanceMethod<&Core::publishRoutes>("publishRoutes"),
@@ -186,6 +188,10 @@ void Core::releaseSlot(const Napi::CallbackInfo& info) {
   SlotId slot = kNoSlot;
   if (argument(info, 0, slot)) done(info.Env(), group_->releaseSlot(slot));
 }
+
+void Core::hold(const Napi::CallbackInfo&) { group_->hold(); }
+
+void Core::resume(const Napi::CallbackInfo&) { group_->resume(); }
 
 void Core::publishRoutes(const Napi::CallbackInfo& info) {
   SlotId slot = kNoSlot;

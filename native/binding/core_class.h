@@ -62,6 +62,8 @@ class Core final : public Napi::ObjectWrap<Core> {
   void publishRoutes(const Napi::CallbackInfo& info);
   void publishCluster(const Napi::CallbackInfo& info);
   void updateHosts(const Napi::CallbackInfo& info);
+  void hold(const Napi::CallbackInfo& info);
+  void resume(const Napi::CallbackInfo& info);
   void withdrawCluster(const Napi::CallbackInfo& info);
   void publishDirectory(const Napi::CallbackInfo& info);
   void publishRuntime(const Napi::CallbackInfo& info);

@@ -89,6 +89,7 @@ void WorkerGroup::start() {
 WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
   if (stopped_) return report_;
   stopped_ = true;
+  held_ = false;
   staged_.clear();
   for (auto& worker : workers_) report_.connectionsCut += worker->stopAndJoin();
   clusters_.stopBuilding();
@@ -101,8 +102,10 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
 }
 
 void WorkerGroup::turn() {
-  table_.commit();
-  postStaged();
+  if (!held_) {
+    table_.commit();
+    postStaged();
+  }
   for (ToMain* item = toMain_.takeAll(); item != nullptr;) {
     std::unique_ptr<ToMain> owned(item);
     item = item->next;
@@ -110,6 +113,12 @@ void WorkerGroup::turn() {
   }
   if (!outlierEvents_.empty() && options_.onOutlier) options_.onOutlier();
   table_.reclaim();
+}
+
+void WorkerGroup::resume() {
+  if (!held_) return;
+  held_ = false;
+  options_.wakeMain();
 }
 
 void WorkerGroup::toMain(std::function<void()> fn) {

@@ -94,6 +94,10 @@ class WorkerGroup {
   // after wakeMain(). What one turn of the main thread's loop published and told listeners becomes
   // visible to a worker all at once.
   void turn();
+  // Until resume(), turn() hands on nothing of what was published and staged: what takes several
+  // turns to publish becomes visible all at once, too.
+  void hold() { held_ = true; }
+  void resume();
   // Calls `done` on the main thread when every worker uses all that was published, and has carried
   // out all that was said about listeners, before this call. Not called when the group stops first.
   void whenTaken(std::function<void()> done);
@@ -179,7 +183,7 @@ class WorkerGroup {
     std::function<void()> fn;
   };
   std::vector<Staged> staged_;
-  bool started_ = false, stopped_ = false;
+  bool started_ = false, stopped_ = false, held_ = false;
   StopReport report_;
   std::vector<OutlierEvent> outlierEvents_;
   struct ToMain {

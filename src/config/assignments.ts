@@ -1,6 +1,7 @@
 /** Endpoints in a file of their own: a DiscoveryResponse with ClusterLoadAssignments. */
 
 import { Runtime } from '../runtime/runtime.ts'
+import { inSlices } from '../slices.ts'
 import { Checker } from './check/check.ts'
 import { Origins } from './check/origins.ts'
 import { type Context, unpack } from './compile/context.ts'
@@ -9,6 +10,7 @@ import { Problems } from './problems.ts'
 import type { ClusterLoadAssignment, DiscoveryResponse } from './schema/messages.generated.ts'
 import { parseJson } from './source/json.ts'
 import { SourceText } from './source/text.ts'
+import type { SourceNode } from './source/tree.ts'
 import type { Assignment } from './upstream.ts'
 
 const kResponse = 'envoy.service.discovery.v3.DiscoveryResponse'
@@ -23,10 +25,11 @@ export async function readAssignments(
   const source = new SourceText(path, text)
   const problems = new Problems(source)
   const origins = new Origins(problems)
-  const written = parseJson(text) ?? (await parseYaml(source, problems))
+  const written = (await inSlices(parseJson(text))) ?? (await parseYaml(source, problems))
   problems.throwIfAny()
   if (written === undefined) throw new TypeError('a text without problems has a tree')
-  const response: DiscoveryResponse = new Checker(problems, origins).check(written, kResponse) ?? {}
+  const checked = await inSlices(new Checker(problems, origins).check(written, kResponse))
+  const response: DiscoveryResponse = checked ?? {}
   const context: Context = {
     origins,
     resolver: {
@@ -73,10 +76,7 @@ function compileAssignment(
   }
 }
 
-async function parseYaml(
-  source: SourceText,
-  problems: Problems,
-): Promise<ReturnType<typeof parseJson>> {
+async function parseYaml(source: SourceText, problems: Problems): Promise<SourceNode | undefined> {
   const { parseSource } = await import('./source/parse.ts')
   return parseSource(source, problems)
 }

@@ -2,6 +2,7 @@
 
 import { MillraceError } from '../errors.ts'
 import { Runtime } from '../runtime/runtime.ts'
+import { inSlices } from '../slices.ts'
 import { Checker } from './check/check.ts'
 import { Origins } from './check/origins.ts'
 import { compileBootstrap, rememberInternals } from './compile/compile.ts'
@@ -34,15 +35,16 @@ export async function loadConfiguration(source: ConfigSource): Promise<LoadedCon
   const { text, problems } = await readText(source)
   const origins = new Origins(problems)
   const before = problems.size
-  const written = parseJson(text.text) ?? (await parseYaml(text, problems))
+  const written = (await inSlices(parseJson(text.text))) ?? (await parseYaml(text, problems))
   if (problems.size > before || written === undefined) problems.throwIfAny()
   if (written === undefined) throw new TypeError('a text without problems has a tree')
   const short = isShortForm(written)
   const tree = short ? await expand(written, problems) : written
-  const bootstrap: Bootstrap = new Checker(problems, origins).check(tree, kBootstrap) ?? {}
+  const checked = await inSlices(new Checker(problems, origins).check(tree, kBootstrap))
+  const bootstrap: Bootstrap = checked ?? {}
   const runtimeLayers = compileLayers(origins, bootstrap)
   const internals = { origins, regexes: new Map(), runtime: new Runtime(runtimeLayers) }
-  const { admin } = compileBootstrap(bootstrap, checkingResolver, internals)
+  const { admin } = await inSlices(compileBootstrap(bootstrap, checkingResolver, internals))
   problems.throwIfAny()
   const loaded: LoadedConfiguration = {
     name: text.name,

@@ -117,6 +117,13 @@ export interface NativeCore {
    */
   published(): Promise<void>
 
+  /**
+   * What is published and said from now on waits for {@link resume}, and then reaches each worker
+   * all at once, though several turns were needed for it.
+   */
+  hold(): void
+  resume(): void
+
   allocateSlot(name: string): SlotId
   releaseSlot(slot: SlotId): void
   publishRoutes(slot: SlotId, table: NativeRouteTable): void

@@ -14,6 +14,7 @@ import type { ClusterManager } from '../cluster/manager.ts'
 import { type CompiledConfiguration, compile, type LoadedConfiguration } from '../config/index.ts'
 import type { NativeCore, NativeListener, NativeRouteTable } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { atOnce, type Steps } from '../slices.ts'
 import { Lingering } from './lingering.ts'
 import type { LogFiles } from './log_files.ts'
 import { noUses, Resources, type Uses } from './resources.ts'
@@ -57,8 +58,11 @@ export interface Changes {
 /** A configuration of which only new clusters are in force yet. */
 export interface Prepared {
   readonly newClusters: readonly string[]
-  /** Puts the rest in force. Throws, with everything as it was before, as `apply`. */
-  commit(now?: number): Changes
+  /**
+   * Puts the rest in force. The first step throws, with everything as it was before, as `apply`;
+   * what the others publish is seen by workers after the last.
+   */
+  commit(now?: number): Steps<Changes>
   /** Takes back what was published; instead of {@link commit}. */
   undo(): void
 }
@@ -108,21 +112,21 @@ export class Deployment {
    * opened.
    */
   apply(loaded: LoadedConfiguration, now: number = Date.now()): Changes {
-    return this.prepare(loaded, now).commit(now)
+    return atOnce(atOnce(this.prepare(loaded, now)).commit(now))
   }
 
   /**
    * Compiles `loaded`, opens its files, and publishes clusters that are new: their hosts can be
    * found and checked before anything is sent to them. Throws as {@link apply}.
    */
-  prepare(loaded: LoadedConfiguration, now: number = Date.now()): Prepared {
+  *prepare(loaded: LoadedConfiguration, now: number = Date.now()): Steps<Prepared> {
     const uses = noUses()
     const bound = new Map<string, ListenerState>()
     const undo = (): void => this.#undo(uses, bound)
     try {
-      const compiled = compile(loaded, this.#resources.resolver(uses))
+      const compiled = yield* compile(loaded, this.#resources.resolver(uses))
       const plan = { ...this.#plan(compiled, uses), layers: loaded.runtimeLayers }
-      const newClusters = this.#publishNew(plan, now)
+      const newClusters = yield* this.#publishNew(plan, now)
       return { newClusters, undo, commit: (then) => this.#finish(plan, bound, undo, then) }
     } catch (error) {
       undo()
@@ -130,19 +134,24 @@ export class Deployment {
     }
   }
 
-  #finish(
+  *#finish(
     plan: Plan,
     bound: Map<string, ListenerState>,
     undo: () => void,
     now: number = Date.now(),
-  ): Changes {
+  ): Steps<Changes> {
     try {
       for (const listener of plan.bind) bound.set(listener.name, this.#bind(listener, now))
     } catch (error) {
       undo()
       throw named(error)
     }
-    return this.#commit(plan, bound, now)
+    this.#core.hold()
+    try {
+      return yield* this.#commit(plan, bound, now)
+    } finally {
+      this.#core.resume()
+    }
   }
 
   listeners(): readonly ListenerState[] {
@@ -198,9 +207,12 @@ export class Deployment {
   }
 
   /** Clusters and route tables that nothing refers to yet. */
-  #publishNew({ compiled }: Plan, now: number): string[] {
+  *#publishNew({ compiled }: Plan, now: number): Steps<string[]> {
     const fresh = compiled.clusters.filter(({ name }) => !this.#clusters.get(name))
-    for (const { cluster } of fresh) this.#clusters.publish(cluster, now)
+    for (const { cluster } of fresh) {
+      this.#clusters.publish(cluster, now)
+      yield
+    }
     for (const { key, slot, table } of compiled.routeTables) {
       if (!this.#uses.routes.has(key)) this.#core.publishRoutes(slot, table)
     }
@@ -228,14 +240,16 @@ export class Deployment {
     for (const giveBack of uses.undo) giveBack()
   }
 
-  #commit(plan: Plan, bound: ReadonlyMap<string, ListenerState>, now: number): Changes {
+  *#commit(plan: Plan, bound: ReadonlyMap<string, ListenerState>, now: number): Steps<Changes> {
     const { compiled, uses } = plan
     this.#runtime.setLayers(plan.layers)
     this.#core.publishRuntime(this.#runtime.values())
     const isNew = (name: string): boolean => !this.#uses.clusters.has(name)
-    const clustersPublished = compiled.clusters
-      .filter(({ name, cluster }) => this.#clusters.publish(cluster, now) || isNew(name))
-      .map(({ name }) => name)
+    const clustersPublished: string[] = []
+    for (const { name, cluster } of compiled.clusters) {
+      if (this.#clusters.publish(cluster, now) || isNew(name)) clustersPublished.push(name)
+      yield
+    }
     this.#clusterNames = new Set(compiled.clusters.map(({ name }) => name))
     this.#clusters.publishDirectory(this.#clusterNames)
     const routesPublished = this.#publishChangedRoutes(compiled, now)

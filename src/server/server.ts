@@ -21,6 +21,7 @@ import {
   type NativeStopReport,
 } from '../native/index.ts'
 import { Runtime, type RuntimeValue } from '../runtime/runtime.ts'
+import { inSlices } from '../slices.ts'
 import { atExit } from './at_exit.ts'
 import { type Changes, Deployment } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
@@ -164,11 +165,12 @@ export class Server {
     let changes: Changes
     try {
       if (this.#stopped) throw closedWhileStarting()
-      const prepared = this.deployment.prepare(loaded)
+      const stopped = (): Error | undefined => (this.#stopped ? closedWhileStarting() : undefined)
+      const prepared = await inSlices(this.deployment.prepare(loaded), stopped)
       // Nothing is sent to clusters of which it is not known yet who and how well they are.
       await this.clusters.ready(prepared.newClusters)
       if (this.#stopped) throw closedWhileStarting()
-      changes = prepared.commit()
+      changes = await inSlices(prepared.commit(), stopped)
       applied?.()
     } catch (error) {
       await admin?.server?.close()

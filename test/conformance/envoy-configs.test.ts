@@ -7,6 +7,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ConfigError, compile, loadConfiguration, type Problem } from '../../src/config/index.ts'
+import { atOnce } from '../../src/slices.ts'
 
 const folder = process.env.MILLRACE_ENVOY_CONFIGS ?? resolve('../shared/envoy-configs')
 const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.yaml')) : []
@@ -21,10 +22,8 @@ const resolver = {
 
 async function refusals(name: string): Promise<readonly Problem[]> {
   try {
-    const compiled = compile(
-      await loadConfiguration({ kind: 'file', path: join(folder, name) }),
-      resolver,
-    )
+    const loaded = await loadConfiguration({ kind: 'file', path: join(folder, name) })
+    const compiled = atOnce(compile(loaded, resolver))
     expect(compiled.listeners.length + compiled.clusters.length).toBeGreaterThan(0)
     return []
   } catch (error) {

@@ -136,3 +136,67 @@ it('never shows half of an apply', async () => {
   expect([...seen].sort()).toEqual(['a a a', 'b b b', 'c c c'])
   for (const asker of askers.slice(0, 5)) expect(asker.seen.size).toBe(3)
 }, 60_000)
+
+it('takes many turns for thousands of clusters, and shows none of them early', async () => {
+  const kClusters = 2000
+  const ports = { a: await sayingService('a'), b: await sayingService('b') }
+  // The first and the last say which configuration they are of; a change of all others comes
+  // between them.
+  const many = (name: 'a' | 'b'): object =>
+    bootstrap([httpListener({ routes: [route('/last', 'last'), route('/', 'first')] })] as never, [
+      cluster('first', [ports[name]]),
+      ...Array.from({ length: kClusters }, (_, i) =>
+        cluster(`c${i}`, [name === 'a' ? 1 : 2, 3, 4]),
+      ),
+      cluster('last', [ports[name]]),
+    ])
+  const proxy: TestedProxy = await createProxy(many('a'), { concurrency: 1 })
+  open.add(proxy)
+  const client = new RawClient(proxy.addresses[0]?.port ?? 0)
+  const ask = async (path: string): Promise<string> => {
+    client.text = ''
+    client.send(get(path))
+    return (await client.until((text) => /\r\n\r\n[ab]$/.test(text))).slice(-1)
+  }
+  for (const [from, to] of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const) {
+    let turns = 0
+    let applied = false
+    const count = (): void => {
+      turns++
+      if (!applied) setImmediate(count)
+    }
+    const applying = proxy.apply(many(to)).then(() => {
+      applied = true
+    })
+    setImmediate(count)
+    const seen = new Set<string>()
+    while (!applied) {
+      // A change between the two requests may show the one before it, and then the one after.
+      const pair = (await ask('/')) + (await ask('/last'))
+      seen.add(pair)
+    }
+    await applying
+    expect(turns).toBeGreaterThan(3)
+    expect([...seen].filter((pair) => pair === to + from)).toEqual([])
+    expect((await ask('/last')) + (await ask('/'))).toBe(to + to)
+  }
+  client.socket.destroy()
+}, 60_000)
+
+it('may be closed in the middle of an apply', async () => {
+  const clusters = Array.from({ length: 1000 }, (_, i) => cluster(`c${i}`, [1, 2, 3]))
+  const next = bootstrap([httpListener({ routes: [] })] as never, clusters)
+  for (let turns = 1; turns < 200; turns *= 2) {
+    const proxy = await createProxy({ listen: '127.0.0.1:0', routes: { '/': 1 } })
+    const applied = proxy.apply(next).then(
+      () => 'applied',
+      (error: { code?: string }) => error.code,
+    )
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+    await proxy.close()
+    expect(['ERR_MILLRACE_CLOSED', 'applied']).toContain(await applied)
+  }
+}, 60_000)

@@ -5,6 +5,7 @@
  * that everything is said at once.
  */
 
+import type { Steps } from '../../slices.ts'
 import type { ProblemCode } from '../problem.ts'
 import type { Problems } from '../problems.ts'
 import {
@@ -39,11 +40,16 @@ interface At {
   readonly lenient?: boolean
 }
 
+/** Lists of more messages than these are checked by and by. */
+const kAtOnceMax = 16
+
 const kTypedStructs = new Set(['xds.type.v3.TypedStruct', 'udpa.type.v1.TypedStruct'])
 
 export class Checker {
   readonly #problems: Problems
   readonly #origins: Origins
+  /** Messages of long lists, which are checked after what is around them. */
+  readonly #later: (() => void)[] = []
 
   constructor(problems: Problems, origins: Origins) {
     this.#problems = problems
@@ -51,10 +57,16 @@ export class Checker {
   }
 
   /** The message, or undefined when the node is none at all. */
-  check(node: SourceNode, type: string): Message | undefined {
+  *check(node: SourceNode, type: string): Steps<Message | undefined> {
     const schema = messageSchema(type)
     if (schema === undefined) throw new Error(`the schema has no ${type}`)
-    return this.#message(node, schema, { path: node.path ?? '', built: true })
+    const message = this.#message(node, schema, { path: node.path ?? '', built: true })
+    yield
+    for (let i = 0; i < this.#later.length; i++) {
+      this.#later[i]?.()
+      yield
+    }
+    return message
   }
 
   #refuse(
@@ -90,8 +102,7 @@ export class Checker {
         written.set(field, { entry, path })
       }
     }
-    const names = [...written].map(([field, origin]) => [field.name, origin] as const)
-    this.#origins.set(message, { node, path: at.path, fields: new Map(names) })
+    this.#origins.set(message, { node, path: at.path, schema })
     for (const [field, { entry, path }] of written) {
       const lenient = isOptional(field, written)
       const value = this.#field(entry, field, { path, built: at.built, lenient })
@@ -187,8 +198,17 @@ export class Checker {
       this.#refuse('bad-value', node, at.path, `has ${count}, may have at most ${max_items}`)
     const values: unknown[] = []
     const seen = new Set<string>()
+    // Whether a list that is to be refused says anything has to be known at once.
+    const long = count > kAtOnceMax && field.type.startsWith('message:') && at.built && !unique
     node.items.forEach((item, i) => {
       const path = item.path ?? `${at.path}[${i}]`
+      if (long) {
+        this.#later.push(() => {
+          const value = this.#value(item, field, items, { path, built: true })
+          if (value !== undefined) values.push(value)
+        })
+        return
+      }
       const value = this.#value(item, field, items, { path, built: at.built })
       const text = unique ? JSON.stringify(value) : ''
       if (unique && seen.has(text))
@@ -252,7 +272,7 @@ export class Checker {
     if (node.kind === kind) {
       const json = toJson(node)
       if (typeof json === 'object' && json !== null) {
-        this.#origins.set(json, { node, path: at.path, fields: new Map() })
+        this.#origins.set(json, { node, path: at.path })
       }
       return json
     }

@@ -4,6 +4,7 @@
 
 import type { ProblemCode } from '../problem.ts'
 import type { Problems } from '../problems.ts'
+import type { MessageSchema } from '../schema/schema.ts'
 import { childPath, entryOf, type MapEntry, type SourceNode } from '../source/tree.ts'
 
 interface FieldOrigin {
@@ -14,8 +15,8 @@ interface FieldOrigin {
 export interface Origin {
   readonly node: SourceNode
   readonly path: string
-  /** By the field's name in the `.proto` file. */
-  readonly fields: ReadonlyMap<string, FieldOrigin>
+  /** Of the message; absent: it is JSON of any form. */
+  readonly schema?: MessageSchema
 }
 
 /** Steps from a message: a field, and an index or a key of it. */
@@ -29,7 +30,8 @@ interface Spot {
 
 export class Origins {
   readonly #problems: Problems
-  readonly #origins = new WeakMap<object, Origin>()
+  /** There are as many as there are messages: no more is kept of each than is needed to look. */
+  readonly #origins = new Map<object, Origin>()
 
   constructor(problems: Problems) {
     this.#problems = problems
@@ -127,7 +129,7 @@ export class Origins {
 
   /** Whether a field was written, and could not be taken. */
   wasRefused(message: object, field: string): boolean {
-    const written = this.#origins.get(message)?.fields.has(field) === true
+    const written = this.#field(message, field) !== undefined
     return written && (message as Readonly<Record<string, unknown>>)[field] === undefined
   }
 
@@ -139,15 +141,23 @@ export class Origins {
     return node !== undefined && this.#problems.touches(node.start, node.end)
   }
 
+  /** Where a field was written; `name`: as in the `.proto` file. */
+  #field(message: object, name: string): FieldOrigin | undefined {
+    const { node, path, schema } = this.#origins.get(message) ?? {}
+    if (node?.kind !== 'map' || schema === undefined) return undefined
+    const entry = node.entries.find(({ key }) => schema.byName.get(key)?.name === name)
+    return entry && { entry, path: entry.value.path ?? childPath(path ?? '', entry.key) }
+  }
+
   #node(message: object, [field, item]: Place): SourceNode | undefined {
-    const value = this.#origins.get(message)?.fields.get(field)?.entry.value
+    const value = this.#field(message, field)?.entry.value
     return item !== undefined && value?.kind === 'list' ? value.items[item] : value
   }
 
   #spot(message: object, place: Place | undefined): Spot {
     const origin = this.#origins.get(message)
     if (origin === undefined) return { path: '', start: 0, end: 1 }
-    const field = place === undefined ? undefined : origin.fields.get(place[0])
+    const field = place === undefined ? undefined : this.#field(message, place[0])
     if (field === undefined || place === undefined) {
       const { start, end } = origin.node
       return { path: origin.path, start, end }

@@ -4,6 +4,7 @@
  */
 
 import type { Runtime } from '../../runtime/runtime.ts'
+import type { Steps } from '../../slices.ts'
 import type { Origins } from '../check/origins.ts'
 import type { Bootstrap } from '../schema/messages.generated.ts'
 import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../types.ts'
@@ -38,17 +39,17 @@ export function rememberInternals(loaded: LoadedConfiguration, kept: Internals):
 export function compile(
   loaded: LoadedConfiguration,
   resolver: CompileResolver,
-): CompiledConfiguration {
+): Steps<CompiledConfiguration> {
   const kept = internals.get(loaded)
   if (kept === undefined) throw new TypeError('not a configuration of loadConfiguration')
   return compileBootstrap(loaded.bootstrap, resolver, kept)
 }
 
-export function compileBootstrap(
+export function* compileBootstrap(
   bootstrap: Bootstrap,
   resolver: CompileResolver,
   { origins, regexes, runtime }: Internals,
-): CompiledConfiguration {
+): Steps<CompiledConfiguration> {
   const { listeners = [], clusters = [] } = bootstrap.static_resources ?? {}
   const names = new Set<string>()
   for (const cluster of clusters) {
@@ -66,10 +67,12 @@ export function compileBootstrap(
     dns: bootstrap,
     outlierEventLog: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
   }
-  const compiledClusters = clusters.map((message) => {
+  const compiledClusters: CompiledConfiguration['clusters'][number][] = []
+  for (const message of clusters) {
     const cluster = compileCluster(context, message)
-    return { name: cluster.name, slot: resolver.cluster(cluster.name), cluster }
-  })
+    compiledClusters.push({ name: cluster.name, slot: resolver.cluster(cluster.name), cluster })
+    yield
+  }
   const admin = bootstrap.admin
   const address =
     admin?.address && compileAddress(context, admin.address, admin, 'the admin interface')

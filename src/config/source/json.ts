@@ -4,6 +4,7 @@
  * YAML's.
  */
 
+import type { Steps } from '../../slices.ts'
 import type { MapEntry, SourceNode } from './tree.ts'
 
 /** As deep as YAML may be; what is deeper is left to YAML's parser, which says so. */
@@ -13,12 +14,12 @@ const kDepthMax = 100
  * The tree, or undefined when the text is not plain JSON: its errors, and repeated keys, are YAML's
  * to say.
  */
-export function parseJson(text: string): SourceNode | undefined {
+export function* parseJson(text: string): Steps<SourceNode | undefined> {
   if (!/^\s*[{[]/.test(text)) return undefined
-  return new JsonReader(text).read()
+  return yield* new JsonReader(text).read()
 }
 
-const kSpace = /[ \t\r\n]*/y
+const [kSpace, kTab, kLine, kReturn] = [32, 9, 10, 13]
 // Control characters are left to YAML's parser too.
 const kString = /"(?:[^"\\\p{Cc}]+|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/uy
 const kLiteral = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/y
@@ -31,33 +32,46 @@ class JsonReader {
     this.#text = text
   }
 
-  read(): SourceNode | undefined {
-    const node = this.#value(0)
-    this.#take(kSpace)
+  *read(): Steps<SourceNode | undefined> {
+    const node = yield* this.#value(0)
+    this.#skipSpace()
     return this.#at === this.#text.length ? node : undefined
   }
 
   #take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at
-    const found = pattern.exec(this.#text)?.[0]
-    if (found !== undefined) this.#at += found.length
+    if (!pattern.test(this.#text)) return undefined
+    const found = this.#text.slice(this.#at, pattern.lastIndex)
+    this.#at = pattern.lastIndex
     return found
+  }
+
+  #skipSpace(): void {
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (code !== kSpace && code !== kTab && code !== kLine && code !== kReturn) return
+      this.#at++
+    }
   }
 
   /** Whether the next character that is no space is this one; it is passed then. */
   #takeMark(mark: string): boolean {
-    this.#take(kSpace)
+    this.#skipSpace()
     if (this.#text[this.#at] !== mark) return false
     this.#at++
     return true
   }
 
-  #value(depth: number): SourceNode | undefined {
+  *#value(depth: number): Steps<SourceNode | undefined> {
     if (depth > kDepthMax) return undefined
-    this.#take(kSpace)
+    this.#skipSpace()
     const start = this.#at
-    if (this.#takeMark('{')) return this.#map(start, depth)
-    if (this.#takeMark('[')) return this.#list(start, depth)
+    if (this.#takeMark('{')) return yield* this.#map(start, depth)
+    if (this.#takeMark('[')) return yield* this.#list(start, depth)
+    return this.#scalar(start)
+  }
+
+  #scalar(start: number): SourceNode | undefined {
     const string = this.#take(kString)
     if (string !== undefined) {
       const value = JSON.parse(string) as string
@@ -69,12 +83,12 @@ class JsonReader {
     return { kind: 'scalar', value, text: literal, quoted: false, start, end: this.#at }
   }
 
-  #map(start: number, depth: number): SourceNode | undefined {
+  *#map(start: number, depth: number): Steps<SourceNode | undefined> {
     const entries: MapEntry[] = []
     const keys = new Set<string>()
     if (this.#takeMark('}')) return { kind: 'map', entries, start, end: this.#at }
     do {
-      this.#take(kSpace)
+      this.#skipSpace()
       const keyStart = this.#at
       const string = this.#take(kString)
       if (string === undefined) return undefined
@@ -82,20 +96,21 @@ class JsonReader {
       const keyEnd = this.#at
       if (keys.has(key) || !this.#takeMark(':')) return undefined
       keys.add(key)
-      const value = this.#value(depth + 1)
+      const value = yield* this.#value(depth + 1)
       if (value === undefined) return undefined
       entries.push({ key, keyStart, keyEnd, value })
     } while (this.#takeMark(','))
     return this.#takeMark('}') ? { kind: 'map', entries, start, end: this.#at } : undefined
   }
 
-  #list(start: number, depth: number): SourceNode | undefined {
+  *#list(start: number, depth: number): Steps<SourceNode | undefined> {
     const items: SourceNode[] = []
     if (this.#takeMark(']')) return { kind: 'list', items, start, end: this.#at }
     do {
-      const item = this.#value(depth + 1)
+      const item = yield* this.#value(depth + 1)
       if (item === undefined) return undefined
       items.push(item)
+      yield
     } while (this.#takeMark(','))
     return this.#takeMark(']') ? { kind: 'list', items, start, end: this.#at } : undefined
   }

@@ -63,6 +63,37 @@ TEST_CASE("no cluster, no host, no upstream: each has its answer") {
   CHECK(proxy.until([&] { return client.get() == 200; }));
 }
 
+TEST_CASE("what was published while it was held back arrives all at once") {
+  Origin origin;
+  Running proxy(1, {origin.port()});
+  Client client(proxy.port);
+  REQUIRE(client.get() == 200);
+  proxy.group->hold();
+  REQUIRE(proxy.group->withdrawCluster(proxy.cluster).ok());
+  bool taken = false;
+  proxy.group->whenTaken([&] { taken = true; });
+  for (int i = 0; i < 20; i++) {
+    proxy.group->turn();
+    REQUIRE(client.get() == 200);
+  }
+  CHECK(!taken);
+  proxy.publish({});
+  proxy.group->resume();
+  REQUIRE(proxy.until([&] { return taken; }));
+  CHECK(client.get() == 503);
+  CHECK(client.text().find("no healthy upstream") != std::string_view::npos);
+  CHECK(proxy.counter("http.in.no_cluster") == 0);
+}
+
+TEST_CASE("a group that is held back can be stopped") {
+  Origin origin;
+  Running proxy(1, {origin.port()});
+  proxy.group->hold();
+  REQUIRE(proxy.group->withdrawCluster(proxy.cluster).ok());
+  proxy.group->stop(1000);
+  proxy.group->resume();
+}
+
 TEST_CASE("a host that a delta removes is drained, the others keep their connections") {
   Origin a, b;
   Running proxy(1, {a.port(), b.port()});

@@ -8,6 +8,7 @@ import {
   loadConfiguration,
   type Problem,
 } from '../../../src/config/index.ts'
+import { atOnce } from '../../../src/slices.ts'
 
 export function load(text: string): Promise<LoadedConfiguration> {
   return loadConfiguration({ kind: 'text', name: 'test.yaml', text })
@@ -21,13 +22,15 @@ export async function compiled(text: string): Promise<CompiledConfiguration> {
     if (!indexes.has(key)) indexes.set(key, indexes.size)
     return indexes.get(key) ?? -1
   }
-  return compile(loaded, {
-    cluster: (name) => index(`cluster ${name}`),
-    routes: (key) => index(`routes ${key}`),
-    log: (target) => index(`log ${target}`),
-    runtime: (key) => index(`runtime ${key}`),
-    filter: (name) => index(`filter ${name}`),
-  })
+  return atOnce(
+    compile(loaded, {
+      cluster: (name) => index(`cluster ${name}`),
+      routes: (key) => index(`routes ${key}`),
+      log: (target) => index(`log ${target}`),
+      runtime: (key) => index(`runtime ${key}`),
+      filter: (name) => index(`filter ${name}`),
+    }),
+  )
 }
 
 export async function problems(text: string): Promise<readonly Problem[]> {

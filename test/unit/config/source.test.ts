@@ -10,6 +10,7 @@ import { parseJson } from '../../../src/config/source/json.ts'
 import { parseSource } from '../../../src/config/source/parse.ts'
 import { SourceText } from '../../../src/config/source/text.ts'
 import { toJson } from '../../../src/config/source/tree.ts'
+import { atOnce } from '../../../src/slices.ts'
 import { bootstrap, load, said } from './helpers.ts'
 
 describe('files', () => {
@@ -117,7 +118,7 @@ describe('JSON', () => {
       fc.property(fc.json({ maxDepth: 4 }), fc.boolean(), (json, indent) => {
         const text = indent ? JSON.stringify(JSON.parse(json), null, 2) : json
         fc.pre(/^\s*[{[]/.test(text) && !text.includes('__proto__'))
-        const fast = parseJson(text)
+        const fast = atOnce(parseJson(text))
         const source = new SourceText('x', text)
         const slow = parseSource(source, new Problems(source))
         if (fast === undefined || slow === undefined) return
@@ -132,7 +133,7 @@ describe('JSON', () => {
     const entry = '{"name": "a", "numbers": [1, 2.5, -3e2], "text": "\\u00e9\\n"}'
     const text = `[${Array(65_000).fill(entry).join(',\n')}]`
     const started = performance.now()
-    const tree = parseJson(text)
+    const tree = atOnce(parseJson(text))
     expect(performance.now() - started).toBeLessThan(3000)
     expect(tree?.kind === 'list' && tree.items.length).toBe(65_000)
     expect(tree?.kind === 'list' && tree.items[0] && toJson(tree.items[0])).toEqual({
@@ -152,7 +153,7 @@ describe('JSON', () => {
       '"a"',
       '[1] x',
     ]) {
-      expect(parseJson(text)).toBeUndefined()
+      expect(atOnce(parseJson(text))).toBeUndefined()
     }
   })
 })

@@ -29,6 +29,8 @@ export class RecordingCore {
     return this.calls.splice(0)
   }
 
+  hold(): void {}
+  resume(): void {}
   allocateSlot(name: string): number {
     this.calls.push(`allocate ${name}`)
     return ++this.#slots

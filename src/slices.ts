@@ -1,0 +1,37 @@
+/**
+ * Long work on the main thread in slices, so that discovery, health checks and the admin interface
+ * have their turns while thousands of clusters are put in force. What is long is a generator that
+ * yields wherever it may be left for a while; who runs it decides whether it is.
+ */
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+/** Work that may be left at each `yield`, and ends with a T. */
+export type Steps<T> = Generator<undefined, T, void>
+
+/** A turn of the event loop takes about so long, ms: a few, as a health check would notice more. */
+const kSliceMs = 4
+
+/**
+ * Runs all steps, and lets the event loop turn after each slice. `stopped` is asked after each turn
+ * whether anybody wants the rest still; else the work is left as it is, with this error.
+ */
+export async function inSlices<T>(steps: Steps<T>, stopped?: () => Error | undefined): Promise<T> {
+  let until = performance.now() + kSliceMs
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done) return step.value
+    if (performance.now() < until) continue
+    await nextTurn()
+    const error = stopped?.()
+    if (error) throw error
+    until = performance.now() + kSliceMs
+  }
+}
+
+/** Runs all steps, and returns when they are done. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
