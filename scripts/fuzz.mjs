@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { attempt, finish, root, run } from './lib.mjs'
+import { attempt, compilerEnv, finish, root, run } from './lib.mjs'
 
 const { values, positionals } = parseArgs({
   options: { seconds: { type: 'string', default: '60' } },
@@ -16,10 +16,11 @@ const names = readdirSync(join(root, 'test/native/fuzz'))
   .map((file) => file.slice(0, -'_fuzz.cc'.length))
   .filter((name) => positionals.length === 0 || positionals.includes(name))
 
-run('cmake', ['--preset', 'fuzz'], { stdio: ['ignore', 'ignore', 'inherit'] })
+const env = compilerEnv()
+run('cmake', ['--preset', 'fuzz'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
 const targets = names.map((name) => `${name}_fuzz`)
 const jobs = String(availableParallelism())
-run('cmake', ['--build', '--preset', 'fuzz', '-j', jobs, '--target', ...targets])
+run('cmake', ['--build', '--preset', 'fuzz', '-j', jobs, '--target', ...targets], { env })
 
 const build = join(root, 'build-cmake/fuzz')
 const findings = join(build, 'findings')

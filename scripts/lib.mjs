@@ -43,11 +43,21 @@ export function bin(command) {
 }
 
 /**
+ * The environment for compilers: what ccache holds serves builds in other folders too, those of
+ * another preset and those of another clone.
+ */
+export const compilerEnv = () => ({
+  ...process.env,
+  CCACHE_NOHASHDIR: 'true',
+  CCACHE_BASEDIR: root,
+})
+
+/**
  * The environment for node-gyp and cmake-js: the headers of the running Node where it has them
  * beside it, so that nothing is downloaded, and ccache where there is one.
  */
 export function buildEnv() {
-  const env = { ...process.env }
+  const env = compilerEnv()
   const prefix = resolve(dirname(process.execPath), '..')
   if (!env.npm_config_nodedir && existsSync(join(prefix, 'include/node/node_api.h'))) {
     env.npm_config_nodedir = prefix

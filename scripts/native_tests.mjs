@@ -4,15 +4,14 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { finish, has, root, run } from './lib.mjs'
+import { compilerEnv, finish, has, root, run } from './lib.mjs'
 
 // for one layer; the longest, the slot table's torture under TSan, takes a fraction of it
 const TIMEOUT_MS = 600_000
 
 const [preset = 'dev', ...wanted] = process.argv.slice(2)
 const jobs = String(availableParallelism())
-// The presets differ in their folder; objects that are otherwise the same may be shared by ccache.
-const env = { ...process.env, CCACHE_NOHASHDIR: 'true' }
+const env = compilerEnv()
 if (preset === 'arm64') {
   env.QEMU_LD_PREFIX = '/usr/aarch64-linux-gnu'
   env.MILLRACE_TEST_EMULATOR = 'qemu-aarch64' // for tests that start themselves

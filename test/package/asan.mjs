@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { root, run } from '../../scripts/lib.mjs'
+import { compilerEnv, root, run } from '../../scripts/lib.mjs'
 import { check, expect, suite } from './stage.mjs'
 
 const TERMINATIONS = '120'
@@ -18,7 +18,7 @@ const SUPPRESSIONS = 'leak:napi_create_promise\n'
 /** A folder as node-gyp leaves it, with the addon of the asan preset. */
 function build(dir) {
   const headers = createRequire(import.meta.url)('node-api-headers').include_dir
-  const env = { ...process.env, CCACHE_NOHASHDIR: 'true' }
+  const env = compilerEnv()
   const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] }
   run('cmake', ['--preset', 'asan', `-DCMAKE_JS_INC=${headers}`], quiet)
   const jobs = String(availableParallelism())

@@ -58,14 +58,14 @@ TEST_CASE("a search finds what a backtracking matcher finds, groups included") {
   for (int i = 0; i < 3000; i++) {
     std::string pattern = patterns.make();
     Regex regex(pattern);
-    Result<RegexProgram> program = RegexProgram::compile(ProgramMaker::make(regex), "p");
+    Result<RegexProgram> program = RegexProgram::compile(programOf(regex), "p");
     REQUIRE(program.ok());
     for (int j = 0; j < 8; j++) {
       std::string input;
       for (uint32_t n = random() % 9; n > 0; n--) input.push_back("abc"[random() % 3]);
       size_t from = random() % (input.size() + 1);
       Captures expected;
-      bool found = Backtracker(regex, input).search(from, expected);
+      bool found = search(regex, input, from, expected);
       Captures actual = pike(*program, input, from);
       INFO("pattern ", pattern, " input ", input, " from ", from);
       REQUIRE(actual == (found ? expected : Captures()));

@@ -40,7 +40,7 @@ std::string folded(std::string s) {
 
 bool pathMatches(const PlainRoute& route, std::string path) {
   std::string value = route.value;
-  if (route.kind == Kind::kRegex) return Backtracker(Regex(value), path).matchesAll();
+  if (route.kind == Kind::kRegex) return matchesAll(Regex(value), path);
   if (!route.caseSensitive) {
     value = folded(value);
     path = folded(path);
