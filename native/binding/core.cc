@@ -189,9 +189,13 @@ void Core::releaseSlot(const Napi::CallbackInfo& info) {
   if (argument(info, 0, slot)) done(info.Env(), group_->releaseSlot(slot));
 }
 
-void Core::hold(const Napi::CallbackInfo&) { group_->hold(); }
+void Core::hold(const Napi::CallbackInfo&) {
+  group_->hold();
+}
 
-void Core::resume(const Napi::CallbackInfo&) { group_->resume(); }
+void Core::resume(const Napi::CallbackInfo&) {
+  group_->resume();
+}
 
 void Core::publishRoutes(const Napi::CallbackInfo& info) {
   SlotId slot = kNoSlot;
