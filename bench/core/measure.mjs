@@ -28,3 +28,35 @@ export function residentBytes() {
   const text = readFileSync('/proc/self/smaps_rollup', 'utf8')
   return Number(text.match(/^Private_Dirty: +(\d+) kB/m)?.[1]) * 1024
 }
+
+/**
+ * The longest turn of this thread's event loop, by the CPU time that it took: what others use of
+ * the machine does not count. Keeps the loop turning.
+ */
+export class LoopWatch {
+  #tid = ownTid()
+  #last = threadCpuMs(this.#tid)
+  #stopped = false
+  /** ms */
+  longest = 0
+
+  constructor() {
+    this.#turn()
+  }
+
+  #turn() {
+    const now = threadCpuMs(this.#tid)
+    this.longest = Math.max(this.longest, now - this.#last)
+    this.#last = now
+    if (!this.#stopped) setImmediate(() => setTimeout(() => this.#turn(), 0))
+  }
+
+  reset() {
+    this.longest = 0
+    this.#last = threadCpuMs(this.#tid)
+  }
+
+  stop() {
+    this.#stopped = true
+  }
+}

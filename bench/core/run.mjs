@@ -24,7 +24,7 @@ import { markdown } from './report.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '../..')
-const OWN = ['run.mjs', 'report.mjs', 'measure.mjs', 'snapshots_worker.mjs']
+const OWN = ['run.mjs', 'report.mjs', 'measure.mjs', 'origin.mjs', 'snapshots_worker.mjs']
 
 const { values } = parseArgs({
   options: {

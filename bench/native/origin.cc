@@ -1,5 +1,5 @@
 // The service behind the proxies: answers HTTP/1.1 from memory, one thread, as cheaply as it can.
-//   origin PORT
+//   origin PORT [COUNT]    listens on so many neighbouring ports, 1 if not said
 // GET or POST /1k /16k /64k /1m: a body of that size. GET /stats: requests and connections so far.
 // It understands Content-Length and "Connection: close", which is all that the load sends.
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "socket.h"
 
@@ -182,8 +183,8 @@ bool onEvent(Connection& connection, uint32_t events, char* buffer) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: origin PORT\n");
+  if (argc != 2 && argc != 3) {
+    std::fprintf(stderr, "usage: origin PORT [COUNT]\n");
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);
@@ -191,19 +192,29 @@ int main(int argc, char** argv) {
     page.keepAlive = render(page.size, "");
     page.close = render(page.size, "Connection: close\r\n");
   }
-  const int listener = bench::listenOn(std::atoi(argv[1]), false);
   const int poll = bench::must(epoll_create1(0), "epoll_create1");
-  epoll_event event{};
-  event.events = EPOLLIN;
-  bench::must(epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event), "epoll_ctl");
+  const int count = argc == 3 ? std::atoi(argv[2]) : 1;
+  std::vector<Connection> listeners;
+  for (int i = 0; i < count; i++) {
+    listeners.push_back({bench::listenOn(std::atoi(argv[1]) + i, false), {}, {}, {}});
+  }
+  for (Connection& listener : listeners) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = &listener;
+    bench::must(epoll_ctl(poll, EPOLL_CTL_ADD, listener.fd, &event), "epoll_ctl");
+  }
+  const auto isListener = [&](const Connection* c) {
+    return c >= listeners.data() && c < listeners.data() + listeners.size();
+  };
   const auto buffer = std::make_unique<char[]>(kReadSize);
   epoll_event events[kEvents];
   for (;;) {
-    const int count = epoll_wait(poll, events, kEvents, -1);
-    for (int i = 0; i < count; i++) {
+    const int ready = epoll_wait(poll, events, kEvents, -1);
+    for (int i = 0; i < ready; i++) {
       auto* connection = static_cast<Connection*>(events[i].data.ptr);
-      if (connection == nullptr) {
-        accept(poll, listener);
+      if (isListener(connection)) {
+        accept(poll, connection->fd);
       } else if (!onEvent(*connection, events[i].events, buffer.get())) {
         close(connection->fd);
         std::unique_ptr<Connection>(connection).reset();
