@@ -60,8 +60,10 @@ export class DnsClient {
       }
       default: {
         const [first, second] = family === 'auto' ? ([6, 4] as const) : ([4, 6] as const)
-        const answer = await this.#lookup(name, first)
-        return answer.addresses.length > 0 ? answer : this.#lookup(name, second)
+        const [answer] = await Promise.allSettled([this.#lookup(name, first)])
+        if (answer.status === 'fulfilled' && answer.value.addresses.length > 0) return answer.value
+        // Servers that fail for a family which they do not know are common.
+        return together([answer, ...(await Promise.allSettled([this.#lookup(name, second)]))])
       }
     }
   }

@@ -107,3 +107,50 @@ export function withCode(code: number): (query: Buffer) => Buffer {
     return answer
   }
 }
+
+export type QueryType = 'A' | 'AAAA'
+const kTypes: Readonly<Record<number, QueryType>> = { 1: 'A', 28: 'AAAA' }
+
+/**
+ * Answers with these addresses and their TTLs in seconds; `fails`: with SERVFAIL. What is not there
+ * has no records.
+ */
+export function records(
+  answers: Partial<Record<QueryType, 'fails' | readonly (readonly [string, number])[]>>,
+): (query: Buffer) => Buffer {
+  return (query) => {
+    const question = query.subarray(0, endOfQuestion(query))
+    const type = kTypes[question.readUInt16BE(question.length - 4)]
+    const found = type && answers[type]
+    if (found === 'fails') return withCode(2)(question)
+    const head = withCode(0)(question)
+    head.writeUInt16BE(found?.length ?? 0, 6)
+    head.writeUInt32BE(0, 8)
+    const written = (found ?? []).map(([address, ttl]) => {
+      const bytes = addressBytes(address)
+      const fixed = Buffer.alloc(12)
+      fixed.writeUInt16BE(0xc00c, 0) // the name of the question
+      question.copy(fixed, 2, question.length - 4)
+      fixed.writeUInt32BE(ttl, 6)
+      fixed.writeUInt16BE(bytes.length, 10)
+      return Buffer.concat([fixed, bytes])
+    })
+    return Buffer.concat([head, ...written])
+  }
+}
+
+function endOfQuestion(query: Buffer): number {
+  let at = 12
+  while ((query[at] ?? 0) !== 0) at += (query[at] ?? 0) + 1
+  return at + 5
+}
+
+/** Of IPv6 addresses those of the form `fd00::1`. */
+function addressBytes(address: string): Buffer {
+  if (!address.includes(':')) return Buffer.from(address.split('.').map(Number))
+  const bytes = Buffer.alloc(16)
+  const [first = '', last = ''] = address.split('::')
+  bytes.writeUInt16BE(Number.parseInt(first, 16), 0)
+  bytes.writeUInt16BE(Number.parseInt(last, 16), 14)
+  return bytes
+}
