@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type FlagValues, RuntimeFlags, SlotTable } from '../../../src/core.ts'
-import { Thread } from './threads.ts'
+import { Thread } from '../threads.ts'
 
 function newFlags(): { table: SlotTable; flags: RuntimeFlags } {
   const table = new SlotTable()

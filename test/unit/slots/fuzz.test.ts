@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SlotTable } from '../../../src/core.ts'
-import { Thread } from './threads.ts'
+import { Thread } from '../threads.ts'
 
 const SLOTS = 3
 const KEYS = ['a', 'b', 'ä', '']

@@ -2,7 +2,7 @@
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { SlotTable } from '../../../src/core.ts'
-import { Thread } from './threads.ts'
+import { Thread } from '../threads.ts'
 
 type Rules = Record<string, { n: number; data?: Buffer } | undefined>
 

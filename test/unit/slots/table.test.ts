@@ -2,7 +2,7 @@
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { SlotTable, type TableView } from '../../../src/core.ts'
-import { Thread, turn, until } from './threads.ts'
+import { Thread, turn, until } from '../threads.ts'
 
 function newTable(): SlotTable {
   const table = new SlotTable()

@@ -1,6 +1,6 @@
 // A worker thread that runs the functions it is sent, one after the other.
 import { parentPort, workerData } from 'node:worker_threads'
-import * as core from '../../../dist/core.js'
+import * as core from '../../dist/core.js'
 
 const state = {}
 parentPort.on('message', async ({ id, code, argument }) => {

@@ -1,9 +1,9 @@
-// Worker threads for the tests of src/slots/, all of them on the built package.
+// Worker threads for tests of what threads share, all of them on the built package.
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { onTestFinished } from 'vitest'
-import type * as Core from '../../../src/core.ts'
+import type * as Core from '../../src/core.ts'
 
 export interface Inside {
   readonly core: typeof Core
