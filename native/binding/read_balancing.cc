@@ -45,6 +45,7 @@ void readFields(JsReader& in, Lb& out) {
   in.optional("maglevTableSize", out.maglevTableSize);
   in.optional("hashHostname", out.hashHostname);
   in.optional("hashBalanceFactor", out.hashBalanceFactor);
+  in.optional("overrideStatuses", out.overrideStatuses);
   in.optional("subsets", out.subsets);
 }
 

@@ -1,19 +1,38 @@
 // HTTP filters, and what routes tell them: src/native/filters.ts.
 #include "binding/read_spec.h"
 
-namespace millrace {
-
-void readFields(JsReader& in, spec::FilterConfig&) {
-  in.fail("kind: unknown value \"" + in.kind() + "\"");
-}
-
-void readFields(JsReader& in, spec::FilterRouteConfig&) {
-  in.fail("kind: unknown value \"" + in.kind() + "\"");
-}
-
-}  // namespace millrace
-
 namespace millrace::spec {
+
+void readFields(JsReader& in, StatefulSession& out) {
+  in.choice("state", {"none", "cookie", "header"}, out.state);
+  in.optional("name", out.name);
+  in.optional("ttl", out.ttl);
+  in.optional("path", out.path);
+  in.optional("strict", out.strict);
+}
+
+void readFields(JsReader& in, StatefulSessionRoute& out) {
+  in.optional("disabled", out.disabled);
+  in.optional("session", out.session);
+}
+
+void readFields(JsReader& in, FilterConfig& out) {
+  std::string kind = in.kind();
+  if (kind == "stateful-session") {
+    readFields(in, out.emplace<StatefulSession>());
+  } else {
+    in.fail("kind: unknown value \"" + kind + "\"");
+  }
+}
+
+void readFields(JsReader& in, FilterRouteConfig& out) {
+  std::string kind = in.kind();
+  if (kind == "stateful-session") {
+    readFields(in, out.emplace<StatefulSessionRoute>());
+  } else {
+    in.fail("kind: unknown value \"" + kind + "\"");
+  }
+}
 
 void readFields(JsReader& in, HttpFilter& out) {
   in.field("id", out.id);

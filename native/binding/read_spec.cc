@@ -427,6 +427,10 @@ void readFields(JsReader& in, Host& out) {
   in.field("priority", out.priority);
   in.field("locality", out.locality);
   in.choice("health", {"healthy", "degraded", "unhealthy"}, out.health);
+  if (in.has("status")) {
+    in.choice("status", {"unknown", "healthy", "unhealthy", "draining", "timeout", "degraded"},
+              out.status.emplace());
+  }
   in.optional("excluded", out.excluded);
   in.optional("canary", out.canary);
   in.optional("metadata", out.metadata);

@@ -22,7 +22,11 @@ void readFields(JsReader& in, LogFilter& out);
 void readFields(JsReader& in, AccessLog& out);
 void readFields(JsReader& in, HeaderValue& out);
 void readFields(JsReader& in, HeaderMutations& out);
+void readFields(JsReader& in, StatefulSession& out);
+void readFields(JsReader& in, StatefulSessionRoute& out);
+void readFields(JsReader& in, FilterConfig& out);
 void readFields(JsReader& in, HttpFilter& out);
+void readFields(JsReader& in, FilterRouteConfig& out);
 void readFields(JsReader& in, FilterOverride& out);
 void readFields(JsReader& in, WeightedCluster& out);
 void readFields(JsReader& in, ClusterChoice& out);
@@ -61,11 +65,3 @@ void readFields(JsReader& in, Keepalive& out);
 void readFields(JsReader& in, Cluster& out);
 
 }  // namespace millrace::spec
-
-namespace millrace {
-
-// The filters that are made already, which these variants may hold, are of this namespace.
-void readFields(JsReader& in, spec::FilterConfig& out);
-void readFields(JsReader& in, spec::FilterRouteConfig& out);
-
-}  // namespace millrace

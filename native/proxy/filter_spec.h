@@ -19,9 +19,24 @@ namespace millrace::spec {
 // number, for the life of the process.
 using FilterId = uint32_t;
 
+// Requests of a client that names its host go to that one, as far as it is there.
+struct StatefulSession {
+  enum class State : uint8_t { kNone, kCookie, kHeader };
+  State state = State::kNone;
+  std::string name;     // of the cookie or header
+  uint64_t ttl = 0;     // of the cookie, seconds; 0: until the client ends
+  std::string path;     // of the cookie; empty: none
+  bool strict = false;  // to that one or none
+};
+
+struct StatefulSessionRoute {
+  bool disabled = false;
+  StatefulSession session;  // unless disabled, instead of the filter's own
+};
+
 // What a filter is, one struct for each. The first alternative is a filter that is made already:
 // tests have such.
-using FilterConfig = std::variant<std::shared_ptr<const HttpFilterFactory>>;
+using FilterConfig = std::variant<std::shared_ptr<const HttpFilterFactory>, StatefulSession>;
 
 struct HttpFilter {
   FilterId id = 0;
@@ -31,7 +46,8 @@ struct HttpFilter {
 };
 
 // What a route says to a filter of some type; the first alternative as above.
-using FilterRouteConfig = std::variant<std::shared_ptr<const millrace::FilterRouteConfig>>;
+using FilterRouteConfig =
+    std::variant<std::shared_ptr<const millrace::FilterRouteConfig>, StatefulSessionRoute>;
 
 // What a route (or one of its weighted clusters) says to one filter, with what the route table and
 // the virtual host say to it: the most specific holds.

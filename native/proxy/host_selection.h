@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "base/arena.h"
 #include "http/headers.h"
@@ -17,12 +18,21 @@ struct StreamInfo;
 
 class HostSelection {
  public:
+  // What a filter asked for, ahead of the balancer. Valid as long as the stream.
+  void overrideHost(std::string_view address, bool strict) {
+    overrideHost_ = address;
+    overrideStrict_ = strict;
+  }
+  // A retry, or another route: what was asked for holds no longer.
+  void dropOverride() { overrideHost(std::string_view(), false); }
   // Once for each request, before its headers are changed.
   void begin(const ForwardAction& action, const ClusterPick& pick, const RequestHead& head,
              const StreamInfo& info, Arena& arena);
   // Valid as long as the stream.
   PickContext context() const {
     PickContext context;
+    context.overrideHost = overrideHost_;
+    context.overrideStrict = overrideStrict_;
     context.hash = hash_;
     context.match = match_;
     return context;
@@ -38,6 +48,8 @@ class HostSelection {
   std::optional<uint64_t> hash_;
   const MetadataMatch* match_ = nullptr;  // the route's
   NewCookie* cookies_ = nullptr;
+  std::string_view overrideHost_;
+  bool overrideStrict_ = false;
 };
 
 }  // namespace millrace

@@ -49,6 +49,9 @@ class FilterCallbacks {
   // The cluster that the route chose for this request; without a name unless it forwards.
   virtual const ClusterPick& cluster() = 0;
   virtual uint64_t random() = 0;  // of this request, the same for all its decisions
+  // The first attempt goes to the host of this address, when the cluster has it in a state that
+  // allows it (`override_host_status`); `strict`: to no other. Valid as long as the stream.
+  virtual void overrideHost(std::string_view address, bool strict) = 0;
   // Answers the request. When a response has begun already the stream is reset instead. Ends the
   // stream's request side.
   virtual void reply(const LocalReply& reply) = 0;

@@ -300,6 +300,7 @@ void Router::reset(BodyBuffer& body) {
   retry_ = nullptr;
   trailers_ = nullptr;
   retryHosts_.reset();
+  selection_.dropOverride();
   keeping_ = bodyLost_ = mirroring_ = timed_ = timeoutRetry_ = false;
 }
 

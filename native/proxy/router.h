@@ -43,6 +43,10 @@ class Router final : public UpstreamRequestOwner {
   void cancel();
   // The route's timeout passed.
   void timedOut();
+  // See FilterCallbacks.
+  void overrideHost(std::string_view address, bool strict) {
+    selection_.overrideHost(address, strict);
+  }
   // The client takes no more (false), or goes on taking (true).
   void setClientWritable(bool writable);
   // The earliest deadline of an attempt, or of the back-off, loop ms; 0: none.

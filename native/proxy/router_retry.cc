@@ -90,6 +90,7 @@ bool Router::waitsForAnother(const UpstreamRequest& request) {
 
 void Router::retryNow() {
   retryAtMs_ = 0;
+  selection_.dropOverride();
   // The cluster may have changed, or be gone.
   ClusterLocal* cluster = stream_.worker().upstream.cluster(slot_);
   const HostEntry* picked = cluster == nullptr ? nullptr : pickAgain(*cluster);

@@ -45,6 +45,9 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   const RouteTable* routes() override { return routes_.get<RouteTable>(); }
   const ClusterPick& cluster() override { return cluster_; }
   uint64_t random() override { return random_; }
+  void overrideHost(std::string_view address, bool strict) override {
+    router_.overrideHost(address, strict);
+  }
   void reply(const LocalReply& reply) override;
   void continueRequest() override;
 

@@ -46,6 +46,17 @@ bool ClusterSnapshot::tryTakeConnection(const Host& host, Priority p) const {
   return identity_->resources(p).connections.tryTake(limits.maxConnections);
 }
 
+// Null: no such host, or one whose status does not let it be asked for.
+const HostEntry* ClusterSnapshot::askedFor(std::string_view address) const {
+  uint32_t place = index_->find(address, [&](uint32_t at) {
+    return at < hosts_.size() && hosts_[at].host != nullptr &&
+           hosts_[at].host->addressText() == address;
+  });
+  if (place == HostIndex::kNone) return nullptr;
+  const HostEntry& entry = hosts_[place];
+  return (config_->lb.overrideStatuses >> uint8_t(entry.status)) & 1 ? &entry : nullptr;
+}
+
 namespace {
 
 Result<Address> resolve(const spec::Address& a) {
@@ -157,6 +168,7 @@ std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry&
   snapshot->config_ = entry.config;
   snapshot->history_ = entry.history;
   snapshot->hosts_ = entry.hosts.entries();
+  snapshot->index_ = entry.hosts.index();
   bool later = entry.published && builder_ != nullptr &&
                Balancer::work(entry.config->lb, snapshot->hosts_) > Balancer::kLongBuild;
   entry.published = true;

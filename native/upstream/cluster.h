@@ -88,8 +88,13 @@ class ClusterSnapshot final : public Snapshot {
                : nullptr;
   }
   const HostHistory& history() const { return *history_; }
-  // The balancer's choice; null when no host is to be had.
+  // The host that the request asks for, or else the balancer's choice; null when none is to be had.
   const HostEntry* pick(const PickContext& context, PickState& state) const {
+    if (!context.overrideHost.empty()) {
+      state.events = 0;
+      const HostEntry* asked = askedFor(context.overrideHost);
+      if (asked != nullptr || context.overrideStrict) return asked;
+    }
     return balancer_->pick(context, state, hosts_);
   }
   const Balancer& balancer() const { return *balancer_; }
@@ -115,11 +120,14 @@ class ClusterSnapshot final : public Snapshot {
 
  private:
   friend class ClusterRegistry;
+  const HostEntry* askedFor(std::string_view address) const;
+
   SlotId slot_ = kNoSlot;
   std::shared_ptr<const ClusterIdentity> identity_;
   std::shared_ptr<const ClusterConfig> config_;
   std::shared_ptr<const HostHistory> history_;
   std::vector<HostEntry> hosts_;
+  std::shared_ptr<const HostIndex> index_;  // over `hosts_`
   std::unique_ptr<const Balancer> balancer_;
 };
 

@@ -38,6 +38,8 @@ struct Breakers {
 
 struct Host {
   enum class Health : uint8_t { kHealthy, kDegraded, kUnhealthy };
+  // Envoy's HealthStatus, in its order: finer than what balancers go by.
+  enum class Status : uint8_t { kUnknown, kHealthy, kUnhealthy, kDraining, kTimeout, kDegraded };
   uint64_t id = 0;  // the cluster manager's: same id, same host
   Address address;
   std::vector<Address> additionalAddresses;  // others of the same host, tried after the first
@@ -46,9 +48,16 @@ struct Host {
   uint8_t priority = 0;                      // at most kMaxPriority
   uint32_t locality = 0;                     // index into Cluster::localities
   Health health = Health::kHealthy;
+  std::optional<Status> status;       // absent: as `health` says
   bool excluded = false;              // left out of counting for panic and spill-over
   bool canary = false;                // `envoy.lb` canary
   std::vector<std::string> metadata;  // `envoy.lb`, flat: key, value, …; a key may repeat
+
+  Status statusNow() const {
+    if (status) return *status;
+    if (health == Health::kUnhealthy) return Status::kUnhealthy;
+    return health == Health::kDegraded ? Status::kDegraded : Status::kUnknown;
+  }
 };
 
 inline constexpr uint8_t kMaxPriority = 128;  // endpoint_components.proto
@@ -117,6 +126,9 @@ struct Lb {
   uint32_t maglevTableSize = 65'537;  // prime
   bool hashHostname = false;
   uint32_t hashBalanceFactor = 0;  // percent; 0: off
+  // Hosts that requests may ask for (`override_host_status`): bits by Host::Status.
+  uint8_t overrideStatuses = 1 << int(Host::Status::kUnknown) | 1 << int(Host::Status::kHealthy) |
+                             1 << int(Host::Status::kDegraded);
   std::optional<SubsetLb> subsets;
 };
 

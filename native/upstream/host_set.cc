@@ -123,6 +123,7 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
         std::make_shared<const Host>(spec.id, owned.place, addresses.address,
                                      std::move(addresses.additional), spec.hostname, workers_);
     owned.metadata = nullptr;
+    addToIndex(owned);
     if (spec.health == Health::kHealthy) since = monotonicNs();
   } else {
     const HostEntry& before = entries_[owned.place];
@@ -152,12 +153,24 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
                            .locality = spec.locality,
                            .priority = spec.priority,
                            .health = spec.health,
+                           .status = spec.statusNow(),
                            .excluded = spec.excluded,
                            .canary = spec.canary};
 }
 
+void HostSet::addToIndex(const Owned& owned) {
+  if (index_->add(owned.host->addressText(), owned.place)) return;
+  index_ = std::make_shared<HostIndex>(uint32_t(byId_.size()));
+  for (uint32_t place = 0; place < entries_.size(); place++) {
+    const Host* host = entries_[place].host;
+    if (host != nullptr) index_->add(host->addressText(), place);
+  }
+  index_->add(owned.host->addressText(), owned.place);  // its entry is not made yet
+}
+
 // The host leaves its place; older snapshots may still point to it.
 void HostSet::take(Owned& owned) {
+  index_->remove(owned.host->addressText(), owned.place);
   counts_[size_t(entries_[owned.place].health)]--;
   entries_[owned.place] = {};
   holes_.push_back(owned.place);

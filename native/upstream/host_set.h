@@ -18,10 +18,12 @@
 #include "base/result.h"
 #include "upstream/cluster_spec.h"
 #include "upstream/host.h"
+#include "upstream/host_index.h"
 
 namespace millrace {
 
 using Health = spec::Host::Health;
+using HostStatus = spec::Host::Status;
 
 // `envoy.lb` of a host. Immutable.
 class HostMetadata {
@@ -47,6 +49,7 @@ struct HostEntry {
   uint32_t locality = 0;  // index into the snapshot's localities
   uint8_t priority = 0;
   Health health = Health::kHealthy;
+  HostStatus status = HostStatus::kUnknown;
   bool excluded = false;  // left out of counting for panic and spill-over
   bool canary = false;
 };
@@ -105,6 +108,8 @@ class HostSet {
   Status apply(const spec::HostDelta& delta);
 
   const std::vector<HostEntry>& entries() const { return entries_; }
+  // By address. For snapshots of entries() as they are now.
+  std::shared_ptr<const HostIndex> index() const { return index_; }
   size_t size() const { return byId_.size(); }
   size_t count(Health health) const { return counts_[size_t(health)]; }
   // Moves what happened since the last call into `history`; false when nothing did that a worker or
@@ -123,10 +128,12 @@ class HostSet {
   static Result<Resolved> resolve(const spec::Host& spec);
   void put(const spec::Host& spec, Resolved addresses);
   void take(Owned& owned);
+  void addToIndex(const Owned& owned);
 
   const uint32_t workers_;
   std::unordered_map<uint64_t, Owned> byId_;
   std::vector<HostEntry> entries_;
+  std::shared_ptr<HostIndex> index_ = std::make_shared<HostIndex>(0);
   std::vector<uint32_t> holes_;
   size_t counts_[3] = {};
   std::vector<HostChange> changes_;

@@ -14,12 +14,12 @@ import type {
 } from '../native/index.ts'
 import type { DiscoveryCounters, DiscoverySink, DiscoverySource } from './discovery/source.ts'
 import { type EventLogs, healthEvent, outlierEvent } from './event_logs.ts'
-import { HostFlag, healthOf, isExcluded, kCheckFlags } from './flags.ts'
+import { HostFlag, healthOf, kCheckFlags } from './flags.ts'
 import { type CheckCounters, HealthChecker } from './health/checker.ts'
 import type { ProbeTarget } from './health/prober.ts'
 import type { StallMonitor } from './health/stalls.ts'
 import type { CheckOutcome, CheckResult } from './health/state.ts'
-import { type HostEntry, HostTable, type TableChange } from './host_table.ts'
+import { type HostEntry, HostTable, judged, type TableChange } from './host_table.ts'
 import { type MergeCounters, UpdateMerger } from './merge.ts'
 import { kNoRate, type OutlierAction, type OutlierDecisions } from './outlier/decisions.ts'
 import { OutlierDetector } from './outlier/detector.ts'
@@ -137,10 +137,9 @@ export class ManagedCluster {
 
   /** As other clusters may use them: with the health that they have here. */
   judgedEndpoints(): EndpointsDefinition {
-    const hosts = [...this.#table.values()].map(({ definition, flags }): HostDefinition => {
-      const { check: _check, draining: _draining, excluded: _excluded, ...host } = definition
-      return { ...host, health: healthOf(flags), ...(isExcluded(flags) && { excluded: true }) }
-    })
+    const hosts = [...this.#table.values()].map(
+      ({ definition, flags }): HostDefinition => judged(definition, flags),
+    )
     return { hosts, localities: this.#frame.localities }
   }
 

@@ -1,7 +1,7 @@
 // Why a host is not simply healthy: flags that several parties set and clear, and what workers see
 // of them.
 
-import type { NativeHealth } from '../native/index.ts'
+import type { NativeHealth, NativeHostStatus } from '../native/index.ts'
 
 export const HostFlag: {
   readonly failedActiveCheck: number
@@ -27,7 +27,8 @@ export const HostFlag: {
   edsDraining: 1 << 9,
 }
 
-const kFailed = HostFlag.failedActiveCheck | HostFlag.failedOutlierCheck | HostFlag.failedEdsHealth
+const kFoundFailed = HostFlag.failedActiveCheck | HostFlag.failedOutlierCheck
+const kFailed = kFoundFailed | HostFlag.failedEdsHealth
 const kDegraded = HostFlag.degradedActiveCheck | HostFlag.degradedEdsHealth
 const kExcluded = HostFlag.pendingActiveCheck | HostFlag.excludedByImmediateFail
 
@@ -59,6 +60,20 @@ const kNames: readonly (readonly [flag: number, name: string])[] = [
 export function healthOf(flags: number): NativeHealth {
   if ((flags & kFailed) !== 0) return 'unhealthy'
   return (flags & kDegraded) === 0 ? 'healthy' : 'degraded'
+}
+
+/**
+ * The host's status, where `healthOf` does not tell it. `said`: by discovery. As Envoy's
+ * `HostImplBase::healthStatus`: what was found out about it first, then what was said.
+ */
+export function statusOf(
+  flags: number,
+  said: NativeHostStatus | undefined,
+): NativeHostStatus | undefined {
+  if (said === undefined) return undefined
+  if ((flags & kFoundFailed) !== 0) return undefined
+  if (said === 'draining' || said === 'timeout') return said
+  return (flags & kDegraded) === 0 ? said : undefined
 }
 
 /** Whether the host is left out of counting for panic and spill-over. */

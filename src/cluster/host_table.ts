@@ -3,7 +3,7 @@
 
 import type { HostDefinition } from '../config/index.ts'
 import type { NativeHost, NativeHostDelta } from '../native/index.ts'
-import { HostFlag, healthOf, isExcluded, kDiscoveryFlags } from './flags.ts'
+import { HostFlag, healthOf, isExcluded, kDiscoveryFlags, statusOf } from './flags.ts'
 import { isSame, keyOf, sameCheck, sayTheSame } from './same_hosts.ts'
 
 export interface HostEntry {
@@ -233,8 +233,11 @@ export class HostTable {
   setFlags(id: number, flags: number): boolean {
     const entry = this.#byId.get(id)
     if (!entry || entry.flags === flags) return false
+    const { status } = entry.definition
     const visible =
-      healthOf(entry.flags) !== healthOf(flags) || isExcluded(entry.flags) !== isExcluded(flags)
+      healthOf(entry.flags) !== healthOf(flags) ||
+      statusOf(entry.flags, status) !== statusOf(flags, status) ||
+      isExcluded(entry.flags) !== isExcluded(flags)
     entry.flags = flags
     if (visible) this.#dirty.add(id)
     return visible
@@ -271,12 +274,23 @@ const kNoChange: TableChange = {
 }
 
 function nativeHost({ id, definition, flags }: HostEntry): NativeHost {
-  const { check: _check, draining: _draining, ...host } = definition
-  return { ...host, id, health: healthOf(flags), ...(isExcluded(flags) && { excluded: true }) }
+  return { ...judged(definition, flags), id }
 }
 
-function discoveryFlags({ health, draining }: HostDefinition): number {
-  if (draining) return HostFlag.failedEdsHealth | HostFlag.edsDraining
+/** A host with the health that it has by its flags, and without what only concerns its checks. */
+export function judged(definition: HostDefinition, flags: number): Omit<HostDefinition, 'check'> {
+  const { check: _check, status: said, ...host } = definition
+  const status = statusOf(flags, said)
+  return {
+    ...host,
+    health: healthOf(flags),
+    ...(status && { status }),
+    ...(isExcluded(flags) && { excluded: true }),
+  }
+}
+
+function discoveryFlags({ health, status }: HostDefinition): number {
+  if (status === 'draining') return HostFlag.failedEdsHealth | HostFlag.edsDraining
   if (health === 'healthy') return 0
   return health === 'degraded' ? HostFlag.degradedEdsHealth : HostFlag.failedEdsHealth
 }

@@ -27,7 +27,7 @@ export function sayTheSame(a: HostDefinition, b: HostDefinition): boolean {
     a.priority === b.priority &&
     a.locality === b.locality &&
     a.health === b.health &&
-    a.draining === b.draining &&
+    a.status === b.status &&
     a.canary === b.canary &&
     a.excluded === b.excluded &&
     sameLists(a.metadata, b.metadata, Object.is) &&

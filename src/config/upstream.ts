@@ -22,8 +22,6 @@ export interface HostCheck {
 /** A host as discovery finds it; the cluster manager gives it its id. */
 export type HostDefinition = Omit<NativeHost, 'id'> & {
   readonly check?: HostCheck
-  /** Its own `health` is that of the control plane's DRAINING. */
-  readonly draining?: boolean
 }
 
 /** Hosts and where they are; a host names its locality by index. */

@@ -30,6 +30,11 @@ export interface NativeLb {
   readonly hashHostname?: boolean
   /** Percent; 0: off. */
   readonly hashBalanceFactor?: number
+  /**
+   * Of hosts that requests may ask for: bit i for the i-th of `hostStatuses`. Absent: unknown,
+   * healthy and degraded.
+   */
+  readonly overrideStatuses?: number
   readonly subsets?: NativeSubsets
 }
 

@@ -20,6 +20,19 @@ export interface NativeBreaker {
 
 export type NativeHealth = 'healthy' | 'degraded' | 'unhealthy'
 
+/** In the order of Envoy's `HealthStatus`. */
+export const hostStatuses = [
+  'unknown',
+  'healthy',
+  'unhealthy',
+  'draining',
+  'timeout',
+  'degraded',
+] as const
+
+/** Finer than {@link NativeHealth}, for requests that ask for a host. */
+export type NativeHostStatus = (typeof hostStatuses)[number]
+
 export interface NativeHost {
   /**
    * Given by the cluster manager, unique in its cluster for the life of the process. Same id, same
@@ -38,6 +51,8 @@ export interface NativeHost {
   /** Index into the cluster's localities. */
   readonly locality: number
   readonly health: NativeHealth
+  /** Absent: `unknown`, `degraded` or `unhealthy`, as `health` says. */
+  readonly status?: NativeHostStatus
   /** Left out of counting for panic and spill-over. */
   readonly excluded?: boolean
   readonly canary?: boolean

@@ -6,8 +6,21 @@
  */
 export type FilterId = number
 
+/** Where a client keeps the address of its host. */
+export interface NativeSession {
+  readonly state: 'none' | 'cookie' | 'header'
+  /** Of the cookie or the header. */
+  readonly name?: string
+  /** Of the cookie, seconds; 0: until the client ends. */
+  readonly ttl?: number
+  /** Of the cookie. */
+  readonly path?: string
+  /** Requests go to the host that they ask for, or to none. */
+  readonly strict?: boolean
+}
+
 /** What a filter is; `kind` tells which. */
-export type NativeFilterConfig = never
+export type NativeFilterConfig = { readonly kind: 'stateful-session' } & NativeSession
 
 export interface NativeHttpFilter {
   readonly id: FilterId
@@ -18,7 +31,12 @@ export interface NativeHttpFilter {
 }
 
 /** What a route tells a filter of the type that `kind` names. */
-export type NativeFilterRouteConfig = never
+export type NativeFilterRouteConfig = {
+  readonly kind: 'stateful-session'
+  readonly disabled?: boolean
+  /** Unless disabled. */
+  readonly session?: NativeSession
+}
 
 /** What a route tells one filter, with what its virtual host and its table tell it. */
 export interface NativeFilterOverride {

@@ -8,7 +8,7 @@
  */
 
 export type * from './balancing.ts'
-export type * from './clusters.ts'
+export * from './clusters.ts'
 export type * from './core.ts'
 export type * from './filters.ts'
 export * from './flush.ts'

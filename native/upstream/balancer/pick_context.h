@@ -35,6 +35,10 @@ struct MetadataMatch {
 
 // What one request tells the balancer. Everything may be left out.
 struct PickContext {
+  // Address of the host that the request asks for, ahead of everything else; empty: none. Valid
+  // during the pick.
+  std::string_view overrideHost = {};
+  bool overrideStrict = false;  // that host or none
   // Of what the route's hash policies name. Balancers that do not hash ignore it; those that do
   // take a random one where it is absent.
   std::optional<uint64_t> hash;

@@ -3,7 +3,7 @@
  * wins.
  */
 
-import type { NativeLb } from '../../native/index.ts'
+import { hostStatuses, type NativeHostStatus, type NativeLb } from '../../native/index.ts'
 import type {
   Cluster,
   ClusterSlowStartConfig,
@@ -38,8 +38,11 @@ export function compileLb(context: Context, cluster: Cluster): NativeLb {
       ? oldPolicy(context, cluster)
       : newPolicy(context, cluster, cluster.load_balancing_policy)
   const threshold = context.runtime.get('upstream.healthy_panic_threshold')
+  const overrides = common?.override_host_status?.statuses
   return {
     ...policy,
+    // An empty list is one too: no host can be asked for.
+    ...(common?.override_host_status && { overrideStatuses: statusBits(overrides ?? []) }),
     overprovisioning: rules?.overprovisioning_factor ?? 140,
     panicThreshold: Math.min(
       100,
@@ -48,6 +51,13 @@ export function compileLb(context: Context, cluster: Cluster): NativeLb {
     ...(rules?.weighted_priority_health && { weightedPriorityHealth: true }),
   }
 }
+
+function statusBits(statuses: readonly HealthStatus[]): number {
+  return statuses.reduce((bits, name) => bits | (1 << hostStatuses.indexOf(lowered(name))), 0)
+}
+
+type HealthStatus = Uppercase<NativeHostStatus>
+const lowered = (name: HealthStatus): NativeHostStatus => name.toLowerCase() as NativeHostStatus
 
 // ---- lb_policy
 
@@ -150,7 +160,11 @@ function firstPolicy(context: Context, asked: LoadBalancingPolicy): Policy {
   if (ring !== undefined) return fromRing(context, ring)
   const maglev = unpack(config, `${kPolicies}.maglev.v3.Maglev`)
   if (maglev !== undefined) return fromMaglev(context, maglev)
-  if (config === undefined) context.origins.addMissing(asked, 'needs a policy with typed_config')
+  if (config === undefined) {
+    context.origins.addMissing(asked, 'needs a policy with typed_config')
+  } else if (!config['@type'].startsWith(kPolicies)) {
+    context.origins.add(config, undefined, 'bad-value', `${config['@type']} balances nothing`)
+  }
   return { policy: 'round-robin' }
 }
 

@@ -1,6 +1,6 @@
 /** Endpoints: what a `ClusterLoadAssignment` says of hosts and of where they are. */
 
-import type { NativeHealth, NativeLocality } from '../../native/index.ts'
+import type { NativeHealth, NativeHostStatus, NativeLocality } from '../../native/index.ts'
 import type {
   ClusterLoadAssignment,
   Endpoint,
@@ -77,6 +77,13 @@ const healths = {
   DRAINING: 'unhealthy',
   TIMEOUT: 'unhealthy',
 } as const satisfies Record<string, NativeHealth>
+
+/** What `healths` does not tell. */
+const statuses: Partial<Record<keyof typeof healths, NativeHostStatus>> = {
+  HEALTHY: 'healthy',
+  DRAINING: 'draining',
+  TIMEOUT: 'timeout',
+}
 
 interface Place {
   readonly priority: number
@@ -156,7 +163,8 @@ function compileRest(
   endpoint: Endpoint,
   at: Place,
 ): Omit<HostDefinition, 'address'> {
-  const { load_balancing_weight: weight = 1, health_status: health } = lbEndpoint
+  const { load_balancing_weight: weight = 1, health_status: health = 'UNKNOWN' } = lbEndpoint
+  const status = statuses[health]
   const data = lbEndpoint.metadata?.filter_metadata?.[kMetadata] ?? {}
   const metadata = flatMetadata(data, at.listAsAny)
   const check = compileCheck(context, endpoint)
@@ -165,8 +173,8 @@ function compileRest(
     weight,
     priority: at.priority,
     locality: at.locality,
-    health: healths[health ?? 'UNKNOWN'],
-    ...(health === 'DRAINING' && { draining: true }),
+    health: healths[health],
+    ...(status && { status }),
     ...(data.canary === true && { canary: true }),
     ...(metadata.length > 0 && { metadata }),
     ...(check && { check }),

@@ -243,6 +243,35 @@ export interface HttpFilter {
   readonly disabled?: boolean
 }
 
+/** envoy.extensions.filters.http.stateful_session.v3.StatefulSession */
+export interface StatefulSession {
+  readonly session_state?: TypedExtensionConfig
+  readonly strict?: boolean
+}
+
+/** envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute */
+export interface StatefulSessionPerRoute {
+  readonly disabled?: boolean
+  readonly stateful_session?: StatefulSession
+}
+
+/** envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState */
+export interface CookieBasedSessionState {
+  readonly cookie?: Cookie
+}
+
+/** envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState */
+export interface HeaderBasedSessionState {
+  readonly name?: string
+}
+
+/** envoy.type.http.v3.Cookie */
+export interface Cookie {
+  readonly name?: string
+  readonly ttl?: number
+  readonly path?: string
+}
+
 /** envoy.extensions.filters.http.router.v3.Router */
 export interface Router {
   readonly suppress_envoy_headers?: boolean
@@ -1026,6 +1055,12 @@ export interface ClusterCommonLbConfig {
   readonly update_merge_window?: number
   readonly ignore_new_hosts_until_first_hc?: boolean
   readonly consistent_hashing_lb_config?: ClusterCommonLbConfigConsistentHashingLbConfig
+  readonly override_host_status?: HealthStatusSet
+}
+
+/** envoy.config.core.v3.HealthStatusSet */
+export interface HealthStatusSet {
+  readonly statuses?: readonly ('UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED')[]
 }
 
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig */
@@ -1285,10 +1320,14 @@ export interface ExtensionTypes {
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
   'envoy.extensions.clusters.aggregate.v3.ClusterConfig': ClusterConfig
   'envoy.extensions.filters.http.router.v3.Router': Router
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSession': StatefulSession
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute': StatefulSessionPerRoute
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
   'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink': HealthCheckEventFileSink
+  'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState': CookieBasedSessionState
+  'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': HeaderBasedSessionState
   'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': AllowListedRoutesConfig
   'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': PreviousRoutesConfig
   'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': SafeCrossSchemeConfig

@@ -256,9 +256,38 @@ export interface HttpConnectionManagerInternalAddressConfig {
 /** envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter */
 export interface HttpFilter {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.http.router.v3.Router'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.http.router.v3.Router' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSession'>
   readonly is_optional?: boolean
   readonly disabled?: boolean
+}
+
+/** envoy.extensions.filters.http.stateful_session.v3.StatefulSession */
+export interface StatefulSession {
+  readonly session_state?: TypedExtensionConfig
+  readonly strict?: boolean
+}
+
+/** envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute */
+export interface StatefulSessionPerRoute {
+  readonly disabled?: boolean
+  readonly stateful_session?: StatefulSession
+}
+
+/** envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState */
+export interface CookieBasedSessionState {
+  readonly cookie?: Cookie
+}
+
+/** envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState */
+export interface HeaderBasedSessionState {
+  readonly name?: string
+}
+
+/** envoy.type.http.v3.Cookie */
+export interface Cookie {
+  readonly name?: string
+  readonly ttl?: EnvoyDuration
+  readonly path?: string
 }
 
 /** envoy.extensions.filters.http.router.v3.Router */
@@ -316,13 +345,13 @@ export interface RouteConfiguration {
   readonly max_direct_response_body_size_bytes?: number
   readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly ignore_port_in_host_matching?: boolean
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly metadata?: unknown
 }
 
 /** envoy.config.route.v3.FilterConfig */
 export interface FilterConfig {
-  readonly config?: unknown
+  readonly config?: EnvoyExtension<'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>
   readonly is_optional?: boolean
   readonly disabled?: boolean
 }
@@ -337,7 +366,7 @@ export interface VirtualHost {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly include_request_attempt_count?: boolean
   readonly include_attempt_count_in_response?: boolean
   readonly retry_policy?: RetryPolicy
@@ -357,7 +386,7 @@ export interface Route {
   readonly direct_response?: DirectResponseAction
   readonly metadata?: unknown
   readonly decorator?: unknown
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly request_headers_to_add?: readonly HeaderValueOption[]
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
@@ -592,7 +621,7 @@ export interface WeightedClusterClusterWeight {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly host_rewrite_literal?: string
 }
 
@@ -1061,6 +1090,12 @@ export interface ClusterCommonLbConfig {
   readonly update_merge_window?: EnvoyDuration
   readonly ignore_new_hosts_until_first_hc?: boolean
   readonly consistent_hashing_lb_config?: ClusterCommonLbConfigConsistentHashingLbConfig
+  readonly override_host_status?: HealthStatusSet
+}
+
+/** envoy.config.core.v3.HealthStatusSet */
+export interface HealthStatusSet {
+  readonly statuses?: readonly ('UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED')[]
 }
 
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig */
@@ -1085,7 +1120,7 @@ export interface LoadBalancingPolicyPolicy {
 /** envoy.config.core.v3.TypedExtensionConfig */
 export interface TypedExtensionConfig {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig' | 'envoy.extensions.load_balancing_policies.subset.v3.Subset' | 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig' | 'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig' | 'envoy.extensions.load_balancing_policies.subset.v3.Subset' | 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig' | 'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink' | 'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState' | 'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState'>
 }
 
 /** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
@@ -1326,10 +1361,14 @@ export interface EnvoyExtensions {
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
   'envoy.extensions.clusters.aggregate.v3.ClusterConfig': ClusterConfig
   'envoy.extensions.filters.http.router.v3.Router': Router
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSession': StatefulSession
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute': StatefulSessionPerRoute
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy
   'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink': HealthCheckEventFileSink
+  'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState': CookieBasedSessionState
+  'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': HeaderBasedSessionState
   'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': AllowListedRoutesConfig
   'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': PreviousRoutesConfig
   'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': SafeCrossSchemeConfig

@@ -60,6 +60,38 @@ TEST_CASE("a retry policy that is not needed allocates nothing" * doctest::skip(
   CHECK(failed == 0);
 }
 
+TEST_CASE("filters and what routes tell them allocate nothing" * doctest::skip(!MR_RECYCLE)) {
+  Origin origin;
+  Running proxy(1, {origin.port()});
+  spec::RouteTable table;
+  table.filterConfigs = {spec::StatefulSessionRoute{
+      .session = {.state = spec::StatefulSession::State::kCookie, .name = "s", .ttl = 60}}};
+  auto& host = table.virtualHosts.emplace_back();
+  host.domains = {"*"};
+  auto& route = host.routes.emplace_back();
+  route.match.value = "/";
+  spec::Forward forward;
+  forward.cluster.name = "web";
+  forward.cluster.slot = proxy.cluster;
+  route.action = std::move(forward);
+  route.filters = {{.filter = 0, .config = 0}, {.filter = 1, .disabled = true}};
+  REQUIRE(proxy.group->publishRoutes(proxy.routes, std::move(table)).ok());
+  spec::Listener listener = proxy.listener();
+  listener.name = "filtered";
+  auto& http = std::get<spec::HttpManager>(listener.filterChains[0].filter);
+  spec::StatefulSession header{.state = spec::StatefulSession::State::kHeader, .name = "x-s"};
+  http.filters = {{0, "a", false, header}, {1, "b", false, header}};
+  auto addresses = proxy.group->addListener(std::move(listener));
+  REQUIRE(addresses.ok());
+  proxy.group->turn();
+  Client client(uint16_t(std::stoi((*addresses)[0].substr((*addresses)[0].rfind(':') + 1))));
+  int failed = 0;
+  CHECK(becomesSteady([&] {
+    for (int i = 0; i < 500; i++) failed += client.get() != 200;
+  }));
+  CHECK(failed == 0);
+}
+
 TEST_CASE("new client connections reuse what old ones left" * doctest::skip(!MR_RECYCLE)) {
   Origin origin;
   Running proxy(1, {origin.port()});

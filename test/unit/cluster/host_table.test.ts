@@ -57,7 +57,10 @@ describe('hosts', () => {
 
   it('are as healthy as all who judge them say', () => {
     const table = new HostTable()
-    table.replace([host(1, { health: 'degraded' }), host(2, { draining: true })], none)
+    table.replace(
+      [host(1, { health: 'degraded' }), host(2, { health: 'unhealthy', status: 'draining' })],
+      none,
+    )
     expect(table.takeAll()).toMatchObject([{ health: 'degraded' }, { health: 'unhealthy' }])
     const flags = table.get(0)?.flags ?? 0
     expect(table.setFlags(0, flags | HostFlag.failedActiveCheck)).toBe(true)
@@ -66,6 +69,26 @@ describe('hosts', () => {
     expect(table.takeDelta()).toMatchObject({ set: [{ id: 0, health: 'unhealthy' }] })
     expect(flagsText(table.get(0)?.flags ?? 0)).toBe('/failed_outlier_check/degraded_eds_health')
     expect(flagsText(0)).toBe('healthy')
+  })
+
+  it('have the status that discovery says, until something else is found out', () => {
+    const table = new HostTable()
+    const said = [
+      host(1, { status: 'healthy' }),
+      host(2, { health: 'unhealthy', status: 'draining' }),
+      host(3, { health: 'unhealthy', status: 'timeout' }),
+      host(4),
+    ]
+    table.replace(said, none)
+    const statuses = () => table.takeAll().map(({ status }) => status)
+    expect(statuses()).toEqual(['healthy', 'draining', 'timeout', undefined])
+    const flags = [0, 1, 2, 3].map((id) => table.get(id)?.flags ?? 0)
+    const setAll = (more: number) => flags.map((before, id) => table.setFlags(id, before | more))
+    expect(setAll(HostFlag.degradedActiveCheck)).toEqual([true, false, false, true])
+    expect(statuses()).toEqual([undefined, 'draining', 'timeout', undefined])
+    // Workers have to know, although such a host was unhealthy before.
+    expect(setAll(HostFlag.failedOutlierCheck)).toEqual([true, true, true, true])
+    expect(statuses()).toEqual([undefined, undefined, undefined, undefined])
   })
 })
 
@@ -113,7 +136,7 @@ describe('a list that was sent again', () => {
       { priority: 1 },
       { locality: 1 },
       { health: 'degraded' },
-      { draining: true },
+      { status: 'draining' },
       { canary: true },
       { excluded: true },
       { metadata: ['stage', '"a"'] },

@@ -274,7 +274,7 @@ describe('endpoints', () => {
         priority: 2,
         locality: 1,
         health: 'unhealthy',
-        draining: true,
+        status: 'draining',
       },
     ])
     expect(localities).toEqual([

@@ -37,12 +37,27 @@ describe('the chain of HTTP filters', () => {
   })
 })
 
+const kConfig = 'type.googleapis.com/envoy.config.route.v3.FilterConfig'
+const kStates = 'type.googleapis.com/envoy.extensions.http.stateful_session'
+const kSession = `${kTypes}.stateful_session.v3.StatefulSession`
+const header = (name: string) =>
+  `session_state: {name: s, typed_config: {"@type": ${kStates}.header.v3.HeaderBasedSessionState,
+    name: ${name}}}`
+const cookie = (fields: string) =>
+  `session_state: {name: s, typed_config: {"@type": ${kStates}.cookie.v3.CookieBasedSessionState,
+    cookie: {${fields}}}}`
+/** Two filters of sessions, a and b; b is disabled. */
+const twoFilters = `{name: a, typed_config: {"@type": ${kSession}, ${header('x-a')}}},
+  {name: b, disabled: true, typed_config: {"@type": ${kSession}, ${header('x-b')}}},`
+
 describe('what routes tell filters', () => {
-  const kConfig = 'type.googleapis.com/envoy.config.route.v3.FilterConfig'
+  const per = (name: string, config: string) => `typed_per_filter_config: {${name}: ${config}}`
+  const own = (name: string) =>
+    `{"@type": ${kSession}PerRoute, stateful_session: {${header(name)}}}`
   const withRoute = (name: string, config: string) =>
     bootstrap({
-      routes: `{match: {prefix: /}, route: {cluster: web},
-        typed_per_filter_config: {${name}: ${config}}}`,
+      filters: twoFilters,
+      routes: `{match: {prefix: /}, route: {cluster: web}, ${per(name, config)}}`,
     })
 
   it('needs a filter of that name', async () => {
@@ -58,13 +73,135 @@ describe('what routes tell filters', () => {
     expect(routeTables[0]?.table.virtualHosts[0]?.routes[0]?.filters).toBeUndefined()
   })
 
-  it('is not for the router', async () => {
-    const [problem] = await said(withRoute('router', `{"@type": ${kConfig}, disabled: true}`))
-    expect(problem).toContain('the router takes nothing from routes')
+  it.each([
+    ['router', `{"@type": ${kConfig}, disabled: true}`, 'the router takes nothing from routes'],
+    ['a', kUnbuilt, 'envoy.extensions.filters.http.wasm.v3.Wasm is not supported yet'],
+    ['a', `{"@type": ${kConfig}, config: ${kUnbuilt}}`, 'Wasm is not supported yet'],
+    ['a', `{"@type": ${kConfig}}`, 'needs config, or disabled: true'],
+    ['a', `{"@type": ${kConfig}, config: {"@type": ${kConfig}}}`, 'not supported yet'],
+    ['a', `{"@type": ${kSession}PerRoute}`, 'needs one of disabled, stateful_session'],
+    ['a', `{"@type": ${kSession}PerRoute, disabled: false}`, 'must be true'],
+    ['a', `{"@type": ${kSession}}`, 'not supported yet'],
+  ])('to %s: %s is refused', async (name, config, text) => {
+    const problems = await said(withRoute(name, config))
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toContain(text)
   })
 
-  it('is refused where the message is not built', async () => {
-    const [problem] = await said(withRoute('router', kUnbuilt))
-    expect(problem).toContain('envoy.extensions.filters.http.wasm.v3.Wasm is not supported yet')
+  it('holds where it is most specific, and from above where a level says nothing', async () => {
+    const text = bootstrap({
+      filters: twoFilters,
+      table: `, ${per('a', own('x-table'))}`,
+      hosts: `[
+        {name: plain, domains: [plain], routes: [{match: {prefix: /}, route: {cluster: web}}]},
+        {name: all, domains: ["*"], ${per('b', own('x-host'))}, routes: [
+          {match: {prefix: /1}, direct_response: {status: 200},
+           ${per('a', `{"@type": ${kConfig}, disabled: true}`)}},
+          {match: {prefix: /2}, route: {cluster: web}, ${per('b', own('x-route'))}},
+          {match: {prefix: /3}, route: {weighted_clusters: {clusters: [
+             {name: web, weight: 1},
+             {name: web, weight: 1, ${per('a', own('x-cluster'))}}]}}}]}]`,
+    })
+    const { listeners, routeTables } = await compiled(text)
+    const manager = listeners[0]?.filterChains[0]?.filter
+    if (manager?.kind !== 'http') throw new Error('no connection manager')
+    const [a, b] = manager.filters.map((filter) => filter.id)
+    expect(manager.filters).toMatchObject([{ name: 'a' }, { name: 'b', disabled: true }])
+    const table = routeTables[0]?.table
+    const names = table?.filterConfigs?.map((config) => config.session?.name)
+    expect(names).toEqual(['x-table', 'x-host', 'x-route', 'x-cluster'])
+    const [plain, all] = table?.virtualHosts ?? []
+    expect(plain?.routes[0]?.filters).toEqual([{ filter: a, config: 0 }])
+    expect(all?.routes.map((route) => route.filters)).toEqual([
+      [
+        { filter: a, disabled: true, config: 0 },
+        { filter: b, config: 1 },
+      ],
+      [
+        { filter: a, config: 0 },
+        { filter: b, config: 2 },
+      ],
+      [
+        { filter: a, config: 0 },
+        { filter: b, config: 1 },
+      ],
+    ])
+    expect(all?.routes[2]?.action).toMatchObject({
+      cluster: {
+        clusters: [
+          { name: 'web' },
+          {
+            filters: [
+              { filter: a, config: 3 },
+              { filter: b, config: 1 },
+            ],
+          },
+        ],
+      },
+    })
+  })
+
+  it('may be no more than that the filter is there', async () => {
+    const { routeTables } = await compiled(withRoute('b', `{"@type": ${kConfig}, config: {}}`))
+    const filters = routeTables[0]?.table.virtualHosts[0]?.routes[0]?.filters
+    expect(filters).toEqual([{ filter: expect.any(Number) }])
+    expect(routeTables[0]?.table.filterConfigs).toBeUndefined()
+  })
+})
+
+describe('stateful sessions', () => {
+  const filter = (fields: string) =>
+    bootstrap({ filters: `{name: a, typed_config: {"@type": ${kSession}, ${fields}}},` })
+  const session = async (fields: string) => {
+    const { listeners } = await compiled(filter(fields))
+    const manager = listeners[0]?.filterChains[0]?.filter
+    return manager?.kind === 'http' ? manager.filters[0]?.config : undefined
+  }
+
+  it.each([
+    ['', { state: 'none' }],
+    [header('X-Session'), { state: 'header', name: 'x-session' }],
+    [`${header('x')}, strict: true`, { state: 'header', name: 'x', strict: true }],
+    [cookie('name: host'), { state: 'cookie', name: 'host' }],
+    [
+      cookie('name: host, ttl: 90.5s, path: /shop'),
+      { state: 'cookie', name: 'host', ttl: 90, path: '/shop' },
+    ],
+    [cookie('name: host, ttl: 0s'), { state: 'cookie', name: 'host' }],
+  ])('%s', async (fields, expected) => {
+    expect(await session(fields)).toEqual({ kind: 'stateful-session', ...expected })
+  })
+
+  it.each([
+    ['session_state: {name: s}', 'needs typed_config'],
+    [header('""'), 'name'],
+    [header('"a b"'), 'is no name of a header field'],
+    [cookie('path: /'), 'needs name'],
+    [cookie('name: "a=b"'), 'is no name of a cookie'],
+    [cookie('name: a, path: "/;x"'), 'no cookie can have'],
+    [
+      `session_state: {name: s, typed_config: {"@type":
+        ${kStates}.envelope.v3.EnvelopeSessionState}}`,
+      'envelope.v3.EnvelopeSessionState is not supported yet',
+    ],
+    [
+      `session_state: {name: s, typed_config: {"@type":
+        type.googleapis.com/envoy.extensions.load_balancing_policies.random.v3.Random}}`,
+      'keeps no sessions',
+    ],
+  ])('%s is refused', async (fields, text) => {
+    const problems = await said(filter(fields))
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toContain(text)
+  })
+
+  it.each([
+    ['', undefined],
+    ['common_lb_config: {override_host_status: {statuses: []}},', 0],
+    ['common_lb_config: {override_host_status: {statuses: [UNKNOWN, DRAINING]}},', 0b1001],
+    ['common_lb_config: {override_host_status: {statuses: [HEALTHY, DEGRADED]}},', 0b100010],
+  ])('of the cluster: %s', async (cluster, expected) => {
+    const { clusters } = await compiled(bootstrap({ cluster }))
+    expect(clusters[0]?.cluster.lb.overrideStatuses).toBe(expected)
   })
 })

@@ -3,6 +3,7 @@
 import type { NativeFilterConfig, NativeFilterRouteConfig } from '../../../native/index.ts'
 import type { AnyMessage } from '../../schema/messages.generated.ts'
 import type { Context } from '../context.ts'
+import { kStatefulSession, statefulSession } from './stateful_session.ts'
 
 export interface FilterCompiler {
   /** Undefined: something is wrong with it, and was said. */
@@ -15,4 +16,6 @@ export interface FilterCompiler {
   }
 }
 
-export const filterCompilers: ReadonlyMap<string, FilterCompiler> = new Map()
+export const filterCompilers: ReadonlyMap<string, FilterCompiler> = new Map([
+  [kStatefulSession, statefulSession],
+])
