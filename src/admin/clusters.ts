@@ -4,7 +4,7 @@ import { flagsText, HostFlag } from '../cluster/flags.ts'
 import type { ClusterState, HostView } from '../cluster/manager.ts'
 import type { NativeBreaker, NativeHostStats } from '../native/index.ts'
 import { addressMessage } from './address.ts'
-import { type Answer, type Endpoint, json, text } from './endpoint.ts'
+import { type Answer, type Endpoint, json, regexOf, text } from './endpoint.ts'
 import type { AdminTarget } from './target.ts'
 
 /** Envoy's names for what is counted for a host, in its order. */
@@ -19,20 +19,60 @@ const kHostStats: readonly (readonly [string, 'GAUGE' | 'COUNTER', keyof NativeH
   ['rq_total', 'COUNTER', 'rqTotal'],
 ]
 
-function asText(target: AdminTarget): Answer {
-  const lines = target.clusters.list().flatMap((state) => {
+/** As in its JSON: counters first. */
+const kByKind = [
+  ...kHostStats.filter(([, type]) => type === 'COUNTER'),
+  ...kHostStats.filter(([, type]) => type === 'GAUGE'),
+]
+
+/** A host that workers have still, and the main thread no more. */
+const kGone: HostView = { flags: 0, successRate: -1, localSuccessRate: -1 }
+
+/** Of all hosts: as many digits as Envoy prints. */
+const rateText = (rate: number): string => String(Number(rate.toPrecision(6)))
+
+/** Hosts of a cluster with what is known of them, by priority. */
+function hostsOf(
+  { clusters }: AdminTarget,
+  name: string,
+): (readonly [NativeHostStats, HostView])[] {
+  return clusters
+    .hosts(name)
+    .toSorted((a, b) => a.priority - b.priority)
+    .map((host) => [host, clusters.host(name, host.id) ?? kGone])
+}
+
+/** What an EDS cluster is called where its endpoints are. */
+function edsServiceName({ cluster: { discovery } }: ClusterState): string | undefined {
+  return discovery?.kind === 'eds' && discovery.namesService ? discovery.serviceName : undefined
+}
+
+function asText(target: AdminTarget, states: readonly ClusterState[]): Answer {
+  const lines = states.flatMap((state) => {
     const { name, cluster } = state
+    const service = edsServiceName(state)
     return [
       `observability_name::${cluster.statName}`,
+      ...outlierLines(state),
       ...breakerLines('default', cluster.breakers.default),
       ...breakerLines('high', cluster.breakers.high),
       'added_via_api::false',
-      ...target.clusters
-        .hosts(name)
-        .flatMap((host) => hostLines(host, target.clusters.host(name, host.id))),
+      ...(service === undefined ? [] : [`eds_service_name::${service}`]),
+      ...hostsOf(target, name).flatMap(([host, view]) => hostLines(host, view)),
     ].map((line) => `${name}::${line}\n`)
   })
   return text(lines.join(''))
+}
+
+function outlierLines({ rates }: ClusterState): string[] {
+  if (!rates) return []
+  const { external, local } = rates
+  return [
+    `outlier::success_rate_average::${rateText(external.average)}`,
+    `outlier::success_rate_ejection_threshold::${rateText(external.threshold)}`,
+    `outlier::local_origin_success_rate_average::${rateText(local.average)}`,
+    `outlier::local_origin_success_rate_ejection_threshold::${rateText(local.threshold)}`,
+  ]
 }
 
 function breakerLines(priority: string, breaker: NativeBreaker): string[] {
@@ -44,12 +84,7 @@ function breakerLines(priority: string, breaker: NativeBreaker): string[] {
   ]
 }
 
-/** A host that workers have still, and the main thread no more. */
-const kGone: HostView = { flags: 0, successRate: -1, localSuccessRate: -1 }
-
-const rateText = (rate: number): string => (rate < 0 ? '-1' : rate.toFixed(2).replace(/\.?0+$/, ''))
-
-function hostLines(host: NativeHostStats, view: HostView = kGone): string[] {
+function hostLines(host: NativeHostStats, view: HostView): string[] {
   const { region = '', zone = '', subZone = '' } = view.locality ?? {}
   return [
     ...kHostStats.map(([name, , key]) => `${name}::${host[key]}`),
@@ -61,30 +96,38 @@ function hostLines(host: NativeHostStats, view: HostView = kGone): string[] {
     `sub_zone::${subZone}`,
     `canary::${host.canary}`,
     `priority::${host.priority}`,
-    `success_rate::${rateText(view.successRate)}`,
-    `local_origin_success_rate::${rateText(view.localSuccessRate)}`,
+    `success_rate::${view.successRate}`,
+    `local_origin_success_rate::${view.localSuccessRate}`,
   ].map((line) => `${host.address}::${line}`)
 }
 
-function asJson(target: AdminTarget): Answer {
-  const statuses = target.clusters.list().map((state) => ({
-    name: state.name,
-    added_via_api: false,
-    host_statuses: target.clusters
-      .hosts(state.name)
-      .map((host) => hostStatus(host, target.clusters.host(state.name, host.id))),
-    circuit_breakers: { thresholds: thresholds(state) },
-    observability_name: state.cluster.statName,
-  }))
+function asJson(target: AdminTarget, states: readonly ClusterState[]): Answer {
+  const statuses = states.map((state) => {
+    const service = edsServiceName(state)
+    return {
+      name: state.name,
+      added_via_api: false,
+      ...percent('success_rate_ejection_threshold', state.rates?.external.threshold),
+      host_statuses: hostsOf(target, state.name).map(([host, view]) => hostStatus(host, view)),
+      ...percent('local_origin_success_rate_ejection_threshold', state.rates?.local.threshold),
+      circuit_breakers: { thresholds: thresholds(state) },
+      observability_name: state.cluster.statName,
+      ...(service !== undefined && { eds_service_name: service }),
+    }
+  })
   return json({ cluster_statuses: statuses })
 }
+
+/** A threshold is left out where there is none. */
+const percent = (name: string, value: number | undefined): object =>
+  value !== undefined && value > 0 ? { [name]: { value } } : {}
 
 /**
  * The JSON form of a protobuf message: values at their default are left out, 64-bit numbers are
  * strings.
  */
-function hostStatus(host: NativeHostStats, view: HostView = kGone): object {
-  const stats = kHostStats.map(([name, type, key]) => ({
+function hostStatus(host: NativeHostStats, view: HostView): object {
+  const stats = kByKind.map(([name, type, key]) => ({
     ...(type === 'GAUGE' ? { type } : {}),
     ...(host[key] === 0 ? {} : { value: String(host[key]) }),
     name,
@@ -150,11 +193,17 @@ export const clustersEndpoint: Endpoint = {
   path: '/clusters',
   method: 'GET',
   help: 'upstream clusters, their limits and hosts',
-  parameters: { format: 'text or json' },
+  parameters: {
+    format: 'text or json',
+    filter: 'only clusters whose name this regular expression is found in',
+  },
   handle: (target, query) => {
+    const filter = regexOf(query, 'filter')
+    if (filter && 'status' in filter) return filter
+    const states = target.clusters.list().filter(({ name }) => filter?.test(name) ?? true)
     const format = query.get('format') ?? 'text'
-    if (format === 'text') return asText(target)
-    if (format === 'json') return asJson(target)
+    if (format === 'text') return asText(target, states)
+    if (format === 'json') return asJson(target, states)
     return text(`unknown format "${format}"; there are: text, json\n`, 400)
   },
 }

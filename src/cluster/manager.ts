@@ -20,6 +20,7 @@ import type { DiscoverySink, DiscoverySource } from './discovery/source.ts'
 import { EventLogs } from './event_logs.ts'
 import { StallMonitor } from './health/stalls.ts'
 import type { MergeCounters } from './merge.ts'
+import type { OutlierDecisions } from './outlier/decisions.ts'
 
 /** The part of the core that clusters need. */
 export type ClusterCore = ClusterRunCore &
@@ -43,6 +44,8 @@ export interface ClusterState {
   readonly version: number
   /** ms since 1970 of the latest of it. */
   readonly updatedAt: number
+  /** Where it has outlier detection. */
+  readonly rates?: OutlierDecisions['clusterRates']
 }
 
 /** A host's health changed for workers. */
@@ -270,8 +273,9 @@ export class ClusterManager {
 
 export type HostView = NonNullable<ReturnType<ManagedCluster['view']>>
 
-function stateOf({ slot, definition, version, updatedAt }: ManagedCluster): ClusterState {
-  return { name: definition.name, slot, cluster: definition, version, updatedAt }
+function stateOf({ slot, definition, version, updatedAt, outlier }: ManagedCluster): ClusterState {
+  const rates = outlier && { rates: outlier.clusterRates }
+  return { name: definition.name, slot, cluster: definition, version, updatedAt, ...rates }
 }
 
 function isEnabled(value: unknown): boolean {

@@ -84,6 +84,8 @@ export interface EdsDefinition {
   readonly watchedDirectory?: string
   /** The name of the assignment in the file. */
   readonly serviceName: string
+  /** The name was said, and is not the cluster's for want of another. */
+  readonly namesService: boolean
   /** A list in the metadata for subsets stands for each of its values. */
   readonly listAsAny: boolean
 }

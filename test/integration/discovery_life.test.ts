@@ -194,6 +194,8 @@ describe('a file of endpoints', () => {
     const path = write(folder, 'eds.json', response([{ lb_endpoints: [port(1)] }], others))
     const millrace = await started(eds(path, {}, { service_name: 'other-42' }))
     expect(await hosts(millrace)).toEqual(['127.0.0.1:2042'])
+    const text = await (await fetch(millrace.admin('/clusters'))).text()
+    expect(text).toContain('web::eds_service_name::other-42\n')
   })
 
   it('may have thousands of localities, of which one changes', async () => {

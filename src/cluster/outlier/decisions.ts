@@ -42,6 +42,13 @@ export interface OutlierCounters {
   readonly enforced: Record<EjectionKind, number>
 }
 
+/** Of all hosts in the latest interval, percent; {@link kNoRate}: too few had enough requests. */
+export interface ClusterRates {
+  readonly average: number
+  /** Hosts below it are outliers. */
+  readonly threshold: number
+}
+
 interface HostState {
   ejectedAt: number | undefined
   /** Of the current ejection, its own jitter included; ms. */
@@ -69,11 +76,15 @@ const zeros = (): Record<EjectionKind, number> =>
 /** Success rate of a host that did not get enough requests to tell. */
 export const kNoRate = -1
 
+const kNoRates: ClusterRates = { average: kNoRate, threshold: kNoRate }
+
 export class OutlierDecisions {
   #rules: OutlierDefinition
   readonly #random: () => number
   readonly #hosts = new Map<number, HostState>()
   #ejected = 0
+  #external = kNoRates
+  #local = kNoRates
   readonly counters: OutlierCounters = {
     ejectionsTotal: 0,
     ejectionsEnforcedTotal: 0,
@@ -130,6 +141,11 @@ export class OutlierDecisions {
     }
   }
 
+  /** As {@link successRates}, of all hosts together. */
+  get clusterRates(): { readonly external: ClusterRates; readonly local: ClusterRates } {
+    return { external: this.#external, local: this.#local }
+  }
+
   /** A host failed as often in a row as the threshold of `kind` says. `now`: ms, monotonic. */
   consecutive(
     host: number,
@@ -155,6 +171,8 @@ export class OutlierDecisions {
       state.successRate = kNoRate
       state.localSuccessRate = kNoRate
     }
+    this.#external = kNoRates
+    this.#local = kNoRates
     this.#rates(counts, false, now, actions)
     if (this.#rules.split) this.#rates(counts, true, now, actions)
     return actions
@@ -271,6 +289,8 @@ export class OutlierDecisions {
         voluminous.map(({ rate }) => rate),
         rules.successRateStdevFactor,
       )
+      if (local) this.#local = { average: mean, threshold }
+      else this.#external = { average: mean, threshold }
       const kind = local ? 'success-rate-local-origin' : 'success-rate'
       const chance = local ? rules.enforcingLocalOriginSuccessRate : rules.enforcingSuccessRate
       for (const { host, state, rate } of voluminous) {

@@ -163,6 +163,7 @@ function compileEds(context: Context, cluster: Cluster): EdsDefinition | undefin
     path,
     ...(watched !== undefined && watched !== '' && { watchedDirectory: watched }),
     serviceName: config?.service_name || name,
+    namesService: Boolean(config?.service_name),
     listAsAny: listAsAny(cluster),
   }
 }

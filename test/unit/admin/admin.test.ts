@@ -1,7 +1,8 @@
 import { request } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AdminServer } from '../../../src/admin/server.ts'
-import { bootstrap, RecordingTarget } from './target.ts'
+import { HostFlag } from '../../../src/cluster/flags.ts'
+import { bootstrap, cluster, host, RecordingTarget } from './target.ts'
 
 let target: RecordingTarget
 let server: AdminServer
@@ -15,7 +16,16 @@ beforeEach(() => {
   target.calls.length = 0
   target.failedLogs = []
   target.current = 'LIVE'
+  target.forget()
 })
+
+const eds = {
+  kind: 'eds',
+  path: '/x',
+  serviceName: 'elsewhere',
+  namesService: true,
+  listAsAny: false,
+} as const
 
 interface Reply {
   status: number
@@ -119,6 +129,143 @@ describe('what it tells', () => {
         },
       ],
     })
+  })
+  it('/clusters line by line, as Envoy writes it', async () => {
+    Object.assign(target, {
+      flags: HostFlag.failedActiveCheck | HostFlag.activeCheckTimeout,
+      rates: { success: 200 / 3, local: 100 },
+      locality: { region: 'eu', zone: 'a', subZone: '1', weight: 0, priority: 0 },
+      clusterState: {
+        cluster: { ...cluster('web', 3000), statName: 'w', discovery: eds },
+        rates: {
+          external: { average: 90.12345678, threshold: -3.5 },
+          local: { average: -1, threshold: -1 },
+        },
+      },
+    })
+    const { text } = await ask('/clusters')
+    const breakers = (priority: string, requests: number): string[] => [
+      `${priority}_priority::max_connections::1024`,
+      `${priority}_priority::max_pending_requests::1024`,
+      `${priority}_priority::max_requests::${requests}`,
+      `${priority}_priority::max_retries::3`,
+    ]
+    const lines = [
+      'observability_name::w',
+      'outlier::success_rate_average::90.1235',
+      'outlier::success_rate_ejection_threshold::-3.5',
+      'outlier::local_origin_success_rate_average::-1',
+      'outlier::local_origin_success_rate_ejection_threshold::-1',
+      ...breakers('default', 1024),
+      ...breakers('high', 7),
+      'added_via_api::false',
+      'eds_service_name::elsewhere',
+      ...[
+        'cx_active::2',
+        'cx_connect_fail::0',
+        'cx_total::5',
+        'rq_active::1',
+        'rq_error::1',
+        'rq_success::8',
+        'rq_timeout::0',
+        'rq_total::9',
+        'hostname::web-1',
+        'health_flags::/failed_active_hc/active_hc_timeout',
+        'weight::1',
+        'region::eu',
+        'zone::a',
+        'sub_zone::1',
+        'canary::false',
+        'priority::0',
+        'success_rate::66.66666666666667',
+        'local_origin_success_rate::100',
+      ].map((line) => `127.0.0.1:3000::${line}`),
+    ]
+    expect(text).toBe(lines.map((line) => `web::${line}\n`).join(''))
+  })
+  it('/clusters as JSON with all that there can be', async () => {
+    Object.assign(target, {
+      flags:
+        HostFlag.failedActiveCheck |
+        HostFlag.failedOutlierCheck |
+        HostFlag.degradedActiveCheck |
+        HostFlag.pendingRemoval |
+        HostFlag.pendingActiveCheck |
+        HostFlag.excludedByImmediateFail |
+        HostFlag.activeCheckTimeout |
+        HostFlag.failedEdsHealth,
+      rates: { success: 99.5, local: 0 },
+      locality: { region: 'eu', zone: 'a', subZone: '1', weight: 0, priority: 0 },
+      hosts: [{ ...host, id: 1, priority: 2, weight: 7 }, host],
+      clusterState: {
+        cluster: { ...cluster('web', 3000), discovery: eds },
+        rates: {
+          external: { average: 90, threshold: 80.25 },
+          local: { average: 99, threshold: 98 },
+        },
+      },
+    })
+    const { cluster_statuses } = (await read('/clusters?format=json')) as {
+      cluster_statuses: [{ host_statuses: [unknown, object] }]
+    }
+    expect(cluster_statuses).toMatchObject([
+      {
+        name: 'web',
+        added_via_api: false,
+        success_rate_ejection_threshold: { value: 80.25 },
+        local_origin_success_rate_ejection_threshold: { value: 98 },
+        eds_service_name: 'elsewhere',
+      },
+    ])
+    // By priority, and each with every field of Envoy's HostStatus.
+    expect(cluster_statuses[0].host_statuses[1]).toEqual({
+      address: { socket_address: { address: '127.0.0.1', port_value: 3000 } },
+      stats: [
+        { name: 'cx_connect_fail' },
+        { value: '5', name: 'cx_total' },
+        { value: '1', name: 'rq_error' },
+        { value: '8', name: 'rq_success' },
+        { name: 'rq_timeout' },
+        { value: '9', name: 'rq_total' },
+        { type: 'GAUGE', value: '2', name: 'cx_active' },
+        { type: 'GAUGE', value: '1', name: 'rq_active' },
+      ],
+      health_status: {
+        failed_active_health_check: true,
+        failed_outlier_check: true,
+        failed_active_degraded_check: true,
+        pending_dynamic_removal: true,
+        pending_active_hc: true,
+        excluded_via_immediate_hc_fail: true,
+        active_hc_timeout: true,
+        eds_health_status: 'UNHEALTHY',
+      },
+      success_rate: { value: 99.5 },
+      weight: 7,
+      hostname: 'web-1',
+      priority: 2,
+      local_origin_success_rate: { value: 0 },
+      locality: { region: 'eu', zone: 'a', sub_zone: '1' },
+    })
+  })
+  it.each([
+    [HostFlag.edsDraining | HostFlag.failedEdsHealth, 'DRAINING'],
+    [HostFlag.degradedEdsHealth, 'DEGRADED'],
+    [0, 'HEALTHY'],
+  ])('/clusters says the health of endpoints: %d is %s', async (flags, expected) => {
+    target.flags = flags
+    const { cluster_statuses } = (await read('/clusters?format=json')) as {
+      cluster_statuses: { host_statuses: object[] }[]
+    }
+    expect(cluster_statuses[0]?.host_statuses).toMatchObject([
+      { health_status: { eds_health_status: expected } },
+    ])
+  })
+  it('/clusters of some names alone', async () => {
+    expect((await ask('/clusters?filter=^we')).text).toContain('web::observability_name')
+    expect((await ask('/clusters?filter=^eb')).text).toBe('')
+    expect(await read('/clusters?format=json&filter=nobody')).toEqual({ cluster_statuses: [] })
+    expect((await ask('/clusters?filter=(')).status).toBe(400)
   })
   it('/runtime', async () => {
     expect(await read('/runtime')).toEqual(target.runtime())

@@ -3,7 +3,7 @@
 import type { AdminTarget } from '../../../src/admin/target.ts'
 import type { ClusterDefinition } from '../../../src/config/index.ts'
 import type { LogLevel } from '../../../src/log.ts'
-import type { NativeHostStats } from '../../../src/native/index.ts'
+import type { NativeHostStats, NativeLocality } from '../../../src/native/index.ts'
 
 export const breaker = {
   maxConnections: 1024,
@@ -44,7 +44,7 @@ export function cluster(name: string, port: number): ClusterDefinition {
   }
 }
 
-const host: NativeHostStats = {
+export const host: NativeHostStats = {
   id: 0,
   address: '127.0.0.1:3000',
   hostname: 'web-1',
@@ -95,6 +95,11 @@ export class RecordingTarget implements AdminTarget {
   readonly calls: string[] = []
   /** Of the host. */
   flags = 0
+  rates = { success: -1, local: -1 }
+  locality: NativeLocality | undefined
+  hosts: readonly NativeHostStats[] = [host]
+  /** Of the cluster. */
+  clusterState: Partial<ReturnType<AdminTarget['clusters']['list']>[number]> = {}
   failedLogs: { target: string; message: string }[] = []
   current: ReturnType<AdminTarget['state']> = 'LIVE'
   readonly log = {
@@ -108,14 +113,30 @@ export class RecordingTarget implements AdminTarget {
   }
   readonly clusters = {
     list: (): ReturnType<AdminTarget['clusters']['list']> => [
-      { name: 'web', slot: 1, cluster: cluster('web', 3000), version: 1, updatedAt: 0 },
+      {
+        name: 'web',
+        slot: 1,
+        cluster: cluster('web', 3000),
+        version: 1,
+        updatedAt: 0,
+        ...this.clusterState,
+      },
     ],
-    hosts: (): readonly NativeHostStats[] => [host],
+    hosts: (): readonly NativeHostStats[] => this.hosts,
     host: (): ReturnType<AdminTarget['clusters']['host']> => ({
       flags: this.flags,
-      successRate: -1,
-      localSuccessRate: -1,
+      ...(this.locality && { locality: this.locality }),
+      successRate: this.rates.success,
+      localSuccessRate: this.rates.local,
     }),
+  }
+  /** Clusters and hosts are as they were. */
+  forget(): void {
+    this.flags = 0
+    this.rates = { success: -1, local: -1 }
+    this.locality = undefined
+    this.hosts = [host]
+    this.clusterState = {}
   }
   state(): ReturnType<AdminTarget['state']> {
     return this.current

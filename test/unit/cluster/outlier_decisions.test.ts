@@ -143,6 +143,12 @@ describe('success rates', () => {
     )
     expect(actions).toMatchObject([{ host: 4, kind: 'success-rate', enforced: true }])
     expect(outlier.successRates(4)).toEqual({ external: 0, local: -1 })
+    const { external, local } = outlier.clusterRates
+    expect(external.average).toBeCloseTo(600 / 7)
+    expect(external.threshold).toBeLessThan(external.average)
+    expect(local).toEqual({ average: -1, threshold: -1 })
+    outlier.sweep([], 1)
+    expect(outlier.clusterRates.external).toEqual({ average: -1, threshold: -1 })
   })
 
   it('need enough hosts with enough requests', () => {
