@@ -17,8 +17,9 @@ const WARM_UP = 10
 const SETTLE_MS = 1_000
 
 const address = (i) => `10.1.${i >> 8}.${i & 255}`
-/** As a source that parsed them anew would give them; `odd` is of the one that changes. */
-const all = (one) => Array.from({ length: HOSTS }, (_, i) => one(i, i === HOSTS / 2))
+/** As from a source that was parsed anew; `one` is told which of them changes. */
+const all = (one) =>
+  JSON.parse(JSON.stringify(Array.from({ length: HOSTS }, (_, i) => one(i, i === HOSTS / 2))))
 
 async function cpuMs(work) {
   const before = threadCpuMs(ownTid())

@@ -154,9 +154,10 @@ class EndpointList {
     const read = readEndpoint(item, path)
     const { address, weight, priority, health } = read
     const name = addressText(address)
-    // Of one that stays, what is not said stays, too.
-    const before = this.#listed.get(name)?.host ?? this.#configured.get(name)
-    const hostname = read.hostname ?? before?.hostname ?? ''
+    // Of one that stays, what is not said stays, too; its health is said.
+    const { status: _status, ...before } =
+      this.#listed.get(name)?.host ?? this.#configured.get(name) ?? ({} as Partial<HostDefinition>)
+    const hostname = read.hostname ?? before.hostname ?? ''
     return {
       read,
       name,

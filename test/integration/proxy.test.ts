@@ -13,7 +13,7 @@ import {
   type ProxyOptions,
   type Proxy as TestedProxy,
 } from '../../dist/index.js'
-import { simple } from './support/config.ts'
+import { httpListener, route, simple } from './support/config.ts'
 import { temporaryFolder, write } from './support/files.ts'
 import { httpService, sayingService } from './support/peers.ts'
 
@@ -272,6 +272,29 @@ describe('updateEndpoints', () => {
     expect(cluster.endpoints).toHaveLength(2)
     await cluster.updateEndpoints({ remove: [one, two] })
     expect(await said(proxy)).toBe('503 no healthy upstream')
+  })
+
+  it('makes an endpoint healthy that was configured as draining', async () => {
+    const port = await sayingService('x')
+    const draining = {
+      health_status: 'DRAINING',
+      endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
+    }
+    const proxy = await start({
+      static_resources: {
+        listeners: [httpListener({ routes: [route('/', 'app')] })],
+        clusters: [
+          {
+            name: 'app',
+            common_lb_config: { healthy_panic_threshold: { value: 0 } },
+            load_assignment: { cluster_name: 'app', endpoints: [{ lb_endpoints: [draining] }] },
+          },
+        ],
+      },
+    } as never)
+    expect(await said(proxy)).toMatch(/^503/)
+    await proxy.cluster('app').updateEndpoints({ set: [{ address: port, health: 'healthy' }] })
+    expect(await said(proxy)).toBe('200 x')
   })
 
   it('takes another name of an address for another host', async () => {
