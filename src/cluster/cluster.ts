@@ -159,29 +159,44 @@ export class ManagedCluster {
     this.#becomeReady()
   }
 
-  /** Puts another definition in force; says whether anything was different. */
+  /**
+   * Puts another definition in force; says whether anything was different. Where only hosts are,
+   * workers are told of those that differ.
+   */
   update(next: ClusterDefinition, now: number): boolean {
     const before = this.#definition
     const forgotten = this.#overrideForgotten
-    if (!forgotten && isDeepStrictEqual(before, next)) return false
+    const sameRest = isDeepStrictEqual(withoutHosts(before), withoutHosts(next))
+    if (!forgotten && sameRest && sameHosts(before.hosts, next.hosts)) return false
     this.#overrideForgotten = false
     this.#definition = next
     this.#merger.setWindow(next.updateMergeWindow)
-    const sameSource = isDeepStrictEqual(before.discovery, next.discovery)
-    const sameEndpoints =
-      sameHosts(before.hosts, next.hosts) && sameLocalities(before.localities, next.localities)
     if (!isDeepStrictEqual(before.healthCheck, next.healthCheck)) this.#restartChecker()
     if (!isDeepStrictEqual(before.outlierDetection, next.outlierDetection)) this.#startOutlier()
-    const others = forgotten || !sameSource || !sameEndpoints
-    if (others) {
-      this.#override = false
-      this.#source?.stop()
-      this.#source = undefined
-      // Until the first answer, hosts stay as they are.
-      if (!next.discovery) this.#setHosts({ hosts: next.hosts, localities: next.localities }, true)
+    const others =
+      forgotten ||
+      !isDeepStrictEqual(before.discovery, next.discovery) ||
+      !sameHosts(before.hosts, next.hosts) ||
+      !sameLocalities(before.localities, next.localities)
+    if (!others) {
+      this.#publishAll(now)
+      return true
     }
-    this.#publishAll(now)
-    if (others) this.#startSource()
+    this.#override = false
+    this.#source?.stop()
+    this.#source = undefined
+    const sameFrame = sameRest && this.#isFrame({ localities: next.localities })
+    // Until the first answer, hosts stay as they are.
+    const change = next.discovery
+      ? undefined
+      : this.#setHosts({ hosts: next.hosts, localities: next.localities }, true)
+    if (sameFrame && change) {
+      this.#tell(change, true, false)
+      this.updatedAt = now
+    } else {
+      this.#publishAll(now)
+    }
+    this.#startSource()
     return true
   }
 
@@ -514,6 +529,10 @@ export class ManagedCluster {
     }
     if (back.length > 0) this.#home.core.resetOutliers(this.slot, back)
   }
+}
+
+function withoutHosts({ hosts: _hosts, ...rest }: ClusterDefinition): object {
+  return rest
 }
 
 function addressText({ definition: { address } }: HostEntry): string {

@@ -24,9 +24,15 @@ it('publishes what changed, and only that', () => {
   expect(manager.publish(cluster('web', 1))).toBe(false)
   expect(core.take()).toEqual([])
   expect(manager.publish(cluster('web', 2), 5)).toBe(true)
-  expect(core.take()).toEqual(['cluster 1 web'])
+  expect(core.take()).toEqual(['hosts 1 +1 -0'])
   expect(manager.get('web')).toMatchObject({ version: 2, updatedAt: 5 })
-  expect(manager.counters).toEqual({ added: 1, modified: 1, removed: 0 })
+  expect(manager.publish({ ...cluster('web', 2), connectTimeout: 7 }, 6)).toBe(true)
+  expect(core.take()).toEqual(['cluster 1 web'])
+  expect(manager.publish({ ...cluster('web', 3), connectTimeout: 8 }, 7)).toBe(true)
+  expect(core.take()).toEqual(['cluster 1 web'])
+  expect(core.clusters.get(1)?.hosts).toMatchObject([{ id: 2, address: { port: 3 } }])
+  expect(manager.get('web')).toMatchObject({ version: 4, updatedAt: 7 })
+  expect(manager.counters).toEqual({ added: 1, modified: 3, removed: 0 })
 })
 
 it('withdraws a cluster, gives its slot back, and takes a new one when it returns', () => {

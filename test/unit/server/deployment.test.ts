@@ -87,9 +87,9 @@ describe('a second configuration', () => {
     expect(await apply(first)).toEqual([])
   })
 
-  it('that changes a cluster publishes that cluster', async () => {
+  it('that changes hosts of a cluster publishes those hosts', async () => {
     const calls = await apply(config([listener('main', 'a')], { a: 1, b: 3 }))
-    expect(calls).toEqual([expect.stringMatching(/^cluster \d+ b$/)])
+    expect(calls).toEqual([expect.stringMatching(/^hosts \d+ \+1 -0$/)])
   })
 
   it('that changes a route publishes that table', async () => {
