@@ -29,14 +29,15 @@ async function run({ rounds }) {
   try {
     const program = build(folder)
     const all = Array.from({ length: rounds }, () => JSON.parse(String(execFileSync(program))))
-    return all[0].map(({ balancer, hosts, tableBytesPerHost, bytesPerHost }, i) => {
+    return all[0].map(({ balancer, hosts, ...bytes }, i) => {
       const changeUs = median(all.map((round) => round[i].changeUs))
       return {
         way: `${balancer}, ${hosts} hosts`,
         pickNs: median(all.map((round) => round[i].pickNs)),
         changeUs,
-        tableBytesPerHost,
-        bytesPerHost,
+        tableBytesPerHost: bytes.tableBytesPerHost,
+        bytesPerHost: bytes.bytesPerHost,
+        bytesPerWorker: bytes.bytesPerWorker,
         ...(hosts === 10_000 && { reached: changeUs <= CHANGE_US }),
       }
     })
@@ -54,7 +55,8 @@ export const scenarios = [
       pickNs: 'pick, ns',
       changeUs: 'change of one host, µs',
       tableBytesPerHost: 'tables, bytes a host',
-      bytesPerHost: 'host with one worker, bytes',
+      bytesPerHost: 'a host with one worker, bytes',
+      bytesPerWorker: 'each further worker, bytes a host',
     },
     run,
   },

@@ -25,7 +25,7 @@ export function markdown({ machine, results }) {
     const facts = Object.entries(machine).map(
       ([name, value]) => `- ${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`,
     )
-    out += `# Snapshots and log files, beside what Node offers\n\n${facts.join('\n')}\n\n`
+    out += `# What embedders use\n\n${facts.join('\n')}\n\n`
   }
   return out + results.map(table).join('')
 }

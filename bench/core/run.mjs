@@ -16,6 +16,7 @@
 // its own, one after the other.
 import { fork } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -67,6 +68,7 @@ function measure(file) {
 
 if (values.file !== undefined) await child(values.file)
 else {
+  const [busy] = loadavg()
   const files = readdirSync(here).filter((name) => name.endsWith('.mjs') && !OWN.includes(name))
   const results = []
   for (const file of files.sort()) {
@@ -74,7 +76,8 @@ else {
     if (scenarios?.some(wanted)) results.push(...(await measure(file)))
   }
   if (results.length === 0) throw new Error(`no scenario ${values.only}`)
-  const machine = describe()
+  // What others did meanwhile is a part of the figures.
+  const machine = { ...describe(), load: `${busy.toFixed(1)} when it began` }
   const out = resolve(root, values.out)
   mkdirSync(dirname(out), { recursive: true })
   writeFileSync(`${out}.json`, `${JSON.stringify({ machine, results }, undefined, 1)}\n`)

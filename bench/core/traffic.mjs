@@ -10,7 +10,7 @@ const ENDPOINTS = 100
 /** Of them these come and go, and others change their weight. */
 const COMING_AND_GOING = 20
 const PER_SECOND = 10_000
-const TICK_MS = 10
+const TICK_MS = 1
 /** Load with changes and load without take turns: 60 s of each. */
 const [PAIRS, SECONDS] = [6, 10]
 const P99_FACTOR = 1.1

@@ -1,6 +1,7 @@
 // What a pick costs with each balancer, what its tables weigh, and what a change of one host costs
 // the main thread. Prints one line of JSON.
 //   balancers
+#include <malloc.h>
 #include <time.h>
 
 #include <atomic>
@@ -39,6 +40,30 @@ uint64_t threadCpuNs() {
   return uint64_t(now.tv_sec) * kNsPerSec + uint64_t(now.tv_nsec);
 }
 
+// What the allocator has given out.
+double allocated() {
+  struct mallinfo2 info = mallinfo2();
+  return double(info.uordblks + info.hblkhd);
+}
+
+spec::Cluster clusterOf(uint64_t hosts, spec::LbPolicy policy, bool weighted) {
+  spec::Cluster cluster;
+  cluster.name = "web";
+  cluster.lb.policy = policy;
+  for (uint64_t id = 0; id < hosts; id++) cluster.hosts.push_back(host(id, weighted));
+  return cluster;
+}
+
+// A cluster in force, with all that is kept of it beside what the balancer adds.
+double clusterBytes(uint64_t hosts, uint32_t workers) {
+  spec::Cluster cluster = clusterOf(hosts, spec::LbPolicy::kRandom, false);
+  StatsRegistry stats;
+  ClusterRegistry clusters(stats, workers);
+  double before = allocated();
+  std::unique_ptr<ClusterSnapshot> snapshot = std::move(*clusters.build(1, cluster));
+  return allocated() - before;
+}
+
 struct Kind {
   const char* name;
   spec::LbPolicy policy;
@@ -55,14 +80,13 @@ constexpr Kind kKinds[] = {{"round_robin", spec::LbPolicy::kRoundRobin, false},
                            {"maglev", spec::LbPolicy::kMaglev, false}};
 
 void measure(const Kind& kind, uint64_t hosts, bool last) {
+  double oneWorker = clusterBytes(hosts, 1);
+  double perWorker = (clusterBytes(hosts, 9) - oneWorker) / 8;
   StatsRegistry stats;
   std::atomic<bool> built{false};
   ClusterRegistry clusters(stats, 1, [&] { built = true; });
-  spec::Cluster cluster;
-  cluster.name = "web";
-  cluster.lb.policy = kind.policy;
-  for (uint64_t id = 0; id < hosts; id++) cluster.hosts.push_back(host(id, kind.weighted));
-  std::unique_ptr<ClusterSnapshot> snapshot = std::move(*clusters.build(1, cluster));
+  std::unique_ptr<ClusterSnapshot> snapshot =
+      std::move(*clusters.build(1, clusterOf(hosts, kind.policy, kind.weighted)));
 
   PickState state(1);
   PickContext context;
@@ -98,10 +122,10 @@ void measure(const Kind& kind, uint64_t hosts, bool last) {
   double changeUs = double(changesNs) / kChanges / 1000;
   std::printf(
       "{\"balancer\":\"%s\",\"hosts\":%llu,\"pickNs\":%.1f,\"changeUs\":%.1f,"
-      "\"tableBytesPerHost\":%.1f,\"bytesPerHost\":%zu}%s",
+      "\"tableBytesPerHost\":%.1f,\"bytesPerHost\":%.0f,\"bytesPerWorker\":%.0f}%s",
       kind.name, static_cast<unsigned long long>(hosts), pickNs, changeUs,
-      double(snapshot->balancer().memory()) / double(hosts),
-      sizeof(HostEntry) + sizeof(Host) + sizeof(HostLocal), last ? "" : ",");
+      double(snapshot->balancer().memory()) / double(hosts), oneWorker / double(hosts),
+      perWorker / double(hosts), last ? "" : ",");
 }
 
 }  // namespace
