@@ -13,6 +13,7 @@ import type { Logger } from '../log.ts'
 import type { NativeCore, NativeHealth, NativeHostStats, SlotId } from '../native/index.ts'
 import { type ClusterRunCore, ManagedCluster } from './cluster.ts'
 import { AggregateDiscovery } from './discovery/aggregate.ts'
+import { AssignmentFiles } from './discovery/assignment_files.ts'
 import { DnsDiscovery } from './discovery/dns.ts'
 import { DnsClient } from './discovery/dns_client.ts'
 import { EdsDiscovery } from './discovery/eds.ts'
@@ -71,6 +72,7 @@ export class ClusterManager {
   readonly #bySlot = new Map<SlotId, ManagedCluster>()
   readonly #watchers = new Map<string, Set<() => void>>()
   readonly #stalls = new StallMonitor()
+  readonly #files = new AssignmentFiles(readAssignments)
   readonly eventLogs: EventLogs
   #directory: readonly string[] = []
   readonly counters: ClusterCounters = { added: 0, modified: 0, removed: 0 }
@@ -143,7 +145,7 @@ export class ClusterManager {
           const text = error instanceof Error ? error.message : String(error)
           this.#options.log?.warn({ cluster: cluster.name, path, error: text }, 'update rejected')
         }
-        return new EdsDiscovery(discovery, { read: readAssignments, log: { rejected } }, sink)
+        return new EdsDiscovery(discovery, { files: this.#files, log: { rejected } }, sink)
       }
       case 'aggregate':
         return new AggregateDiscovery(

@@ -2,9 +2,10 @@
 // moved to its name, or when something is moved into the watched directory. What cannot be read or
 // is not right is refused as a whole, and what was in force stays.
 
-import { type FSWatcher, readFileSync, watch } from 'node:fs'
+import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Assignment, EdsDefinition, HostDefinition } from '../../config/index.ts'
+import type { AssignmentFile, AssignmentFiles } from './assignment_files.ts'
 import type { DiscoverySink, DiscoverySource } from './source.ts'
 
 export interface EdsLog {
@@ -13,12 +14,7 @@ export interface EdsLog {
 }
 
 export interface EdsOptions {
-  /** The assignments in a file's text, by name. Throws with everything that is wrong. */
-  readonly read: (
-    path: string,
-    text: string,
-    listAsAny: boolean,
-  ) => Promise<ReadonlyMap<string, Assignment>>
+  readonly files: AssignmentFiles
   readonly log: EdsLog
 }
 
@@ -26,6 +22,7 @@ export class EdsDiscovery implements DiscoverySource {
   readonly #definition: EdsDefinition
   readonly #options: EdsOptions
   readonly #sink: DiscoverySink
+  #file: AssignmentFile | undefined
   #watcher: FSWatcher | undefined
   #stale: NodeJS.Timeout | undefined
   #stopped = false
@@ -40,7 +37,8 @@ export class EdsDiscovery implements DiscoverySource {
   }
 
   start(): void {
-    const { path, watchedDirectory } = this.#definition
+    const { path, watchedDirectory, listAsAny } = this.#definition
+    this.#file = this.#options.files.open(path, listAsAny)
     const folder = watchedDirectory ?? dirname(path)
     try {
       this.#watcher = watch(folder, { persistent: false }, (event, name) => {
@@ -59,6 +57,7 @@ export class EdsDiscovery implements DiscoverySource {
   stop(): void {
     this.#stopped = true
     this.#watcher?.close()
+    this.#file?.close()
     clearTimeout(this.#stale)
   }
 
@@ -75,15 +74,15 @@ export class EdsDiscovery implements DiscoverySource {
   }
 
   async #read(first: boolean): Promise<void> {
-    const { path, serviceName, listAsAny } = this.#definition
+    const { path, serviceName } = this.#definition
     const { counters } = this.#sink
     try {
-      const text = readIfThere(path)
+      const size = this.#file?.size()
       // A file that went away says nothing, nor does one that is about to be written.
-      if (!first && (text === undefined || text === '')) return
+      if (!first && !size) return
       counters.attempt++
-      if (text === undefined) throw new Error(`${path} is not there`)
-      const assignment = (await this.#options.read(path, text, listAsAny)).get(serviceName)
+      if (size === undefined) throw new Error(`${path} is not there`)
+      const assignment = (await this.#file?.read())?.get(serviceName)
       if (this.#stopped) return
       counters.success++
       if (!assignment) {
@@ -106,14 +105,5 @@ export class EdsDiscovery implements DiscoverySource {
       const unhealthy = (host: HostDefinition): HostDefinition => ({ ...host, health: 'unhealthy' })
       this.#sink.report({ ...assignment, hosts: assignment.hosts.map(unhealthy) })
     }, assignment.staleAfter).unref()
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
   }
 }
