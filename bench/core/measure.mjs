@@ -15,6 +15,10 @@ export function threadCpuMs(tid) {
   return Number(ns) / 1e6
 }
 
+/** Threads of this process whose name begins so, as the kernel numbers them. */
+export const threadsNamed = (prefix) =>
+  threads().filter((tid) => readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').startsWith(prefix))
+
 /** The kernel's number of the calling thread. */
 export function ownTid() {
   const [, tid] = readFileSync('/proc/thread-self/stat', 'utf8').match(/^(\d+) /) ?? []
