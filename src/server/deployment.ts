@@ -123,6 +123,7 @@ export class Deployment {
     const uses = noUses()
     const bound = new Map<string, ListenerState>()
     const undo = (): void => this.#undo(uses, bound)
+    this.#lingering.hold()
     try {
       const compiled = yield* compile(loaded, this.#resources.resolver(uses))
       const plan = { ...this.#plan(compiled, uses), layers: loaded.runtimeLayers }
@@ -151,6 +152,7 @@ export class Deployment {
       return yield* this.#commit(plan, bound, now)
     } finally {
       this.#core.resume()
+      this.#lingering.resume()
     }
   }
 
@@ -238,6 +240,7 @@ export class Deployment {
       this.#coreNames.delete(coreName)
     }
     for (const giveBack of uses.undo) giveBack()
+    this.#lingering.resume()
   }
 
   *#commit(plan: Plan, bound: ReadonlyMap<string, ListenerState>, now: number): Steps<Changes> {

@@ -4,6 +4,9 @@
 export class Lingering {
   readonly #delayMs: number
   readonly #timers = new Map<string, NodeJS.Timeout>()
+  /** What fell due while somebody held it back. */
+  readonly #due = new Map<string, () => void>()
+  #held = false
 
   constructor(delayMs: number) {
     this.#delayMs = delayMs
@@ -11,10 +14,11 @@ export class Lingering {
 
   /** Runs `giveBack` after the delay; once for each key. */
   schedule(key: string, giveBack: () => void): void {
-    if (this.#timers.has(key)) return
+    if (this.#timers.has(key) || this.#due.has(key)) return
     const timer = setTimeout(() => {
       this.#timers.delete(key)
-      giveBack()
+      if (this.#held) this.#due.set(key, giveBack)
+      else giveBack()
     }, this.#delayMs)
     timer.unref()
     this.#timers.set(key, timer)
@@ -24,11 +28,25 @@ export class Lingering {
   keep(key: string): void {
     clearTimeout(this.#timers.get(key))
     this.#timers.delete(key)
+    this.#due.delete(key)
+  }
+
+  /** Gives nothing back until {@link resume}: what is being prepared may want it. */
+  hold(): void {
+    this.#held = true
+  }
+
+  resume(): void {
+    this.#held = false
+    const due = [...this.#due.values()]
+    this.#due.clear()
+    for (const giveBack of due) giveBack()
   }
 
   /** Forgets everything: the core is about to go. */
   clear(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#timers.clear()
+    this.#due.clear()
   }
 }

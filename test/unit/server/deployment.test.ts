@@ -4,6 +4,7 @@ import { type LoadedConfiguration, loadConfiguration } from '../../../src/config
 import { Runtime } from '../../../src/runtime/runtime.ts'
 import { Deployment } from '../../../src/server/deployment.ts'
 import { LogFiles } from '../../../src/server/log_files.ts'
+import { atOnce } from '../../../src/slices.ts'
 import * as build from '../../integration/support/config.ts'
 import { RecordingCore } from './recording_core.ts'
 
@@ -130,6 +131,28 @@ describe('a second configuration', () => {
     expect(await apply(first)).toEqual([expect.stringMatching(/^directory/)])
     vi.advanceTimersByTime(kDrainMs * 2)
     expect(core.take()).toEqual([])
+  })
+
+  it('that brings it back keeps it, though its time ends meanwhile', async () => {
+    await apply(config([listener('main', 'a')], { a: 1 }))
+    const steps = deployment.prepare(await load(first))
+    steps.next()
+    vi.advanceTimersByTime(kDrainMs)
+    const commit = atOnce(steps).commit()
+    commit.next()
+    vi.advanceTimersByTime(kDrainMs)
+    atOnce(commit)
+    expect(core.take().filter((call) => /^(withdraw|release)/.test(call))).toEqual([])
+    expect(await apply(first)).toEqual([])
+  })
+
+  it('that wanted it back, and fails, lets it go when its time ended meanwhile', async () => {
+    await apply(config([listener('main', 'a')], { a: 1 }))
+    const prepared = atOnce(deployment.prepare(await load(first)))
+    vi.advanceTimersByTime(kDrainMs)
+    expect(core.take().filter((call) => call.startsWith('withdraw'))).toEqual([])
+    prepared.undo()
+    expect(core.take().filter((call) => call.startsWith('withdraw'))).toHaveLength(1)
   })
 
   it('that fails leaves the first in force, and what it needs', async () => {
