@@ -83,6 +83,7 @@ async function hostChanges({ rounds }) {
     for (let i = 0; i < WARM_UP + 10 * rounds; i++) {
       for (const [n, name] of names.entries()) {
         const change = ways[name](clusters[n], i)
+        globalThis.gc?.({ type: 'minor' }) // what parsing left behind is not this change's
         const before = workersMs()
         const ms = await cpuMs(change)
         if (i >= WARM_UP) found[n].push({ ms, workerUs: (workersMs() - before) * 1000 })

@@ -40,6 +40,8 @@ export interface ClusterHome {
   source(cluster: ClusterDefinition, sink: DiscoverySink): DiscoverySource | undefined
   /** Whether a feature that is on by default was not turned off. */
   enabled(key: string): boolean
+  /** Workers could not be told of hosts; those that they have stay. */
+  refused(name: string, error: unknown): void
   /** After every change of hosts or of their health. */
   changed(name: string): void
   /** What workers are told of a host's health is something else now. */
@@ -190,12 +192,8 @@ export class ManagedCluster {
     const change = next.discovery
       ? undefined
       : this.#setHosts({ hosts: next.hosts, localities: next.localities }, true)
-    if (sameFrame && change) {
-      this.#tell(change, true, false)
-      this.updatedAt = now
-    } else {
-      this.#publishAll(now)
-    }
+    if (sameFrame && change) this.#tell(change, true, false)
+    else this.#publishAll(now)
     this.#startSource()
     return true
   }
@@ -374,7 +372,13 @@ export class ManagedCluster {
   #publishDelta(): void {
     const delta = this.#table.takeDelta()
     if (!delta) return
-    this.#home.core.updateHosts(this.slot, delta)
+    try {
+      this.#home.core.updateHosts(this.slot, delta)
+    } catch (error) {
+      // Such as an address of an interface that is not there. Nobody waits for this.
+      this.#home.refused(this.#definition.name, error)
+      return
+    }
     this.#published(Date.now())
   }
 

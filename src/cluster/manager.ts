@@ -124,6 +124,8 @@ export class ClusterManager {
       source: (definition, sink) => this.#source(definition, sink),
       enabled: (key) => isEnabled(this.#options.runtime?.(key)),
       changed: (changed) => this.#tellWatchers(changed),
+      refused: (refused, error) =>
+        this.#options.log?.warn({ cluster: refused, error: messageOf(error) }, 'hosts refused'),
       health: (change) => this.#options.onHealth?.(change),
     })
     this.#clusters.set(name, managed)
@@ -142,8 +144,8 @@ export class ClusterManager {
         return new DnsDiscovery(discovery, localities, new DnsClient(discovery.resolver), sink)
       case 'eds': {
         const rejected = (path: string, error: unknown): void => {
-          const text = error instanceof Error ? error.message : String(error)
-          this.#options.log?.warn({ cluster: cluster.name, path, error: text }, 'update rejected')
+          const fields = { cluster: cluster.name, path, error: messageOf(error) }
+          this.#options.log?.warn(fields, 'update rejected')
         }
         return new EdsDiscovery(discovery, { files: this.#files, log: { rejected } }, sink)
       }
@@ -279,6 +281,9 @@ function stateOf({ slot, definition, version, updatedAt, outlier }: ManagedClust
   const rates = outlier && { rates: outlier.clusterRates }
   return { name: definition.name, slot, cluster: definition, version, updatedAt, ...rates }
 }
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
 
 function isEnabled(value: unknown): boolean {
   if (typeof value === 'number') return Math.random() * 100 < value

@@ -1,6 +1,7 @@
 // When a change of hosts is published: at once when hosts come or go, or when the last one was long
 // ago; otherwise together with others at the end of the window. As Envoy's
-// ClusterManagerImpl::scheduleUpdate.
+// ClusterManagerImpl::scheduleUpdate. "At once" is when the code that made the change has ended:
+// what a program or a source changes in one go, call by call, is one update.
 
 export interface MergeCounters {
   /** All changes that were published. */
@@ -15,6 +16,8 @@ export class UpdateMerger {
   readonly #counters: MergeCounters
   #window: number
   #timer: NodeJS.Timeout | undefined
+  /** Of the update that is made when the code that runs now has ended. */
+  #soon: object | undefined
   #last = Number.NEGATIVE_INFINITY
 
   /** `window`: ms; 0: nothing is merged. */
@@ -30,6 +33,7 @@ export class UpdateMerger {
 
   /** Something changed. `mergeable`: it may wait for others. */
   change(mergeable: boolean, now: number = performance.now()): void {
+    if (this.#soon) return
     const outside = now - this.#last > this.#window
     if (this.#window > 0 && mergeable && !outside) {
       this.#timer ??= setTimeout(() => this.#merged(), this.#window).unref()
@@ -37,10 +41,17 @@ export class UpdateMerger {
     }
     if (mergeable && outside) this.#counters.outOfMergeWindow++
     if (this.#timer) this.#counters.mergeCancelled++
-    this.cancel()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#last = now
-    this.#counters.updated++
-    this.#publish()
+    const update = {}
+    this.#soon = update
+    queueMicrotask(() => {
+      if (this.#soon !== update) return
+      this.#soon = undefined
+      this.#counters.updated++
+      this.#publish()
+    })
   }
 
   #merged(): void {
@@ -55,5 +66,6 @@ export class UpdateMerger {
   cancel(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#soon = undefined
   }
 }

@@ -1,5 +1,6 @@
 /** Endpoints that a program gives a cluster, checked. */
 
+import { networkInterfaces } from 'node:os'
 import { argumentError, kindOf } from '../arguments.ts'
 import type { HostDefinition } from '../config/index.ts'
 import type { NativeHealth } from '../native/index.ts'
@@ -26,6 +27,9 @@ export interface EndpointOptions {
 export type EndpointHealth = NativeHealth
 
 export type Endpoint = EndpointOptions | string | number
+
+/** `sun_path` of Linux, with its terminating zero. */
+const kUnixPathMax = 107
 
 const kKeys = ['address', 'weight', 'health', 'priority', 'hostname'] as const
 const kHealth: readonly EndpointHealth[] = ['healthy', 'degraded', 'unhealthy']
@@ -98,10 +102,18 @@ function readHealth(value: unknown, path: string): EndpointHealth {
   throw argumentError(path, `must be one of ${kHealth.join(', ')}, not ${kindOf(value)}`)
 }
 
+function canBeUsed(address: HostDefinition['address']): boolean {
+  if ('path' in address) {
+    return Buffer.byteLength(address.path) <= kUnixPathMax && !address.path.includes('\0')
+  }
+  const [, zone] = address.ip.split('%')
+  return address.port !== 0 && (zone === undefined || zone in networkInterfaces())
+}
+
 export function readUpstream(value: unknown, path: string): HostDefinition['address'] {
   const written = typeof value === 'number' || typeof value === 'string' ? String(value) : ''
   const found = readAddress(written.replace(/^http:\/\/([^/]+)\/?$/i, '$1'))
-  if (found && ('path' in found || found.port !== 0)) return found
+  if (found && canBeUsed(found)) return found
   const hint = 'write "IP:port", "[IPv6]:port", a port, "http://IP:port" or "unix:/path"'
   throw argumentError(path, `is no address to connect to: ${kindOf(value)}`, hint)
 }

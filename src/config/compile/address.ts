@@ -25,6 +25,9 @@ export function compileAddress(
   if (Buffer.byteLength(path) > kUnixPathMax) {
     const text = `the path of a unix socket has at most ${kUnixPathMax} bytes`
     context.origins.add(pipe, ['path'], 'bad-value', text)
+  } else if (path.includes('\0')) {
+    const text = 'a path with a zero byte names no socket'
+    context.origins.add(pipe, ['path'], 'bad-value', text)
   }
   return mode === undefined ? { path } : { path, mode }
 }

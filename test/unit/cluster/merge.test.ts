@@ -15,9 +15,13 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-it('the first change goes at once, those within the window together', () => {
+/** The code that made a change has ended. */
+const ended = (): Promise<void> => Promise.resolve()
+
+it('the first change goes at once, those within the window together', async () => {
   const updates = merger(1000)
   updates.change(true)
+  await ended()
   expect(published).toBe(1)
   for (let i = 0; i < 5; i++) updates.change(true)
   expect(published).toBe(1)
@@ -33,19 +37,48 @@ it('the first change goes at once, those within the window together', () => {
   })
 })
 
-it('hosts that come or go are published at once, with what waits', () => {
+it('hosts that come or go are published at once, with what waits', async () => {
   const updates = merger(1000)
   updates.change(true)
+  await ended()
   updates.change(true)
   updates.change(false)
+  await ended()
   expect(published).toBe(2)
   vi.advanceTimersByTime(5000)
   expect(published).toBe(2)
   expect(counters.mergeCancelled).toBe(1)
 })
 
-it('without a window nothing waits', () => {
+it('without a window nothing waits', async () => {
   const updates = merger(0)
-  for (let i = 0; i < 3; i++) updates.change(true)
+  for (let i = 0; i < 3; i++) {
+    updates.change(true)
+    await ended()
+  }
   expect(published).toBe(3)
+})
+
+it('what changes in one go is one update', async () => {
+  const updates = merger(1000)
+  for (let i = 0; i < 100; i++) updates.change(i % 2 === 0)
+  expect(published).toBe(0)
+  await ended()
+  expect(published).toBe(1)
+  vi.advanceTimersByTime(5000)
+  expect(published).toBe(1)
+  expect(counters).toMatchObject({ updated: 1, updatedViaMerge: 0 })
+})
+
+it('what is cancelled is not published, and what comes then is', async () => {
+  const updates = merger(1000)
+  updates.change(false)
+  updates.cancel()
+  await ended()
+  expect(published).toBe(0)
+  updates.change(false)
+  updates.cancel()
+  updates.change(false)
+  await ended()
+  expect(published).toBe(1)
 })

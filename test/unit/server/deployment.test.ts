@@ -81,6 +81,7 @@ describe('a second configuration', () => {
   /** What happened, without what is always told again and costs nothing. */
   async function apply(next: Json): Promise<string[]> {
     deployment.apply(await load(next))
+    await Promise.resolve()
     return core.take().filter((call) => !call.startsWith('runtime'))
   }
 
