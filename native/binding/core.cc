@@ -18,6 +18,8 @@ Napi::Function Core::define(Napi::Env env) {
                       InstanceMethod<&Core::publishRoutes>("publishRoutes"),
                       InstanceMethod<&Core::publishCluster>("publishCluster"),
                       InstanceMethod<&Core::updateHosts>("updateHosts"),
+                      InstanceMethod<&Core::reweigh>("reweigh"),
+                      InstanceMethod<&Core::setLocalCluster>("setLocalCluster"),
                       InstanceMethod<&Core::withdrawCluster>("withdrawCluster"),
                       InstanceMethod<&Core::publishDirectory>("publishDirectory"),
                       InstanceMethod<&Core::publishRuntime>("publishRuntime"),
@@ -216,6 +218,16 @@ void Core::updateHosts(const Napi::CallbackInfo& info) {
   spec::HostDelta delta;
   if (!argument(info, 0, slot) || !argument(info, 1, delta)) return;
   done(info.Env(), group_->updateHosts(slot, delta));
+}
+
+void Core::reweigh(const Napi::CallbackInfo& info) {
+  SlotId slot = kNoSlot;
+  if (argument(info, 0, slot)) done(info.Env(), group_->reweigh(slot));
+}
+
+void Core::setLocalCluster(const Napi::CallbackInfo& info) {
+  spec::LocalCluster local;
+  if (argument(info, 0, local)) group_->setLocalCluster(local);
 }
 
 void Core::withdrawCluster(const Napi::CallbackInfo& info) {

@@ -64,6 +64,8 @@ class Core final : public Napi::ObjectWrap<Core> {
   void updateHosts(const Napi::CallbackInfo& info);
   void hold(const Napi::CallbackInfo& info);
   void resume(const Napi::CallbackInfo& info);
+  void reweigh(const Napi::CallbackInfo& info);
+  void setLocalCluster(const Napi::CallbackInfo& info);
   void withdrawCluster(const Napi::CallbackInfo& info);
   void publishDirectory(const Napi::CallbackInfo& info);
   void publishRuntime(const Napi::CallbackInfo& info);

@@ -9,6 +9,17 @@ void readFields(JsReader& in, SlowStart& out) {
   in.field("minWeightPercent", out.minWeightPercent);
 }
 
+void readFields(JsReader& in, ZoneAware& out) {
+  in.field("enabledPercent", out.enabledPercent);
+  in.field("minClusterSize", out.minClusterSize);
+}
+
+void readFields(JsReader& in, ClientWeights& out) {
+  in.field("blackout", out.blackout);
+  in.field("expiration", out.expiration);
+  in.field("errorPenalty", out.errorPenalty);
+}
+
 void readFields(JsReader& in, SubsetSelector& out) {
   in.field("keys", out.keys);
   in.optional("singleHost", out.singleHost);
@@ -35,7 +46,9 @@ void readFields(JsReader& in, Lb& out) {
   in.optional("failTrafficOnPanic", out.failTrafficOnPanic);
   in.optional("weightedPriorityHealth", out.weightedPriorityHealth);
   in.optional("localityWeighted", out.localityWeighted);
+  in.optional("zoneAware", out.zoneAware);
   in.optional("slowStart", out.slowStart);
+  in.optional("clientWeights", out.clientWeights);
   in.optional("choiceCount", out.choiceCount);
   in.optional("activeRequestBias", out.activeRequestBias);
   in.optional("fullScan", out.fullScan);
@@ -47,6 +60,8 @@ void readFields(JsReader& in, Lb& out) {
   in.optional("hashBalanceFactor", out.hashBalanceFactor);
   in.optional("overrideStatuses", out.overrideStatuses);
   in.optional("subsets", out.subsets);
+  in.optional("dropPerMillion", out.dropPerMillion);
+  in.optional("dropLimitPerMillion", out.dropLimitPerMillion);
 }
 
 void readFields(JsReader& in, HashPolicy& out) {

@@ -449,6 +449,11 @@ void readFields(JsReader& in, Locality& out) {
   in.field("priority", out.priority);
 }
 
+void readFields(JsReader& in, LocalCluster& out) {
+  in.field("slot", out.slot);
+  in.optional("node", out.node);
+}
+
 void readFields(JsReader& in, Outlier& out) {
   in.field("consecutive5xx", out.consecutive5xx);
   in.field("consecutiveGatewayFailure", out.consecutiveGatewayFailure);

@@ -58,6 +58,7 @@ void readFields(JsReader& in, Breaker& out);
 void readFields(JsReader& in, Breakers& out);
 void readFields(JsReader& in, Host& out);
 void readFields(JsReader& in, HostDelta& out);
+void readFields(JsReader& in, LocalCluster& out);
 void readFields(JsReader& in, Locality& out);
 void readFields(JsReader& in, SlowStart& out);
 void readFields(JsReader& in, Lb& out);

@@ -33,6 +33,7 @@ struct LocalReply {
   std::string_view details = {};   // static: %RESPONSE_CODE_DETAILS%
   std::string_view location = {};  // not empty: a Location field
   bool overloaded = false;         // adds x-envoy-overloaded: true
+  std::string_view mark = {};      // static, not empty: a field of this name, true
   uint32_t attemptCount = 0;       // not 0: adds x-envoy-attempt-count
 };
 

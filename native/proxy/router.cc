@@ -78,7 +78,7 @@ void Router::forward(const ForwardAction& action, bool end) {
   StreamInfo& info = stream_.info();
   ++stream_.httpStats()[http_stat::kRqRouted];
   ClusterLocal* cluster = findCluster(action);
-  if (cluster == nullptr) return;
+  if (cluster == nullptr || dropForOverload(*cluster)) return;
   selection_.begin(action, pick_, stream_.request(), info, stream_.arena());
   const HostEntry* picked = cluster->pick(selection_.context());
   if (picked == nullptr) {

@@ -99,6 +99,7 @@ class Router final : public UpstreamRequestOwner {
   void take(UpstreamRequest& request);
   void fail(UpstreamRequest& request, ResetReason reason);
   void timeOutReply(const char* details);
+  bool dropForOverload(const ClusterLocal& cluster);
   void noHealthyUpstream();
   void reply(LocalReply what);
 

@@ -139,6 +139,24 @@ void Router::fail(UpstreamRequest& request, ResetReason reason) {
          .overloaded = reason == ResetReason::kOverflow && !stream_.suppressesEnvoyHeaders()});
 }
 
+// `drop_overloads` of the cluster's assignment. True: the request was answered.
+bool Router::dropForOverload(const ClusterLocal& cluster) {
+  uint32_t part = cluster.snapshot().dropPerMillion();
+  if (__builtin_expect(part == 0, 1)) return false;
+  // Not the request's own number: what chose the cluster by it would be dropped as a whole.
+  if (below(stream_.worker().random.next(), spec::Lb::kMillion) >= part) return false;
+  ++stats_[kRqDropOverload];
+  bool all = part == spec::Lb::kMillion;
+  stream_.info().setFlag(all ? ResponseFlag::kUnconditionalDropOverload
+                             : ResponseFlag::kDropOverload);
+  std::string_view mark = all ? "x-envoy-unconditional-drop-overload" : "x-envoy-drop-overload";
+  stream_.reply({.status = 503,
+                 .body = all ? "unconditional drop overload" : "drop overload",
+                 .details = all ? "unconditional_drop_overload" : "drop_overload",
+                 .mark = stream_.suppressesEnvoyHeaders() ? std::string_view() : mark});
+  return true;
+}
+
 void Router::noHealthyUpstream() {
   ++stats_[kCxNoneHealthy];
   stream_.info().setFlag(ResponseFlag::kNoHealthyUpstream);

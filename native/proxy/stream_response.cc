@@ -31,6 +31,7 @@ void Stream::reply(const LocalReply& reply) {
     head->headers.add(HeaderId::kXEnvoyAttemptCount, number(reply.attemptCount));
   }
   if (reply.overloaded) head->headers.add(HeaderId::kXEnvoyOverloaded, "true");
+  if (!reply.mark.empty()) head->headers.set(reply.mark, "true");
   if (!body.empty()) head->headers.add(HeaderId::kContentType, "text/plain");
   head->headers.add(HeaderId::kContentLength, number(body.size()));
   if (mutateReply_) routes()->mutateResponse(route_, nullptr, head->headers, info_);

@@ -6,6 +6,7 @@
 
 #include "proxy/worker_context.h"
 #include "upstream/cluster_stats.h"
+#include "upstream/load_report.h"
 
 namespace millrace {
 
@@ -69,7 +70,7 @@ void UpstreamRequest::start(UpstreamTarget target, const RequestHead& head, bool
   if (head_ != nullptr) response_.clear();  // of the attempt before
   head_ = &head;
   headOnly_ = headOnly;
-  headersSeen_ = sent_ = sentAgain_ = hedged_ = false;
+  headersSeen_ = sent_ = sentAgain_ = hedged_ = loadRead_ = false;
   perTryAtMs_ = idleMs_ = idleAtMs_ = 0;
   info_.upstreamHost = &host_->address();
   acquire(false);
@@ -168,6 +169,7 @@ void UpstreamRequest::onResponseHeaders(ResponseHead& head, bool end) {
   info_.upstreamRxBeginNs = worker_.loop.nowNs();
   info_.upstream.headerReceived += head.raw.size();
   info_.upstream.wireReceived += head.raw.size();
+  readLoad(head.headers);
   if (end) leave();
   owner_.onUpstreamHeaders(*this, head, end);
 }
@@ -180,8 +182,22 @@ void UpstreamRequest::onResponseData(std::string_view data, bool end) {
 }
 
 void UpstreamRequest::onResponseTrailers(HeaderList& trailers) {
+  if (!loadRead_) readLoad(trailers);
   leave();
   owner_.onUpstreamTrailers(*this, trailers);
+}
+
+// What the host says of its load, where its weight follows from it.
+void UpstreamRequest::readLoad(const HeaderList& fields) {
+  const auto& rules = pin_.get<ClusterSnapshot>()->config().lb.clientWeights;
+  if (__builtin_expect(!rules, 1)) return;
+  LoadReport report;
+  LoadReportState state = readLoadReport(fields, report);
+  if (state == LoadReportState::kNone) return;
+  loadRead_ = true;
+  uint32_t weight = state == LoadReportState::kRead ? weightOf(report, rules->errorPenalty) : 0;
+  ++stats_[weight == 0 ? kLbLoadReportsRefused : kLbLoadReports];
+  if (weight != 0) host_->reportedWeight().report(weight, worker_.loop.nowNs());
 }
 
 void UpstreamRequest::countResponse(const ResponseHead& head, bool retried) {

@@ -131,6 +131,7 @@ class UpstreamRequest final : public ResponseSink, public PoolWaiter {
   bool stillThere();
   void failed(PoolFailure reason, int sysErrno);
   void leave();
+  void readLoad(const HeaderList& fields);
   void leaveBroken();
   void touch();
   void countOutcome(Outcome outcome);
@@ -159,6 +160,7 @@ class UpstreamRequest final : public ResponseSink, public PoolWaiter {
   bool sent_ = false;
   bool sentAgain_ = false;
   bool hedged_ = false;
+  bool loadRead_ = false;  // the response's headers said something of the host's load
   bool clientBlocked_ = false;
 };
 

@@ -6,8 +6,9 @@ namespace millrace {
 
 std::unique_ptr<const Balancer> Balancer::build(const spec::Lb& lb,
                                                 std::span<const spec::Locality> localities,
-                                                std::span<const HostEntry> hosts) {
-  TableContext context{lb, hosts};
+                                                std::span<const HostEntry> hosts,
+                                                const LocalZones* zones) {
+  TableContext context{lb, hosts, localities, zones};
   std::vector<uint32_t> members;
   members.reserve(hosts.size());
   for (uint32_t place = 0; place < hosts.size(); place++) {
@@ -19,6 +20,7 @@ std::unique_ptr<const Balancer> Balancer::build(const spec::Lb& lb,
   auto balancer = std::make_unique<Balancer>();
   balancer->whole_ = PriorityBalancer::build(context, members, weights);
   if (lb.subsets) balancer->subsets_ = Subsets::build(context, members, weights);
+  balancer->counts_ = context.counts;
   return balancer;
 }
 

@@ -23,10 +23,12 @@ namespace millrace {
 // Immutable; any thread.
 class Balancer {
  public:
-  // `hosts` are the entries that pick() will be given.
+  // `hosts` are the entries that pick() will be given. `zones`: of the proxies of this cluster, for
+  // zone-aware routing; null: there is none.
   static std::unique_ptr<const Balancer> build(const spec::Lb& lb,
                                                std::span<const spec::Locality> localities,
-                                               std::span<const HostEntry> hosts);
+                                               std::span<const HostEntry> hosts,
+                                               const LocalZones* zones = nullptr);
   // About how many table entries build() has to compute: more than kLongBuild take more than a
   // millisecond.
   static uint64_t work(const spec::Lb& lb, std::span<const HostEntry> hosts);
@@ -48,12 +50,17 @@ class Balancer {
   PriorityLoads loadsWithout(const std::vector<bool>& tried) const {
     return whole_->loadsWithout(tried);
   }
+  // What build() found out.
+  const BuildCounts& counts() const { return counts_; }
+  // Null where the cluster has no subsets.
+  const Subsets* subsets() const { return subsets_.get(); }
   // Bytes of all tables.
   size_t memory() const;
 
  private:
   std::unique_ptr<const PriorityBalancer> whole_;
   std::unique_ptr<const Subsets> subsets_;  // null: the cluster has none
+  BuildCounts counts_;
 };
 
 }  // namespace millrace

@@ -1,9 +1,11 @@
 #include "upstream/cluster.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
 #include <utility>
 
-#include <cerrno>
-
+#include "base/clock.h"
 #include "upstream/cluster_stats.h"
 
 namespace millrace {
@@ -59,6 +61,10 @@ const HostEntry* ClusterSnapshot::askedFor(std::string_view address) const {
 
 namespace {
 
+Error noCluster() {
+  return {"ERR_MILLRACE_CLUSTER", "no cluster is published in this slot", 0};
+}
+
 Result<Address> resolve(const spec::Address& a) {
   return a.isUnix() ? Address::unixPath(a.path) : Address::ip(a.ip, a.port);
 }
@@ -106,27 +112,44 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
   auto config = ClusterConfig::from(cluster);
   if (!config) return config.error();
   std::unique_ptr<Entry>& entry = entries_[slot];
+  bool byReports = cluster.lb.clientWeights.has_value();
   if (entry != nullptr && entry->identity->name() == cluster.name) {
-    if (Status status = entry->hosts.replace(cluster.hosts); !status.ok()) return status.error();
+    entry->hosts.weighByReports(byReports);
+    if (Status status = entry->hosts.replace(cluster.hosts); !status.ok()) {
+      entry->hosts.weighByReports(entry->config->lb.clientWeights.has_value());
+      return status.error();
+    }
   } else {
     auto fresh = std::make_unique<Entry>(workers_);
+    fresh->hosts.weighByReports(byReports);
     if (Status status = fresh->hosts.replace(cluster.hosts); !status.ok()) return status.error();
     fresh->identity = std::make_shared<ClusterIdentity>(
         cluster.name, cluster.statName.empty() ? cluster.name : cluster.statName, stats_);
     entry = std::move(fresh);
   }
   entry->config = std::move(*config);
+  recountLocal(slot);
   return snapshotOf(slot, *entry);
 }
 
 Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::update(SlotId slot,
                                                                  const spec::HostDelta& delta) {
   auto it = entries_.find(slot);
-  if (it == entries_.end()) {
-    return Error{"ERR_MILLRACE_CLUSTER", "no cluster is published in this slot", 0};
-  }
+  if (it == entries_.end()) return noCluster();
   if (Status status = it->second->hosts.apply(delta); !status.ok()) return status.error();
+  recountLocal(slot);
   return snapshotOf(slot, *it->second);
+}
+
+Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::reweigh(SlotId slot) {
+  auto it = entries_.find(slot);
+  if (it == entries_.end()) return noCluster();
+  Entry& entry = *it->second;
+  const auto& rules = entry.config->lb.clientWeights;
+  if (!rules || !entry.hosts.reweigh(*rules, monotonicNs())) {
+    return std::unique_ptr<ClusterSnapshot>();
+  }
+  return snapshotOf(slot, entry);
 }
 
 // A snapshot whose tables are missing yet.
@@ -135,7 +158,7 @@ struct ClusterRegistry::Draft final : TableBuilder::Job {
   void run() override { buildTables(*snapshot); }
   // Reads what the snapshot keeps alive by itself.
   static void buildTables(ClusterSnapshot& s) {
-    s.balancer_ = Balancer::build(s.config_->lb, s.config_->localities, s.hosts_);
+    s.balancer_ = Balancer::build(s.config_->lb, s.config_->localities, s.hosts_, s.zones_.get());
   }
   std::unique_ptr<ClusterSnapshot> snapshot;
 };
@@ -169,6 +192,8 @@ std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry&
   snapshot->history_ = entry.history;
   snapshot->hosts_ = entry.hosts.entries();
   snapshot->index_ = entry.hosts.index();
+  // Proxies do not balance among themselves by zone.
+  if (slot != localSlot_) snapshot->zones_ = zones_;
   bool later = entry.published && builder_ != nullptr &&
                Balancer::work(entry.config->lb, snapshot->hosts_) > Balancer::kLongBuild;
   entry.published = true;
@@ -178,6 +203,7 @@ std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry&
     return nullptr;
   }
   Draft::buildTables(*snapshot);
+  countBuilt(entry, *snapshot);
   return snapshot;
 }
 
@@ -191,12 +217,79 @@ std::vector<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::takeBuilt() {
     if (it == entries_.end() || it->second->identity != snapshot->identity_) continue;
     Entry& entry = *it->second;
     SlotId slot = snapshot->slot_;
+    countBuilt(entry, *snapshot);
     built.push_back(std::move(snapshot));
     entry.building = false;
     if (!std::exchange(entry.changed, false)) continue;
     if (auto next = snapshotOf(slot, entry)) built.push_back(std::move(next));
   }
   return built;
+}
+
+void ClusterRegistry::countBuilt(Entry& entry, const ClusterSnapshot& snapshot) {
+  const BuildCounts& counts = snapshot.balancer_->counts();
+  const Subsets* subsets = snapshot.balancer_->subsets();
+  if (counts.zonesComputed == 0 && subsets == nullptr && entry.subsets.empty()) return;
+  StatBlock stats = stats_.mainShard().block(snapshot.identity_->statBlock());
+  std::vector<uint64_t> now;
+  if (subsets != nullptr) now = subsets->ids();
+  std::vector<uint64_t> both;
+  std::set_intersection(now.begin(), now.end(), entry.subsets.begin(), entry.subsets.end(),
+                        std::back_inserter(both));
+  stats[cluster_stat::kLbSubsetsActive].set(now.size());
+  stats[cluster_stat::kLbSubsetsCreated].add(now.size() - both.size());
+  stats[cluster_stat::kLbSubsetsRemoved].add(entry.subsets.size() - both.size());
+  stats[cluster_stat::kLbSubsetsDuplicate].set(subsets == nullptr ? 0 : subsets->duplicates());
+  entry.subsets = std::move(now);
+  stats[cluster_stat::kLbRecalculateZoneStructures].add(counts.zonesComputed);
+  stats[cluster_stat::kLbLocalClusterNotOk].add(counts.localNotOk);
+  stats[cluster_stat::kLbZoneClusterTooSmall].add(counts.zoneTooSmall);
+}
+
+void ClusterRegistry::forget(SlotId slot) {
+  entries_.erase(slot);
+  recountLocal(slot);
+}
+
+// ---- The cluster of the proxies themselves
+// ------------------------------------------------------------------------------------------------
+
+void ClusterRegistry::setLocal(const spec::LocalCluster& local) {
+  localSlot_ = local.slot;
+  ownZone_.reset();
+  if (local.node) ownZone_ = {local.node->region, local.node->zone, local.node->subZone};
+  recountLocal(localSlot_);
+}
+
+void ClusterRegistry::recountLocal(SlotId changed) {
+  if (changed != localSlot_) return;
+  std::shared_ptr<const LocalZones> now;
+  auto it = entries_.find(localSlot_);
+  if (localSlot_ != kNoSlot && it != entries_.end()) {
+    const Entry& entry = *it->second;
+    now = std::make_shared<const LocalZones>(
+        LocalZones::count(ownZone_, entry.config->localities, entry.hosts.entries()));
+  }
+  bool same = now == nullptr || zones_ == nullptr ? now == zones_ : *now == *zones_;
+  if (same) return;
+  zones_ = std::move(now);
+  toRezone_.clear();
+  for (const auto& [slot, entry] : entries_) {
+    if (slot != localSlot_ && !hashes(entry->config->lb.policy)) toRezone_.push_back(slot);
+  }
+}
+
+std::vector<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::takeRezoned() {
+  std::vector<std::unique_ptr<ClusterSnapshot>> rezoned;
+  for (size_t hosts = 0; !toRezone_.empty() && hosts < kRezonedAtOnce;) {
+    SlotId slot = toRezone_.back();
+    toRezone_.pop_back();
+    auto it = entries_.find(slot);
+    if (it == entries_.end()) continue;
+    hosts += it->second->hosts.size() + 1;
+    if (auto snapshot = snapshotOf(slot, *it->second)) rezoned.push_back(std::move(snapshot));
+  }
+  return rezoned;
 }
 
 void ClusterRegistry::visitGauges(StatVisitor& visitor) const {

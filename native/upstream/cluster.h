@@ -2,6 +2,7 @@
 // read, and the registry on the main thread that builds the one from the other.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -116,6 +117,10 @@ class ClusterSnapshot final : public Snapshot {
   uint32_t bufferLimit() const { return config_->bufferLimit; }
   // What outcomes are counted for; null: they are not.
   const spec::Outlier* outlier() const { return config_->outlier ? &*config_->outlier : nullptr; }
+  // Of requests: that part is to be dropped before a host is chosen.
+  uint32_t dropPerMillion() const {
+    return std::min(config_->lb.dropPerMillion, config_->lb.dropLimitPerMillion);
+  }
   bool reportsImmediateFail() const { return config_->reportImmediateFail; }
 
  private:
@@ -128,6 +133,7 @@ class ClusterSnapshot final : public Snapshot {
   std::shared_ptr<const HostHistory> history_;
   std::vector<HostEntry> hosts_;
   std::shared_ptr<const HostIndex> index_;  // over `hosts_`
+  std::shared_ptr<const LocalZones> zones_;  // what the balancer is built with
   std::unique_ptr<const Balancer> balancer_;
 };
 
@@ -147,16 +153,26 @@ class ClusterRegistry {
   // The next snapshot, stated as a change of hosts of the last one. Errors: as build(), and
   // ERR_MILLRACE_CLUSTER when there is no last one.
   Result<std::unique_ptr<ClusterSnapshot>> update(SlotId slot, const spec::HostDelta& delta);
+  // Takes the weights that hosts have reported. Null: nothing has changed, or as build(). Errors:
+  // as update().
+  Result<std::unique_ptr<ClusterSnapshot>> reweigh(SlotId slot);
   // Snapshots that were being built, to be published now. What changed since they were begun is
   // being built, or comes along as a further one of the same slot.
   std::vector<std::unique_ptr<ClusterSnapshot>> takeBuilt();
+  // Zone-aware routing depends on the cluster of the proxies themselves: from now on it is this
+  // one, whether it is there yet or not.
+  void setLocal(const spec::LocalCluster& local);
+  // When that cluster has changed: snapshots of others, to be published now, and whether there are
+  // more of them to be taken in a later turn. As with takeBuilt(), some may come later.
+  std::vector<std::unique_ptr<ClusterSnapshot>> takeRezoned();
+  bool rezonesMore() const { return !toRezone_.empty(); }
   // Waits for the build that runs, and begins no more.
   void stopBuilding() { builder_ = nullptr; }
   // Gauges that follow from the rest: which breakers are open (circuit_breaker.proto), and how many
   // hosts there are.
   void visitGauges(StatVisitor& visitor) const;
   // The cluster is gone; what its last snapshots hold lives on with them.
-  void forget(SlotId slot) { entries_.erase(slot); }
+  void forget(SlotId slot);
 
  private:
   struct Entry {
@@ -166,17 +182,26 @@ class ClusterRegistry {
     std::shared_ptr<const ClusterConfig> config;
     HostSet hosts;
     std::shared_ptr<HostHistory> history;  // of the newest snapshot
+    std::vector<uint64_t> subsets;         // Subsets::ids() of the newest snapshot
     bool published = false;                // there was a first snapshot
     bool building = false;                 // a later one is being built
     bool changed = false;                  // since that was begun
   };
   struct Draft;
+  // Hosts whose tables takeRezoned() makes in one call: it takes a millisecond or two.
+  static constexpr size_t kRezonedAtOnce = 16'384;
   std::unique_ptr<ClusterSnapshot> snapshotOf(SlotId slot, Entry& entry);
+  void countBuilt(Entry& entry, const ClusterSnapshot& snapshot);
+  void recountLocal(SlotId changed);
 
   StatsRegistry& stats_;
   const uint32_t workers_;
   std::unordered_map<SlotId, std::unique_ptr<Entry>> entries_;
-  std::unique_ptr<TableBuilder> builder_;  // null: no thread
+  SlotId localSlot_ = kNoSlot;
+  std::optional<ZoneName> ownZone_;
+  std::shared_ptr<const LocalZones> zones_;  // null: there is no local cluster
+  std::vector<SlotId> toRezone_;             // clusters whose tables are of other zones_
+  std::unique_ptr<TableBuilder> builder_;    // null: no thread
 };
 
 // Names to slots, for routes that take the cluster from a header. Immutable.

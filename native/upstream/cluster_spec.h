@@ -69,6 +69,13 @@ struct Locality {
   uint8_t priority = 0;
 };
 
+// Which cluster is that of the proxies themselves, and where this one of them is: for zone-aware
+// routing.
+struct LocalCluster {
+  uint32_t slot = 0;             // 0, which no cluster has: none
+  std::optional<Locality> node;  // absent: not known
+};
+
 // A change of some hosts of a cluster.
 struct HostDelta {
   std::vector<Host> set;         // added, or changed
@@ -82,6 +89,19 @@ struct SlowStart {
   uint64_t window = 0;  // 0: off
   double aggression = 1;
   double minWeightPercent = 10;
+};
+
+// Envoy's ZoneAwareLbConfig; without a local cluster nobody asks.
+struct ZoneAware {
+  uint32_t enabledPercent = 100;  // of picks
+  uint64_t minClusterSize = 6;    // healthy hosts of the first priority
+};
+
+// Round robin by weights that hosts report themselves: Envoy's ClientSideWeightedRoundRobin.
+struct ClientWeights {
+  uint64_t blackout = 10'000;     // so long a host must have reported
+  uint64_t expiration = 180'000;  // so long a report is good
+  double errorPenalty = 1;
 };
 
 // A part of a cluster's hosts for each combination of values of these keys of their metadata.
@@ -115,7 +135,9 @@ struct Lb {
   bool failTrafficOnPanic = false;
   bool weightedPriorityHealth = false;  // counts weights instead of hosts
   bool localityWeighted = false;
-  SlowStart slowStart;  // round robin, least request
+  ZoneAware zoneAware;                         // round robin, least request, random
+  SlowStart slowStart;                         // round robin, least request
+  std::optional<ClientWeights> clientWeights;  // round robin
   // Least request.
   uint32_t choiceCount = 2;
   double activeRequestBias = 1;
@@ -130,6 +152,9 @@ struct Lb {
   uint8_t overrideStatuses = 1 << int(Host::Status::kUnknown) | 1 << int(Host::Status::kHealthy) |
                              1 << int(Host::Status::kDegraded);
   std::optional<SubsetLb> subsets;
+  // Of requests, dropped before a host is chosen (`drop_overloads`), and the most that is.
+  uint32_t dropPerMillion = 0, dropLimitPerMillion = kMillion;
+  static constexpr uint32_t kMillion = 1'000'000;
 };
 
 // How many failures in a row are told to the main thread (outlier_detection.proto). 0: never.

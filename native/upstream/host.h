@@ -36,6 +36,35 @@ inline void bump(std::atomic<T>& counter, int delta = 1) {
   counter.store(counter.load(std::memory_order_relaxed) + T(delta), std::memory_order_relaxed);
 }
 
+// The weight that a host's own reports of its load give it (client-side weighted round robin).
+class ReportedWeight {
+ public:
+  // A worker had a report that gives this weight, more than 0. Several may have one at once; that
+  // of one may then stand beside the time of the other.
+  void report(uint32_t weight, uint64_t nowNs) {
+    weight_.store(weight, std::memory_order_relaxed);
+    lastNs_.store(nowNs, std::memory_order_relaxed);
+    if (sinceNs_.load(std::memory_order_relaxed) == 0) {
+      sinceNs_.store(nowNs, std::memory_order_relaxed);
+    }
+  }
+  // Main thread. 0: the host has not reported for as long as `blackoutNs`, or not since
+  // `expirationNs`; then the blackout begins anew with its next report.
+  uint32_t get(uint64_t nowNs, uint64_t blackoutNs, uint64_t expirationNs) {
+    uint64_t since = sinceNs_.load(std::memory_order_relaxed);
+    if (since == 0 || since + blackoutNs > nowNs) return 0;
+    if (lastNs_.load(std::memory_order_relaxed) + expirationNs < nowNs) {
+      sinceNs_.store(0, std::memory_order_relaxed);
+      return 0;
+    }
+    return weight_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<uint32_t> weight_{0};
+  std::atomic<uint64_t> lastNs_{0}, sinceNs_{0};
+};
+
 class Host {
  public:
   Host(uint64_t id, uint32_t place, const Address& address, std::vector<Address> additional,
@@ -65,6 +94,7 @@ class Host {
   uint32_t activeRequests() const { return active_.load(std::memory_order_relaxed); }
   void requestBegins() const { active_.fetch_add(1, std::memory_order_relaxed); }
   void requestEnds() const { active_.fetch_sub(1, std::memory_order_relaxed); }
+  ReportedWeight& reportedWeight() const { return reported_; }
   // Connections to it on all workers, about. Any worker; costs a cache miss for each worker.
   uint32_t activeConnections() const {
     uint32_t sum = 0;
@@ -84,7 +114,9 @@ class Host {
   const uint32_t workers_;
   const std::unique_ptr<HostLocal[]> locals_;
   mutable OutcomesOnDemand outcomes_;
+  // What all workers write, on a cache line of its own.
   alignas(64) mutable std::atomic<uint32_t> active_{0};
+  mutable ReportedWeight reported_;
 };
 
 }  // namespace millrace

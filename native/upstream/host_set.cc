@@ -124,6 +124,7 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
                                      std::move(addresses.additional), spec.hostname, workers_);
     owned.metadata = nullptr;
     addToIndex(owned);
+    owned.reported = 0;
     if (spec.health == Health::kHealthy) since = monotonicNs();
   } else {
     const HostEntry& before = entries_[owned.place];
@@ -149,7 +150,7 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
   entries_[owned.place] = {.host = owned.host.get(),
                            .metadata = owned.metadata.get(),
                            .healthySinceNs = since,
-                           .weight = spec.weight,
+                           .weight = weightOf(owned, spec),
                            .locality = spec.locality,
                            .priority = spec.priority,
                            .health = spec.health,
@@ -166,6 +167,43 @@ void HostSet::addToIndex(const Owned& owned) {
     if (host != nullptr) index_->add(host->addressText(), place);
   }
   index_->add(owned.host->addressText(), owned.place);  // its entry is not made yet
+}
+
+// ---- Weights that hosts report
+// -------------------------------------------------------------------------------------------------
+
+uint32_t HostSet::weightOf(const Owned& owned, const spec::Host& spec) const {
+  // 0 is the one weight that takes a host out.
+  if (!byReports_ || spec.weight == 0) return spec.weight;
+  if (owned.reported != 0) return owned.reported;
+  return spec.priority < medians_.size() ? medians_[spec.priority] : 1;
+}
+
+bool HostSet::reweigh(const spec::ClientWeights& rules, uint64_t nowNs) {
+  uint64_t blackoutNs = rules.blackout * kNsPerMs, expirationNs = rules.expiration * kNsPerMs;
+  std::vector<std::vector<uint32_t>> known;  // by priority
+  for (auto& [id, owned] : byId_) {
+    owned.reported = owned.host->reportedWeight().get(nowNs, blackoutNs, expirationNs);
+    size_t priority = entries_[owned.place].priority;
+    if (known.size() <= priority) known.resize(priority + 1);
+    if (owned.reported != 0) known[priority].push_back(owned.reported);
+  }
+  medians_.assign(known.size(), 1);
+  for (size_t i = 0; i < known.size(); i++) {
+    if (known[i].empty()) continue;
+    auto middle = known[i].begin() + long(known[i].size() / 2);
+    std::nth_element(known[i].begin(), middle, known[i].end());
+    medians_[i] = *middle;
+  }
+  bool changed = false;
+  for (auto& [id, owned] : byId_) {
+    HostEntry& entry = entries_[owned.place];
+    if (entry.weight == 0) continue;
+    uint32_t weight = owned.reported != 0 ? owned.reported : medians_[entry.priority];
+    changed |= entry.weight != weight;
+    entry.weight = weight;
+  }
+  return changed;
 }
 
 // The host leaves its place; older snapshots may still point to it.

@@ -107,6 +107,11 @@ class HostSet {
   // As one step, all or nothing: first `remove`, then `set`.
   Status apply(const spec::HostDelta& delta);
 
+  // Whether hosts weigh what they report themselves, instead of what set() says. Before replace().
+  void weighByReports(bool on) { byReports_ = on; }
+  // Takes what hosts have reported; those that have nothing to say weigh what half of the others of
+  // their priority do at the most (1 where there are none). False: nothing has changed.
+  bool reweigh(const spec::ClientWeights& rules, uint64_t nowNs);
   const std::vector<HostEntry>& entries() const { return entries_; }
   // By address. For snapshots of entries() as they are now.
   std::shared_ptr<const HostIndex> index() const { return index_; }
@@ -123,12 +128,14 @@ class HostSet {
     std::shared_ptr<const Host> host;
     std::shared_ptr<const HostMetadata> metadata;
     uint32_t place;
+    uint32_t reported = 0;  // the weight that it has by its reports; 0: none
   };
   struct Resolved;
   static Result<Resolved> resolve(const spec::Host& spec);
   void put(const spec::Host& spec, Resolved addresses);
   void take(Owned& owned);
   void addToIndex(const Owned& owned);
+  uint32_t weightOf(const Owned& owned, const spec::Host& spec) const;
 
   const uint32_t workers_;
   std::unordered_map<uint64_t, Owned> byId_;
@@ -138,6 +145,8 @@ class HostSet {
   size_t counts_[3] = {};
   std::vector<HostChange> changes_;
   std::vector<std::shared_ptr<const void>> kept_;
+  bool byReports_ = false;
+  std::vector<uint32_t> medians_;  // with byReports_: what new hosts weigh, by priority
 };
 
 }  // namespace millrace

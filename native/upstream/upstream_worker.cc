@@ -31,7 +31,23 @@ const HostEntry* ClusterLocal::pick(const PickContext& context) {
 }
 
 void ClusterLocal::countPick(uint32_t events) {
-  if (events & kPickPanic) ++stats_[cluster_stat::kLbHealthyPanic];
+  static constexpr struct {
+    PickEvent event;
+    cluster_stat::ClusterStat stat;
+  } kCounted[] = {
+      {kPickPanic, cluster_stat::kLbHealthyPanic},
+      {kPickZoneSampled, cluster_stat::kLbZoneRoutingSampled},
+      {kPickZoneCross, cluster_stat::kLbZoneRoutingCrossZone},
+      {kPickZoneLocal, cluster_stat::kLbZoneRoutingAllDirectly},
+      {kPickZoneFull, cluster_stat::kLbZoneNoCapacityLeft},
+      {kPickLocalNotOk, cluster_stat::kLbLocalClusterNotOk},
+      {kPickSubset, cluster_stat::kLbSubsetsSelected},
+      {kPickFallback, cluster_stat::kLbSubsetsFallback},
+      {kPickFallbackPanic, cluster_stat::kLbSubsetsFallbackPanic},
+  };
+  for (const auto& [event, stat] : kCounted) {
+    if (events & event) ++stats_[stat];
+  }
 }
 
 HttpPool* ClusterLocal::pool(const Host& host, Priority priority, const PoolClient* client) {

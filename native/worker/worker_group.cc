@@ -36,7 +36,8 @@ WorkerGroup::WorkerGroup(Options options)
               .scheduleReclaim =
                   [](void* self) { static_cast<WorkerGroup*>(self)->options_.wakeMain(); },
               .context = this}),
-      clusters_(stats_, options_.concurrency, [this] { toMain([this] { publishBuilt(); }); }) {}
+      clusters_(stats_, options_.concurrency,
+                [this] { toMain([this] { publishAll(clusters_.takeBuilt()); }); }) {}
 
 Status WorkerGroup::makeWorkers() {
   const std::pair<const char*, SlotId*> names[] = {{"date", &common_.date},
@@ -103,6 +104,9 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
 
 void WorkerGroup::turn() {
   if (!held_) {
+    // However often the local cluster changed meanwhile.
+    publishAll(clusters_.takeRezoned());
+    if (clusters_.rezonesMore()) options_.wakeMain();
     table_.commit();
     postStaged();
   }
@@ -201,12 +205,24 @@ Status WorkerGroup::updateHosts(SlotId slot, const spec::HostDelta& delta) {
   return {};
 }
 
-// Tables that took long are there.
-void WorkerGroup::publishBuilt() {
-  for (auto& snapshot : clusters_.takeBuilt()) {
+Status WorkerGroup::reweigh(SlotId slot) {
+  if (Status known = checkSlot(slot); !known.ok()) return known;
+  auto snapshot = clusters_.reweigh(slot);
+  if (!snapshot) return snapshot.error();
+  if (*snapshot != nullptr) table_.publish(slot, std::move(*snapshot));
+  return {};
+}
+
+void WorkerGroup::publishAll(std::vector<std::unique_ptr<ClusterSnapshot>> snapshots) {
+  for (auto& snapshot : snapshots) {
     SlotId slot = snapshot->slot();
     table_.publish(slot, std::move(snapshot));
   }
+}
+
+void WorkerGroup::setLocalCluster(const spec::LocalCluster& local) {
+  clusters_.setLocal(local);
+  options_.wakeMain();
 }
 
 Status WorkerGroup::withdrawCluster(SlotId slot) {

@@ -108,6 +108,10 @@ class WorkerGroup {
   Status publishCluster(SlotId slot, const spec::Cluster& cluster);
   // Changes hosts of the cluster that was published last.
   Status updateHosts(SlotId slot, const spec::HostDelta& delta);
+  // Takes the weights that hosts of the cluster have reported (`clientWeights`).
+  Status reweigh(SlotId slot);
+  // The cluster of the proxies themselves, for zone-aware routing of the others.
+  void setLocalCluster(const spec::LocalCluster& local);
   // Requests to it are answered as for an unknown cluster; the slot stays allocated.
   Status withdrawCluster(SlotId slot);
   void publishDirectory(std::vector<std::pair<std::string, SlotId>> names);
@@ -154,7 +158,7 @@ class WorkerGroup {
   explicit WorkerGroup(Options options);
   Status makeWorkers();
   void toMain(std::function<void()> fn);
-  void publishBuilt();
+  void publishAll(std::vector<std::unique_ptr<ClusterSnapshot>> snapshots);
   // Runs `fn` on the worker's thread after the next commit, when the worker has taken it.
   // `listener`: whom it is about, 0: nobody.
   void stage(Worker& worker, uint32_t listener, std::function<void()> fn);

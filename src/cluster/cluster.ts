@@ -27,7 +27,7 @@ import { sameHosts, sameLocalities } from './same_hosts.ts'
 
 export type ClusterRunCore = Pick<
   NativeCore,
-  'publishCluster' | 'updateHosts' | 'clusterHosts' | 'outlierWindow' | 'resetOutliers'
+  'publishCluster' | 'updateHosts' | 'reweigh' | 'clusterHosts' | 'outlierWindow' | 'resetOutliers'
 >
 
 /** What a cluster has from the manager. */
@@ -87,6 +87,7 @@ export class ManagedCluster {
   #source: DiscoverySource | undefined
   #checker: HealthChecker | undefined
   #outlier: OutlierDetector | undefined
+  #reweighing: NodeJS.Timeout | undefined
   #hadTraffic = false
   #lookedAt = Number.NEGATIVE_INFINITY
   /** Hosts whose first check the cluster's readiness waits for. */
@@ -148,6 +149,7 @@ export class ManagedCluster {
   start(now: number): void {
     this.#startChecker()
     this.#startOutlier()
+    this.#startReweighing()
     this.#apply(this.#table.replace(this.#definition.hosts, this.#newFlags, this.#keeps))
     this.#publishAll(now)
     this.#startSource()
@@ -158,6 +160,7 @@ export class ManagedCluster {
     this.#source?.stop()
     this.#checker?.stop()
     this.#outlier?.stop()
+    clearInterval(this.#reweighing)
     this.#becomeReady()
   }
 
@@ -175,6 +178,7 @@ export class ManagedCluster {
     this.#merger.setWindow(next.updateMergeWindow)
     if (!isDeepStrictEqual(before.healthCheck, next.healthCheck)) this.#restartChecker()
     if (!isDeepStrictEqual(before.outlierDetection, next.outlierDetection)) this.#startOutlier()
+    if (!isDeepStrictEqual(before.lb.clientWeights, next.lb.clientWeights)) this.#startReweighing()
     const others =
       forgotten ||
       !isDeepStrictEqual(before.discovery, next.discovery) ||
@@ -386,6 +390,15 @@ export class ManagedCluster {
     this.version++
     this.updatedAt = now
     this.#home.changed(this.#definition.name)
+  }
+
+  #startReweighing(): void {
+    clearInterval(this.#reweighing)
+    const { clientWeights } = this.#definition.lb
+    if (!clientWeights) return
+    const { core } = this.#home
+    const reweigh = (): void => core.reweigh(this.slot)
+    this.#reweighing = setInterval(reweigh, clientWeights.updatePeriod).unref()
   }
 
   #setFlags(id: number, flags: number): void {

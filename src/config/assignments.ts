@@ -4,6 +4,7 @@ import { Runtime } from '../runtime/runtime.ts'
 import { inSlices } from '../slices.ts'
 import { Checker } from './check/check.ts'
 import { Origins } from './check/origins.ts'
+import { assignmentLb } from './compile/balancing.ts'
 import { type Context, unpack } from './compile/context.ts'
 import { compileEndpoints } from './compile/endpoints.ts'
 import { Problems } from './problems.ts'
@@ -63,15 +64,10 @@ function compileAssignment(
   message: ClusterLoadAssignment,
   listAsAny: boolean,
 ): Assignment {
-  const { overprovisioning_factor: factor, weighted_priority_health: weighted } =
-    message.policy ?? {}
   const staleAfter = message.policy?.endpoint_stale_after
   return {
     ...compileEndpoints(context, message, listAsAny),
-    lb: {
-      ...(factor !== undefined && { overprovisioning: factor }),
-      ...(weighted && { weightedPriorityHealth: true }),
-    },
+    lb: assignmentLb(context, message),
     ...(staleAfter !== undefined && { staleAfter }),
   }
 }

@@ -4,6 +4,7 @@ import type {
   FilterId,
   NativeAddress,
   NativeListener,
+  NativeLocalCluster,
   NativeRouteTable,
   RuntimeIndex,
   SlotId,
@@ -79,6 +80,8 @@ export interface CompiledConfiguration {
   /** Absent: no admin interface was asked for. */
   readonly admin?: { readonly address: NativeAddress }
   readonly node: { readonly id: string; readonly cluster: string }
+  /** The cluster of the proxies themselves, for zone-aware routing. */
+  readonly localCluster: NativeLocalCluster
   /** ms; counters are copied to sinks this often. */
   readonly statsFlushInterval: number
   /** Upper bounds of histogram buckets for statistics. */

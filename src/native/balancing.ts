@@ -13,10 +13,27 @@ export interface NativeLb {
   /** The health of a priority counts weights instead of hosts. */
   readonly weightedPriorityHealth?: boolean
   readonly localityWeighted?: boolean
+  /** Read where there is a local cluster; absent: 100 and 6. */
+  readonly zoneAware?: {
+    /** Of picks. */
+    readonly enabledPercent: number
+    /** Healthy hosts of the first priority. */
+    readonly minClusterSize: number
+  }
   readonly slowStart?: {
     readonly window: number
     readonly aggression: number
     readonly minWeightPercent: number
+  }
+  /** With `round-robin`: by weights that hosts report themselves, whatever theirs are. */
+  readonly clientWeights?: {
+    /** ms; so long a host must have reported. */
+    readonly blackout: number
+    /** ms; so long a report is good. */
+    readonly expiration: number
+    readonly errorPenalty: number
+    /** ms between two calls of `reweigh`. */
+    readonly updatePeriod: number
   }
   readonly choiceCount?: number
   readonly activeRequestBias?: number
@@ -36,6 +53,10 @@ export interface NativeLb {
    */
   readonly overrideStatuses?: number
   readonly subsets?: NativeSubsets
+  /** Of requests, dropped before a host is chosen. */
+  readonly dropPerMillion?: number
+  /** The most that is dropped of them, whatever an assignment says. */
+  readonly dropLimitPerMillion?: number
 }
 
 /** A part of a cluster's hosts for each combination of values of these keys of their metadata. */

@@ -69,6 +69,14 @@ export interface NativeHostDelta {
   readonly remove: readonly number[]
 }
 
+/** Which cluster is that of the proxies themselves, and where this one of them is. */
+export interface NativeLocalCluster {
+  /** 0: there is none. */
+  readonly slot: SlotId
+  /** Absent: not known. Its weight and priority say nothing. */
+  readonly node?: NativeLocality
+}
+
 export interface NativeLocality {
   readonly region: string
   readonly zone: string

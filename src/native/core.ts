@@ -4,6 +4,7 @@ import type {
   NativeCluster,
   NativeHostDelta,
   NativeHostStats,
+  NativeLocalCluster,
   NativeOutlierCount,
   NativeOutlierEvent,
 } from './clusters.ts'
@@ -131,6 +132,10 @@ export interface NativeCore {
   publishCluster(slot: SlotId, cluster: NativeCluster): void
   /** Changes hosts of the cluster that was published last; the core keeps the others. */
   updateHosts(slot: SlotId, delta: NativeHostDelta): void
+  /** Takes the weights that hosts of the cluster have reported. */
+  reweigh(slot: SlotId): void
+  /** The cluster of the proxies themselves, for zone-aware routing of the others. */
+  setLocalCluster(local: NativeLocalCluster): void
   /** Requests then answer as for an unknown cluster; the slot stays allocated. */
   withdrawCluster(slot: SlotId): void
   /** Names for `cluster_header`: flat [name, slot, …]. */

@@ -247,6 +247,7 @@ export class Deployment {
     const { compiled, uses } = plan
     this.#runtime.setLayers(plan.layers)
     this.#core.publishRuntime(this.#runtime.values())
+    this.#core.setLocalCluster(compiled.localCluster)
     const isNew = (name: string): boolean => !this.#uses.clusters.has(name)
     const clustersPublished: string[] = []
     for (const { name, cluster } of compiled.clusters) {

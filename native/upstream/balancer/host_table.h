@@ -52,6 +52,14 @@ enum PickEvent : uint32_t {
   kPickSubset = 32,          // lb_subsets_selected
   kPickFallback = 64,        // lb_subsets_fallback
   kPickFallbackPanic = 128,  // lb_subsets_fallback_panic
+  kPickZoneFull = 256,       // lb_zone_no_capacity_left
+};
+
+// What building tables found out, for statistics.
+struct BuildCounts {
+  uint32_t zonesComputed = 0;  // lb_recalculate_zone_structures
+  uint32_t localNotOk = 0;     // lb_local_cluster_not_ok
+  uint32_t zoneTooSmall = 0;   // lb_zone_cluster_too_small
 };
 
 struct PickInput {
@@ -94,11 +102,16 @@ class HostTable {
   virtual size_t memory() const = 0;
 };
 
+struct LocalZones;
+
 // What all tables of a balancer are made of.
 struct TableContext {
   const spec::Lb& lb;
   std::span<const HostEntry> hosts;
-  uint32_t positions = 0;  // given out so far
+  std::span<const spec::Locality> localities = {};
+  const LocalZones* zones = nullptr;  // null: zones do not matter
+  uint32_t positions = 0;             // given out so far
+  BuildCounts counts = {};
 };
 
 // Null when `places` is empty.

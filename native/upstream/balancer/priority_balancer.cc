@@ -19,6 +19,8 @@ struct PriorityBalancer::Build {
   std::span<const double> localityWeights;
   bool split;  // hosts by locality are wanted
   std::vector<PerPriority> priorities;
+  std::optional<ZoneIndex> zones;
+  const ZoneRouting* zoneRouting = nullptr;  // of the priority that is being built
 
   void add(Hosts& to, const HostEntry& host, WeightedPlace place) {
     to.all.push_back(place);
@@ -70,8 +72,31 @@ struct PriorityBalancer::Build {
       if (!branch.byWeight.empty()) return branch;
       branch.localities.clear();  // no locality has a weight: as if there were none
     }
+    if (zoneRouting != nullptr) byZone(branch, hosts.all);
     branch.all = makeTable(context, std::move(hosts.all));
     return branch;
+  }
+
+  // Zone-aware routing of the first priority, which alone has it, as in Envoy.
+  std::unique_ptr<const ZoneRouting> routeByZone(std::span<const uint32_t> members) {
+    if (context.zones == nullptr || hashes(context.lb.policy) || priorities.empty()) return nullptr;
+    std::vector<uint32_t> first;
+    for (uint32_t place : members) {
+      if (context.hosts[place].priority == 0) first.push_back(place);
+    }
+    zones.emplace(*context.zones, context.localities, context.hosts, first);
+    std::vector<uint64_t> healthy(zones->size());
+    for (const WeightedPlace& p : priorities[0].healthy.all) {
+      healthy[zones->of(context.hosts[p.place])]++;
+    }
+    return ZoneRouting::build(context, *zones, healthy);
+  }
+
+  void byZone(Branch& branch, const std::vector<WeightedPlace>& hosts) {
+    std::vector<std::vector<WeightedPlace>> each(zones->size());
+    for (const WeightedPlace& p : hosts) each[zones->of(context.hosts[p.place])].push_back(p);
+    for (auto& places : each) branch.localities.push_back(makeTable(context, std::move(places)));
+    branch.byZone = zoneRouting;
   }
 };
 
@@ -84,7 +109,7 @@ std::unique_ptr<const PriorityBalancer> PriorityBalancer::build(
   balancer->failTrafficOnPanic_ = lb.failTrafficOnPanic;
   balancer->overprovisioning_ = lb.overprovisioning;
   balancer->panicThreshold_ = lb.panicThreshold;
-  Build build{context, localityWeights, lb.localityWeighted && !localityWeights.empty(), {}};
+  Build build{context, localityWeights, lb.localityWeighted && !localityWeights.empty(), {}, {}};
   std::vector<PriorityHealth>& health = balancer->health_;
   for (uint32_t place : members) {
     const HostEntry& host = context.hosts[place];
@@ -110,10 +135,13 @@ std::unique_ptr<const PriorityBalancer> PriorityBalancer::build(
     if (host.health == Health::kDegraded) build.add(p.degraded, host, weighted);
   }
   balancer->shares_ = sharesOf(health, lb.overprovisioning, lb.panicThreshold);
+  std::unique_ptr<const ZoneRouting> zones = build.routeByZone(members);
   for (size_t i = 0; i < health.size(); i++) {
     Build::PerPriority& p = build.priorities[i];
     p.counted.resize(std::max(p.counted.size(), localityWeights.size()));
     Tables& tables = balancer->tables_.emplace_back();
+    if (i == 0) tables.zones = std::move(zones);
+    build.zoneRouting = tables.zones.get();
     if (balancer->shares_.panic[i]) {
       tables.panic = makeTable(
           context, build.split && hashes(lb.policy) ? build.spread(p.any) : std::move(p.any.all));
@@ -138,6 +166,7 @@ size_t PriorityBalancer::memory() const {
   };
   for (const Tables& tables : tables_) {
     table(tables.panic);
+    if (tables.zones != nullptr) bytes += tables.zones->memory();
     for (const Branch* branch : {&tables.healthy, &tables.degraded}) {
       table(branch->all);
       for (const auto& locality : branch->localities) table(locality);
@@ -152,7 +181,12 @@ size_t PriorityBalancer::memory() const {
 
 const HostTable* PriorityBalancer::Branch::choose(PickState& state) const {
   if (localities.empty()) return all.get();
-  return localities[byWeight.pick(state.random.next())].get();
+  if (byZone == nullptr) return localities[byWeight.pick(state.random.next())].get();
+  uint32_t zone = byZone->choose(state);
+  if (zone == ZoneRouting::kNowhere) return nullptr;
+  // Shares are those of healthy hosts: a zone may have no degraded ones.
+  bool any = zone == ZoneRouting::kAnywhere || localities[zone] == nullptr;
+  return any ? all.get() : localities[zone].get();
 }
 
 const HostTable* PriorityBalancer::table(size_t priority, bool degraded, PickState& state) const {

@@ -12,6 +12,7 @@
 #include "upstream/balancer/pick_context.h"
 #include "upstream/balancer/priority_loads.h"
 #include "upstream/balancer/schedule.h"
+#include "upstream/balancer/zone_routing.h"
 
 namespace millrace {
 
@@ -36,13 +37,15 @@ class PriorityBalancer {
   // The hosts of one priority and one health.
   struct Branch {
     std::unique_ptr<const HostTable> all;  // null: there is none
-    // By locality, where load is shared among localities first; else empty.
+    // By locality, where load is shared among localities first, or by zone; else empty.
     std::vector<std::unique_ptr<const HostTable>> localities;
     AliasTable byWeight;
+    const ZoneRouting* byZone = nullptr;  // instead of `byWeight`
 
     const HostTable* choose(PickState& state) const;
   };
   struct Tables {
+    std::unique_ptr<const ZoneRouting> zones;  // null: zones do not matter
     Branch healthy, degraded;
     std::unique_ptr<const HostTable> panic;  // all hosts; only where it is one
   };

@@ -44,6 +44,12 @@ void spreadByHosts(const std::vector<PriorityHealth>& priorities, std::vector<ui
 
 }  // namespace
 
+bool inPanic(const PriorityHealth& hosts, double panicThreshold) {
+  double counted = double(hosts.hosts - hosts.excluded);
+  double good = counted == 0 ? 0 : double(hosts.healthy + hosts.degraded) * 100 / counted;
+  return good < panicThreshold;
+}
+
 PriorityShares sharesOf(const std::vector<PriorityHealth>& given, uint32_t overprovisioning,
                         double panicThreshold, const std::vector<bool>& without) {
   std::vector<PriorityHealth> priorities = given;
@@ -69,10 +75,7 @@ PriorityShares sharesOf(const std::vector<PriorityHealth>& given, uint32_t overp
   }
   if (total < 100) {
     for (size_t i = 0; i < n; i++) {
-      const PriorityHealth& p = priorities[i];
-      double counted = double(p.hosts - p.excluded);
-      double good = counted == 0 ? 0 : double(p.healthy + p.degraded) * 100 / counted;
-      shares.panic[i] = good < panicThreshold;
+      shares.panic[i] = inPanic(priorities[i], panicThreshold);
     }
   }
   uint32_t left = 100;

@@ -25,6 +25,9 @@ struct PriorityShares {
   std::vector<bool> panic;  // by priority: health is not looked at
 };
 
+// Whether fewer than `panicThreshold` percent of the hosts that count are healthy or degraded.
+bool inPanic(const PriorityHealth& hosts, double panicThreshold);
+
 // `overprovisioning`: percent. `panicThreshold`: percent of hosts, 0 turns panic off. Priorities in
 // `without` (may be shorter) count as if they had no host.
 PriorityShares sharesOf(const std::vector<PriorityHealth>& priorities, uint32_t overprovisioning,

@@ -84,6 +84,21 @@ std::vector<double> weightsOf(const TableContext& context, const spec::SubsetLb&
   return own;
 }
 
+std::unique_ptr<const PriorityBalancer> balancerOf(TableContext& context,
+                                                   std::span<const double> localityWeights,
+                                                   std::span<const uint32_t> all,
+                                                   std::span<const uint32_t> members) {
+  const spec::SubsetLb& spec = *context.lb.subsets;
+  return PriorityBalancer::build(context, members,
+                                 weightsOf(context, spec, localityWeights, all, members));
+}
+
+std::vector<std::string> inOrder(std::vector<std::string> keys) {
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
 // Every combination of values that a host has of the keys: a key may have several.
 void combine(const HostMetadata& metadata, const std::vector<std::string>& keys, uint32_t place,
              std::vector<std::string>& values,
@@ -103,6 +118,34 @@ void combine(const HostMetadata& metadata, const std::vector<std::string>& keys,
 
 }  // namespace
 
+void Subsets::add(TableContext& context, const spec::SubsetSelector& spec,
+                  std::span<const uint32_t> members, std::span<const double> localityWeights) {
+  Selector selector{
+      inOrder(spec.keys), spec.singleHost, spec.fallback, inOrder(spec.fallbackKeys), {}};
+  bool known = std::any_of(selectors_.begin(), selectors_.end(),
+                           [&](const Selector& other) { return other.keys == selector.keys; });
+  if (known || selector.keys.empty()) return;  // the first one of these keys counts
+  std::map<std::vector<std::string>, std::vector<uint32_t>> groups;
+  std::vector<std::string> values;
+  for (uint32_t place : members) {
+    const HostMetadata* metadata = context.hosts[place].metadata;
+    if (metadata != nullptr) combine(*metadata, selector.keys, place, values, groups);
+  }
+  for (auto& [key, places] : groups) {
+    places.erase(std::unique(places.begin(), places.end()), places.end());
+    Subset subset{key, places[0], nullptr};
+    if (spec.singleHost) {
+      duplicates_ += places.size() - 1;
+    } else {
+      subset.balancer = balancerOf(context, localityWeights, members, places);
+    }
+    uint64_t hash = hashOf(key);
+    ids_.push_back(hash ^ hashOf(selector.keys) * 3);
+    selector.subsets[hash].push_back(std::move(subset));
+  }
+  selectors_.push_back(std::move(selector));
+}
+
 std::unique_ptr<const Subsets> Subsets::build(TableContext& context,
                                               std::span<const uint32_t> members,
                                               std::span<const double> localityWeights) {
@@ -112,34 +155,10 @@ std::unique_ptr<const Subsets> Subsets::build(TableContext& context,
   subsets->panicModeAny_ = spec.panicModeAny;
   subsets->fallbackList_ = spec.fallbackList;
   subsets->allowRedundantKeys_ = spec.allowRedundantKeys;
-  auto balancerOf = [&](std::span<const uint32_t> places) {
-    return PriorityBalancer::build(context, places,
-                                   weightsOf(context, spec, localityWeights, members, places));
-  };
-  auto inOrder = [](std::vector<std::string> keys) {
-    std::sort(keys.begin(), keys.end());
-    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-    return keys;
-  };
   for (const spec::SubsetSelector& s : spec.selectors) {
-    Selector selector{inOrder(s.keys), s.singleHost, s.fallback, inOrder(s.fallbackKeys), {}};
-    bool known = std::any_of(subsets->selectors_.begin(), subsets->selectors_.end(),
-                             [&](const Selector& other) { return other.keys == selector.keys; });
-    if (known || selector.keys.empty()) continue;  // the first one of these keys counts
-    std::map<std::vector<std::string>, std::vector<uint32_t>> groups;
-    std::vector<std::string> values;
-    for (uint32_t place : members) {
-      const HostMetadata* metadata = context.hosts[place].metadata;
-      if (metadata != nullptr) combine(*metadata, selector.keys, place, values, groups);
-    }
-    for (auto& [key, places] : groups) {
-      places.erase(std::unique(places.begin(), places.end()), places.end());
-      Subset subset{key, places[0], nullptr};
-      if (!s.singleHost) subset.balancer = balancerOf(places);
-      selector.subsets[hashOf(key)].push_back(std::move(subset));
-    }
-    subsets->selectors_.push_back(std::move(selector));
+    subsets->add(context, s, members, localityWeights);
   }
+  std::sort(subsets->ids_.begin(), subsets->ids_.end());
   bool wantsDefault = spec.fallback == spec::SubsetLb::Fallback::kDefault ||
                       std::any_of(spec.selectors.begin(), spec.selectors.end(), [](const auto& s) {
                         return s.fallback == spec::SubsetSelector::Fallback::kDefault;
@@ -155,7 +174,7 @@ std::unique_ptr<const Subsets> Subsets::build(TableContext& context,
       }
       if (in) places.push_back(place);
     }
-    subsets->default_ = balancerOf(places);
+    subsets->default_ = balancerOf(context, localityWeights, members, places);
   }
   return subsets;
 }
@@ -262,8 +281,9 @@ const HostEntry* Subsets::fallBack(const PriorityBalancer& whole, const PickCont
     return host;
   }
   if (!panicModeAny_) return nullptr;
-  state.events |= kPickFallbackPanic;
-  return whole.pick(context, state, hosts);
+  const HostEntry* host = whole.pick(context, state, hosts);
+  if (host != nullptr) state.events |= kPickFallbackPanic;
+  return host;
 }
 
 }  // namespace millrace

@@ -27,6 +27,10 @@ class Subsets {
   const HostEntry* pick(const PriorityBalancer& whole, const PickContext& context, PickState& state,
                         std::span<const HostEntry> hosts) const;
   size_t memory() const;  // bytes
+  // What tells one subset from another, ascending; the same as long as keys and values are.
+  const std::vector<uint64_t>& ids() const { return ids_; }
+  // Hosts that a subset of a single host leaves out.
+  uint64_t duplicates() const { return duplicates_; }
 
  private:
   struct Subset {
@@ -46,6 +50,8 @@ class Subsets {
   // The values of some keys, in order of the keys: those that a request brings, or some of them.
   class Wanted;
 
+  void add(TableContext& context, const spec::SubsetSelector& spec,
+           std::span<const uint32_t> members, std::span<const double> localityWeights);
   const Selector* selectorOf(const Wanted& wanted, bool exact) const;
   const HostEntry* pickOnce(const PriorityBalancer& whole, const Wanted* wanted,
                             const PickContext& context, PickState& state,
@@ -56,6 +62,8 @@ class Subsets {
   spec::SubsetLb::Fallback fallback_ = spec::SubsetLb::Fallback::kNone;
   bool panicModeAny_ = false, fallbackList_ = false, allowRedundantKeys_ = false;
   std::vector<Selector> selectors_;
+  std::vector<uint64_t> ids_;
+  uint64_t duplicates_ = 0;
   std::unique_ptr<const PriorityBalancer> default_;
 };
 

@@ -9,6 +9,7 @@ import type { Steps } from '../../slices.ts'
 import type { ProblemCode } from '../problem.ts'
 import type { Problems } from '../problems.ts'
 import {
+  camelCase,
   type FieldSchema,
   type MessageSchema,
   messageNames,
@@ -198,8 +199,11 @@ export class Checker {
       this.#refuse('bad-value', node, at.path, `has ${count}, may have at most ${max_items}`)
     const values: unknown[] = []
     const seen = new Set<string>()
+    const alternatives = field.status?.alternatives === true
+    const passedOver = alternatives ? unbuiltAlternatives(node.items) : kNone
     // Whether a list that is to be refused says anything has to be known at once.
-    const long = count > kAtOnceMax && field.type.startsWith('message:') && at.built && !unique
+    const many = count > kAtOnceMax && field.type.startsWith('message:')
+    const long = many && at.built && !unique && !alternatives
     node.items.forEach((item, i) => {
       const path = item.path ?? `${at.path}[${i}]`
       if (long) {
@@ -209,7 +213,9 @@ export class Checker {
         })
         return
       }
-      const value = this.#value(item, field, items, { path, built: at.built })
+      const built = at.built && !passedOver.has(item)
+      const value = this.#value(item, field, items, { path, built })
+      if (passedOver.has(item)) return
       const text = unique ? JSON.stringify(value) : ''
       if (unique && seen.has(text))
         this.#refuse('duplicate', item, path, `${text} is in the list twice`)
@@ -326,6 +332,30 @@ export class Checker {
       this.#refuse('unknown-type', named.value, path, `no message is called ${name}`, hint)
     }
   }
+}
+
+const kNone: ReadonlySet<SourceNode> = new Set()
+
+/** Those of a list of TypedExtensionConfigs that are not built, if another one is. */
+function unbuiltAlternatives(items: readonly SourceNode[]): ReadonlySet<SourceNode> {
+  const extension = messageSchema('envoy.config.core.v3.TypedExtensionConfig')
+  const types = extension?.byName.get('typed_config')?.status?.types ?? []
+  const isBuilt = (item: SourceNode): boolean => types.includes(extensionType(item) ?? '')
+  return items.some(isBuilt) ? new Set(items.filter((item) => !isBuilt(item))) : kNone
+}
+
+function extensionType(item: SourceNode): string | undefined {
+  const config = child(child(item, 'typed_extension_config'), 'typed_config')
+  const named = child(config, '@type')
+  const name = named?.kind === 'scalar' ? String(named.value).replace(/^.*\//, '') : undefined
+  if (name === undefined || !kTypedStructs.has(name)) return name
+  return config?.kind === 'map' ? structPayload(config)?.name : undefined
+}
+
+/** JSON may use either form of a field's name. */
+function child(node: SourceNode | undefined, field: string): SourceNode | undefined {
+  if (node?.kind !== 'map') return undefined
+  return (entryOf(node, field) ?? entryOf(node, camelCase(field)))?.value
 }
 
 function structPayload(

@@ -3,10 +3,14 @@
  * wins.
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import { hostStatuses, type NativeHostStatus, type NativeLb } from '../../native/index.ts'
 import type {
+  ClientSideWeightedRoundRobin,
   Cluster,
+  ClusterLoadAssignment,
   ClusterSlowStartConfig,
+  ClusterCommonLbConfig as CommonLbConfig,
   ConsistentHashingLbConfig,
   LeastRequest,
   LoadBalancingPolicy,
@@ -17,8 +21,10 @@ import type {
   RoundRobin,
   RuntimeDouble,
   SlowStartConfig,
+  WrrLocality,
 } from '../schema/messages.generated.ts'
 import { type Context, unpack } from './context.ts'
+import { partOf } from './matchers.ts'
 import { compileSubsets, subsetPolicy } from './subsets.ts'
 
 type Mutable<T> = { -readonly [K in keyof T]?: T[K] }
@@ -26,13 +32,23 @@ type Mutable<T> = { -readonly [K in keyof T]?: T[K] }
 type Policy = Mutable<NativeLb> & Pick<NativeLb, 'policy'>
 
 const kPolicies = 'envoy.extensions.load_balancing_policies'
+const kClientSide = 'client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin'
+/** ms, of the weights that hosts report: as the `.proto` file says. */
+const kMinUpdatePeriod = 100
 const kRingMin = 1024
 const kRingMax = 8_388_608
 const kMaglevTable = 65_537
+const kMillion = 1_000_000
+const kZoneRouting = { enabledPercent: 100, minClusterSize: 6 }
+/** Of `common_lb_config`: policies of `load_balancing_policy` have these themselves. */
+const kOldOnly = [
+  'zone_aware_lb_config',
+  'locality_weighted_lb_config',
+  'consistent_hashing_lb_config',
+] as const
 
 export function compileLb(context: Context, cluster: Cluster): NativeLb {
   const common = cluster.common_lb_config
-  const rules = cluster.load_assignment?.policy
   const policy =
     cluster.load_balancing_policy === undefined
       ? oldPolicy(context, cluster)
@@ -43,12 +59,13 @@ export function compileLb(context: Context, cluster: Cluster): NativeLb {
     ...policy,
     // An empty list is one too: no host can be asked for.
     ...(common?.override_host_status && { overrideStatuses: statusBits(overrides ?? []) }),
-    overprovisioning: rules?.overprovisioning_factor ?? 140,
+    overprovisioning: 140,
     panicThreshold: Math.min(
       100,
       typeof threshold === 'number' ? threshold : (common?.healthy_panic_threshold?.value ?? 50),
     ),
-    ...(rules?.weighted_priority_health && { weightedPriorityHealth: true }),
+    ...dropLimit(context),
+    ...assignmentLb(context, cluster.load_assignment),
   }
 }
 
@@ -58,6 +75,33 @@ function statusBits(statuses: readonly HealthStatus[]): number {
 
 type HealthStatus = Uppercase<NativeHostStatus>
 const lowered = (name: HealthStatus): NativeHostStatus => name.toLowerCase() as NativeHostStatus
+
+/** What an assignment says of balancing; it wins over its cluster. */
+export function assignmentLb(
+  context: Context,
+  assignment: ClusterLoadAssignment | undefined,
+): Partial<NativeLb> {
+  const rules = assignment?.policy
+  const drops = rules?.drop_overloads ?? []
+  if (rules !== undefined && drops.length > 1) {
+    const text = `has ${drops.length} categories, may have one`
+    context.origins.add(rules, ['drop_overloads'], 'bad-value', text)
+  }
+  const { numerator, denominator } = partOf(context, drops[0]?.drop_percentage)
+  const factor = rules?.overprovisioning_factor
+  return {
+    ...(factor !== undefined && { overprovisioning: factor }),
+    ...(rules?.weighted_priority_health && { weightedPriorityHealth: true }),
+    ...(numerator > 0 && { dropPerMillion: Math.round((numerator / denominator) * kMillion) }),
+  }
+}
+
+/** Runtime: percent of requests that `drop_overloads` may take at the most. */
+function dropLimit(context: Context): Pick<NativeLb, 'dropLimitPerMillion'> {
+  const limit = context.runtime.get('load_balancing_policy.drop_overload_limit')
+  if (typeof limit !== 'number') return {}
+  return { dropLimitPerMillion: Math.min(100, Math.max(0, Math.trunc(limit))) * (kMillion / 100) }
+}
 
 // ---- lb_policy
 
@@ -111,9 +155,9 @@ function oldPolicy(context: Context, cluster: Cluster): Policy {
   const subsets = cluster.lb_subset_config && compileSubsets(context, cluster.lb_subset_config)
   if (subsets) policy.subsets = subsets
   const common = cluster.common_lb_config
-  if (common?.locality_weighted_lb_config !== undefined) policy.localityWeighted = true
+  setLocalities(context, policy, common)
   const hashing = common?.consistent_hashing_lb_config
-  if (name === 'RING_HASH' || name === 'MAGLEV') setHashing(policy, hashing)
+  if (hashes(policy)) setHashing(policy, hashing)
   return policy
 }
 
@@ -121,7 +165,7 @@ function oldPolicy(context: Context, cluster: Cluster): Policy {
 
 function newPolicy(context: Context, cluster: Cluster, asked: LoadBalancingPolicy): Policy {
   const common = cluster.common_lb_config
-  for (const field of ['locality_weighted_lb_config', 'consistent_hashing_lb_config'] as const) {
+  for (const field of kOldOnly) {
     if (common?.[field] === undefined) continue
     const text =
       'is not read with load_balancing_policy, whose policies have this option themselves'
@@ -155,14 +199,20 @@ function firstPolicy(context: Context, asked: LoadBalancingPolicy): Policy {
   const leastRequest = unpack(config, `${kPolicies}.least_request.v3.LeastRequest`)
   if (leastRequest !== undefined) return fromLeastRequest(context, leastRequest)
   const random = unpack(config, `${kPolicies}.random.v3.Random`)
-  if (random !== undefined) return fromRandom(random)
+  if (random !== undefined) return fromRandom(context, random)
   const ring = unpack(config, `${kPolicies}.ring_hash.v3.RingHash`)
   if (ring !== undefined) return fromRing(context, ring)
   const maglev = unpack(config, `${kPolicies}.maglev.v3.Maglev`)
   if (maglev !== undefined) return fromMaglev(context, maglev)
+  const reports = unpack(config, `${kPolicies}.${kClientSide}`)
+  if (reports !== undefined) return fromClientSide(context, reports)
+  const wrr = unpack(config, `${kPolicies}.wrr_locality.v3.WrrLocality`)
+  if (wrr !== undefined) return fromWrrLocality(context, wrr)
   if (config === undefined) {
     context.origins.addMissing(asked, 'needs a policy with typed_config')
-  } else if (!config['@type'].startsWith(kPolicies)) {
+  } else if (config['@type'].startsWith(kPolicies)) {
+    context.origins.add(config, undefined, 'bad-value', 'is no policy that can stand here')
+  } else {
     context.origins.add(config, undefined, 'bad-value', `${config['@type']} balances nothing`)
   }
   return { policy: 'round-robin' }
@@ -171,7 +221,7 @@ function firstPolicy(context: Context, asked: LoadBalancingPolicy): Policy {
 function fromRoundRobin(context: Context, options: RoundRobin): Policy {
   const policy: Policy = { policy: 'round-robin' }
   setSlowStart(context, policy, options.slow_start_config)
-  setLocalities(policy, options.locality_lb_config)
+  setLocalities(context, policy, options.locality_lb_config)
   return policy
 }
 
@@ -179,14 +229,43 @@ function fromLeastRequest(context: Context, options: LeastRequest): Policy {
   const policy: Policy = { policy: 'least-request' }
   setLeastRequest(context, policy, options)
   setSlowStart(context, policy, options.slow_start_config)
-  setLocalities(policy, options.locality_lb_config)
+  setLocalities(context, policy, options.locality_lb_config)
   if (options.enable_full_scan || options.selection_method === 'FULL_SCAN') policy.fullScan = true
   return policy
 }
 
-function fromRandom(options: Random): Policy {
+function fromClientSide(context: Context, options: ClientSideWeightedRoundRobin): Policy {
+  const policy: Policy = { policy: 'round-robin' }
+  policy.clientWeights = {
+    blackout: options.blackout_period ?? 10_000,
+    expiration: options.weight_expiration_period ?? 180_000,
+    errorPenalty: options.error_utilization_penalty ?? 1,
+    updatePeriod: Math.max(kMinUpdatePeriod, options.weight_update_period ?? 1000),
+  }
+  setLocalities(context, policy, undefined)
+  return policy
+}
+
+/** The weights of localities, and a policy to choose among the hosts of one. */
+function fromWrrLocality(context: Context, options: WrrLocality): Policy {
+  const inner = options.endpoint_picking_policy ?? {}
+  const config = inner.policies?.[0]?.typed_extension_config?.typed_config
+  const children = [
+    ...['round_robin.v3.RoundRobin', 'least_request.v3.LeastRequest', 'random.v3.Random'],
+    kClientSide,
+  ]
+  const name = config?.['@type'] ?? ''
+  if (config !== undefined && !children.includes(name.slice(kPolicies.length + 1))) {
+    const text = `${name} does not choose among the hosts of one locality`
+    context.origins.add(config, undefined, 'bad-value', text)
+    return { policy: 'round-robin' }
+  }
+  return { ...firstPolicy(context, inner), localityWeighted: true }
+}
+
+function fromRandom(context: Context, options: Random): Policy {
   const policy: Policy = { policy: 'random' }
-  setLocalities(policy, options.locality_lb_config)
+  setLocalities(context, policy, options.locality_lb_config)
   return policy
 }
 
@@ -279,9 +358,35 @@ function setHashing(policy: Policy, options: ConsistentHashingLbConfig | undefin
   }
 }
 
-function setLocalities(policy: Policy, options: LocalityLbConfig | undefined): void {
+/**
+ * Zones matter to every policy that does not hash, also where nothing is said of them; whether
+ * anything comes of it depends on the local cluster.
+ */
+function setLocalities(
+  context: Context,
+  policy: Policy,
+  options: LocalityLbConfig | CommonLbConfig | undefined,
+): void {
   if (options?.locality_weighted_lb_config !== undefined) policy.localityWeighted = true
+  const zones = options?.zone_aware_lb_config
+  if (hashes(policy)) {
+    if (options === undefined || zones === undefined) return
+    const text = `is not read by ${policy.policy}, which goes by hashes`
+    context.origins.add(options, ['zone_aware_lb_config'], 'conflict', text)
+    return
+  }
+  const enabled = context.runtime.get('upstream.zone_routing.enabled')
+  const size = context.runtime.get('upstream.zone_routing.min_cluster_size')
+  const own = zones?.routing_enabled?.value ?? kZoneRouting.enabledPercent
+  const enabledPercent = Math.round(typeof enabled === 'number' ? enabled : own)
+  const least = zones?.min_cluster_size ?? kZoneRouting.minClusterSize
+  const minClusterSize = typeof size === 'number' ? size : least
+  const zoneAware = { enabledPercent, minClusterSize }
+  if (!isDeepStrictEqual(zoneAware, kZoneRouting)) policy.zoneAware = zoneAware
+  if (zones?.fail_traffic_on_panic) policy.failTrafficOnPanic = true
 }
+
+const hashes = ({ policy }: Policy): boolean => policy === 'ring-hash' || policy === 'maglev'
 
 /** A runtime key that is there wins. */
 function runtimeDouble(

@@ -3,6 +3,7 @@
  * compiled.
  */
 
+import type { NativeLocalCluster } from '../../native/index.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { Steps } from '../../slices.ts'
 import type { Origins } from '../check/origins.ts'
@@ -10,7 +11,8 @@ import type { Bootstrap } from '../schema/messages.generated.ts'
 import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../types.ts'
 import { compileAddress } from './address.ts'
 import { compileCluster } from './clusters.ts'
-import type { Context, RegexCache } from './context.ts'
+import { type Context, checkCluster, type RegexCache } from './context.ts'
+import { localityName } from './endpoints.ts'
 import { compileListeners } from './listeners.ts'
 
 /** Upper bounds of Envoy's histogram buckets (SEMANTICS of histogram_impl.cc). */
@@ -81,7 +83,21 @@ export function* compileBootstrap(
     clusters: compiledClusters,
     ...(address && { admin: { address } }),
     node: { id: bootstrap.node?.id ?? '', cluster: bootstrap.node?.cluster ?? '' },
+    localCluster: compileLocalCluster(context, bootstrap),
     statsFlushInterval: bootstrap.stats_flush_interval ?? 5000,
     histogramBounds: kHistogramBounds,
+  }
+}
+
+/** `local_cluster_name`, and where this proxy is. */
+function compileLocalCluster(context: Context, bootstrap: Bootstrap): NativeLocalCluster {
+  const manager = bootstrap.cluster_manager
+  const name = manager?.local_cluster_name ?? ''
+  if (manager === undefined || name === '') return { slot: 0 }
+  checkCluster(context, manager, 'local_cluster_name', name)
+  const own = bootstrap.node?.locality
+  return {
+    slot: context.clusters.has(name) ? context.resolver.cluster(name) : 0,
+    ...(own && { node: { ...localityName(own), weight: 0, priority: 0 } }),
   }
 }

@@ -5,6 +5,7 @@ import type {
   ClusterLoadAssignment,
   Endpoint,
   LbEndpoint,
+  Locality,
   LocalityLbEndpoints,
 } from '../schema/messages.generated.ts'
 import type { DnsTarget, HostCheck, HostDefinition } from '../upstream.ts'
@@ -41,10 +42,16 @@ export function compileEndpoints(
   }
 }
 
+export const localityName = (
+  locality: Locality | undefined,
+): Pick<NativeLocality, 'region' | 'zone' | 'subZone'> => ({
+  region: locality?.region ?? '',
+  zone: locality?.zone ?? '',
+  subZone: locality?.sub_zone ?? '',
+})
+
 const compileLocality = (entry: LocalityLbEndpoints): NativeLocality => ({
-  region: entry.locality?.region ?? '',
-  zone: entry.locality?.zone ?? '',
-  subZone: entry.locality?.sub_zone ?? '',
+  ...localityName(entry.locality),
   weight: entry.load_balancing_weight ?? 0,
   priority: entry.priority ?? 0,
 })

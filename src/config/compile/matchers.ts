@@ -7,6 +7,7 @@ import type {
   NativeStringMatcher,
 } from '../../native/index.ts'
 import type {
+  FractionalPercent,
   HeaderMatcher,
   QueryParameterMatcher,
   RuntimeFractionalPercent,
@@ -74,10 +75,17 @@ export function compileFraction(
   fraction: RuntimeFractionalPercent,
 ): NativeFraction {
   const { default_value: value, runtime_key: key = '' } = fraction
+  return { flag: key === '' ? -1 : context.resolver.runtime(key), ...partOf(context, value) }
+}
+
+export function partOf(
+  context: Context,
+  value: FractionalPercent | undefined,
+): Pick<NativeFraction, 'numerator' | 'denominator'> {
   const denominator = denominators[value?.denominator ?? 'HUNDRED']
   const numerator = value?.numerator ?? 0
   if (value !== undefined && numerator > denominator) {
     context.origins.add(value, ['numerator'], 'bad-value', `is more than the whole, ${denominator}`)
   }
-  return { flag: key === '' ? -1 : context.resolver.runtime(key), numerator, denominator }
+  return { numerator, denominator }
 }

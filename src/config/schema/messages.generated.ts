@@ -27,6 +27,7 @@ export interface Bootstrap {
 
 /** envoy.config.bootstrap.v3.ClusterManager */
 export interface ClusterManager {
+  readonly local_cluster_name?: string
   readonly outlier_detection?: ClusterManagerOutlierDetection
 }
 
@@ -51,6 +52,7 @@ export interface Admin {
 export interface Node {
   readonly id?: string
   readonly cluster?: string
+  readonly locality?: Locality
 }
 
 /** envoy.config.bootstrap.v3.LayeredRuntime */
@@ -1051,6 +1053,7 @@ export interface ClusterSlowStartConfig {
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig */
 export interface ClusterCommonLbConfig {
   readonly healthy_panic_threshold?: Percent
+  readonly zone_aware_lb_config?: ClusterCommonLbConfigZoneAwareLbConfig
   readonly locality_weighted_lb_config?: ClusterCommonLbConfigLocalityWeightedLbConfig
   readonly update_merge_window?: number
   readonly ignore_new_hosts_until_first_hc?: boolean
@@ -1061,6 +1064,13 @@ export interface ClusterCommonLbConfig {
 /** envoy.config.core.v3.HealthStatusSet */
 export interface HealthStatusSet {
   readonly statuses?: readonly ('UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED')[]
+}
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig */
+export interface ClusterCommonLbConfigZoneAwareLbConfig {
+  readonly routing_enabled?: Percent
+  readonly min_cluster_size?: number
+  readonly fail_traffic_on_panic?: boolean
 }
 
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig */
@@ -1104,6 +1114,20 @@ export interface LeastRequest {
   readonly selection_method?: 'N_CHOICES' | 'FULL_SCAN'
 }
 
+/** envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin */
+export interface ClientSideWeightedRoundRobin {
+  readonly enable_oob_load_report?: boolean
+  readonly blackout_period?: number
+  readonly weight_expiration_period?: number
+  readonly weight_update_period?: number
+  readonly error_utilization_penalty?: number
+}
+
+/** envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality */
+export interface WrrLocality {
+  readonly endpoint_picking_policy?: LoadBalancingPolicy
+}
+
 /** envoy.extensions.load_balancing_policies.random.v3.Random */
 export interface Random {
   readonly locality_lb_config?: LocalityLbConfig
@@ -1129,7 +1153,15 @@ export interface Maglev {
 
 /** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig */
 export interface LocalityLbConfig {
+  readonly zone_aware_lb_config?: LocalityLbConfigZoneAwareLbConfig
   readonly locality_weighted_lb_config?: LocalityLbConfigLocalityWeightedLbConfig
+}
+
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig */
+export interface LocalityLbConfigZoneAwareLbConfig {
+  readonly routing_enabled?: Percent
+  readonly min_cluster_size?: number
+  readonly fail_traffic_on_panic?: boolean
 }
 
 /** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig */
@@ -1257,9 +1289,16 @@ export interface ClusterLoadAssignment {
 
 /** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy */
 export interface ClusterLoadAssignmentPolicy {
+  readonly drop_overloads?: readonly ClusterLoadAssignmentPolicyDropOverload[]
   readonly overprovisioning_factor?: number
   readonly endpoint_stale_after?: number
   readonly weighted_priority_health?: boolean
+}
+
+/** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload */
+export interface ClusterLoadAssignmentPolicyDropOverload {
+  readonly category?: string
+  readonly drop_percentage?: FractionalPercent
 }
 
 /** envoy.config.endpoint.v3.LocalityLbEndpoints */
@@ -1331,12 +1370,14 @@ export interface ExtensionTypes {
   'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': AllowListedRoutesConfig
   'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': PreviousRoutesConfig
   'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': SafeCrossSchemeConfig
+  'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin': ClientSideWeightedRoundRobin
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
   'envoy.extensions.load_balancing_policies.subset.v3.Subset': Subset
+  'envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality': WrrLocality
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig
   'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': OmitCanaryHostsPredicate
   'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig': OmitHostMetadataConfig

@@ -13,6 +13,8 @@ export interface FieldStatus {
   readonly optional?: string
   /** The message may be empty, and then has no type. */
   readonly empty?: boolean
+  /** Of a list of extensions: what is not built is passed over where something else is. */
+  readonly alternatives?: boolean
   readonly ignored?: string
   readonly later?: string
   readonly why?: string

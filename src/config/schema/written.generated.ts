@@ -25,6 +25,7 @@ export interface Bootstrap {
 
 /** envoy.config.bootstrap.v3.ClusterManager */
 export interface ClusterManager {
+  readonly local_cluster_name?: string
   readonly outlier_detection?: ClusterManagerOutlierDetection
 }
 
@@ -53,7 +54,7 @@ export interface Node {
   readonly cluster?: string
   readonly metadata?: unknown
   readonly dynamic_parameters?: Readonly<Record<string, unknown>>
-  readonly locality?: unknown
+  readonly locality?: Locality
   readonly user_agent_name?: unknown
   readonly user_agent_version?: unknown
   readonly user_agent_build_version?: unknown
@@ -1086,6 +1087,7 @@ export interface ClusterSlowStartConfig {
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig */
 export interface ClusterCommonLbConfig {
   readonly healthy_panic_threshold?: Percent
+  readonly zone_aware_lb_config?: ClusterCommonLbConfigZoneAwareLbConfig
   readonly locality_weighted_lb_config?: ClusterCommonLbConfigLocalityWeightedLbConfig
   readonly update_merge_window?: EnvoyDuration
   readonly ignore_new_hosts_until_first_hc?: boolean
@@ -1096,6 +1098,13 @@ export interface ClusterCommonLbConfig {
 /** envoy.config.core.v3.HealthStatusSet */
 export interface HealthStatusSet {
   readonly statuses?: readonly ('UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED')[]
+}
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig */
+export interface ClusterCommonLbConfigZoneAwareLbConfig {
+  readonly routing_enabled?: Percent
+  readonly min_cluster_size?: number | string
+  readonly fail_traffic_on_panic?: boolean
 }
 
 /** envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig */
@@ -1120,7 +1129,7 @@ export interface LoadBalancingPolicyPolicy {
 /** envoy.config.core.v3.TypedExtensionConfig */
 export interface TypedExtensionConfig {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig' | 'envoy.extensions.load_balancing_policies.subset.v3.Subset' | 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig' | 'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink' | 'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState' | 'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin' | 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest' | 'envoy.extensions.load_balancing_policies.random.v3.Random' | 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash' | 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev' | 'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig' | 'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig' | 'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig' | 'envoy.extensions.load_balancing_policies.subset.v3.Subset' | 'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin' | 'envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality' | 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig' | 'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink' | 'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState' | 'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState'>
 }
 
 /** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
@@ -1137,6 +1146,20 @@ export interface LeastRequest {
   readonly locality_lb_config?: LocalityLbConfig
   readonly enable_full_scan?: boolean
   readonly selection_method?: 'N_CHOICES' | 'FULL_SCAN'
+}
+
+/** envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin */
+export interface ClientSideWeightedRoundRobin {
+  readonly enable_oob_load_report?: boolean
+  readonly blackout_period?: EnvoyDuration
+  readonly weight_expiration_period?: EnvoyDuration
+  readonly weight_update_period?: EnvoyDuration
+  readonly error_utilization_penalty?: number
+}
+
+/** envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality */
+export interface WrrLocality {
+  readonly endpoint_picking_policy?: LoadBalancingPolicy
 }
 
 /** envoy.extensions.load_balancing_policies.random.v3.Random */
@@ -1164,7 +1187,15 @@ export interface Maglev {
 
 /** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig */
 export interface LocalityLbConfig {
+  readonly zone_aware_lb_config?: LocalityLbConfigZoneAwareLbConfig
   readonly locality_weighted_lb_config?: LocalityLbConfigLocalityWeightedLbConfig
+}
+
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig */
+export interface LocalityLbConfigZoneAwareLbConfig {
+  readonly routing_enabled?: Percent
+  readonly min_cluster_size?: number | string
+  readonly fail_traffic_on_panic?: boolean
 }
 
 /** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig */
@@ -1295,9 +1326,16 @@ export interface ClusterLoadAssignment {
 
 /** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy */
 export interface ClusterLoadAssignmentPolicy {
+  readonly drop_overloads?: readonly ClusterLoadAssignmentPolicyDropOverload[]
   readonly overprovisioning_factor?: number
   readonly endpoint_stale_after?: EnvoyDuration
   readonly weighted_priority_health?: boolean
+}
+
+/** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload */
+export interface ClusterLoadAssignmentPolicyDropOverload {
+  readonly category?: string
+  readonly drop_percentage?: FractionalPercent
 }
 
 /** envoy.config.endpoint.v3.LocalityLbEndpoints */
@@ -1372,12 +1410,14 @@ export interface EnvoyExtensions {
   'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': AllowListedRoutesConfig
   'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': PreviousRoutesConfig
   'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': SafeCrossSchemeConfig
+  'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin': ClientSideWeightedRoundRobin
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin
   'envoy.extensions.load_balancing_policies.subset.v3.Subset': Subset
+  'envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality': WrrLocality
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig
   'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': OmitCanaryHostsPredicate
   'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig': OmitHostMetadataConfig

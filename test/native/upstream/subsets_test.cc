@@ -1,7 +1,10 @@
 // Subsets of a cluster by metadata: who is in which, and every fallback.
 #include <deque>
 
+#include "stats/registry.h"
 #include "upstream/balancer_kit.h"
+#include "upstream/cluster.h"
+#include "upstream/cluster_stats.h"
 
 using namespace millrace;
 using namespace millrace::test;
@@ -205,6 +208,37 @@ TEST_CASE("weights of localities count in subsets if so asked, scaled by what is
   CHECK(fits(counts(false, false), {1, 1, 0, 0, 1}));
   CHECK(fits(counts(true, false), {2, 1, 0, 0, 1}));
   CHECK(fits(counts(true, true), {4, 1, 0, 0, 1}));
+}
+
+TEST_CASE("subsets that come and go are counted, once for all workers") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 4);
+  auto host = [](uint16_t port, std::vector<std::string> metadata) {
+    return spec::Host{
+        .id = port, .address = {.ip = "127.0.0.1", .port = port}, .metadata = std::move(metadata)};
+  };
+  spec::Cluster cluster{.name = "web"};
+  cluster.hosts = {host(1, {"stage", "1"}), host(2, {"stage", "2", "id", "7"})};
+  cluster.lb.subsets =
+      spec::SubsetLb{.selectors = {{.keys = {"stage"}}, {.keys = {"id"}, .singleHost = true}}};
+  auto first = std::move(*registry.build(1, cluster));
+  auto counted = [&] {
+    StatBlock block = stats.mainShard().block(first->identity().statBlock());
+    std::vector<uint64_t> values;
+    for (auto stat : {cluster_stat::kLbSubsetsActive, cluster_stat::kLbSubsetsCreated,
+                      cluster_stat::kLbSubsetsRemoved, cluster_stat::kLbSubsetsDuplicate}) {
+      values.push_back(block[stat].value());
+    }
+    return values;
+  };
+  CHECK(counted() == std::vector<uint64_t>{3, 3, 0, 0});
+  auto same = registry.update(1, {.set = {host(1, {"stage", "2", "id", "7"})}});
+  CHECK(counted() == std::vector<uint64_t>{2, 3, 1, 1});
+  auto more = registry.update(1, {.set = {host(3, {"stage", "3"})}, .remove = {2}});
+  CHECK(counted() == std::vector<uint64_t>{3, 4, 1, 0});
+  cluster.lb.subsets.reset();
+  auto none = registry.build(1, cluster);
+  CHECK(counted() == std::vector<uint64_t>{0, 4, 4, 0});
 }
 
 TEST_CASE("thousands of subsets: each has its hosts and its own place in the round") {

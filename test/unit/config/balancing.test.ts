@@ -67,6 +67,151 @@ describe('lb_policy', () => {
     })
   })
 
+  it('takes zone-aware routing from the cluster, or from the runtime', async () => {
+    const zones = 'routing_enabled: {value: 49.6}, min_cluster_size: 3, fail_traffic_on_panic: true'
+    const zoned = {
+      zoneAware: { enabledPercent: 50, minClusterSize: 3 },
+      failTrafficOnPanic: true,
+      ...common,
+    }
+    expect(
+      await lbOf(`lb_policy: RANDOM, common_lb_config: {zone_aware_lb_config: {${zones}}}`),
+    ).toEqual({ policy: 'random', ...zoned })
+    for (const [name, type, policy] of [
+      ['round_robin', 'RoundRobin', 'round-robin'],
+      ['random', 'Random', 'random'],
+      ['least_request', 'LeastRequest', 'least-request'],
+    ] as const) {
+      const options = `locality_lb_config: {zone_aware_lb_config: {${zones}}}`
+      expect(await lbOf(newPolicy(name, type, options))).toEqual({ policy, ...zoned })
+    }
+    const { clusters } = await compiled(`
+layered_runtime: {layers: [{name: l, static_layer: {upstream.zone_routing.enabled: 7,
+  upstream.zone_routing.min_cluster_size: 1}}]}
+${bootstrap('common_lb_config: {zone_aware_lb_config: {}}')}`)
+    expect(clusters[0]?.cluster.lb).toMatchObject({
+      zoneAware: { enabledPercent: 7, minClusterSize: 1 },
+    })
+    for (const cluster of [
+      'lb_policy: MAGLEV, common_lb_config: {zone_aware_lb_config: {}}',
+      `common_lb_config: {zone_aware_lb_config: {}}, ${newPolicy('random', 'Random')}`,
+    ]) {
+      expect(await problemsOf(bootstrap(cluster))).toMatch(/zone_aware_lb_config.*is not read/)
+    }
+  })
+
+  it('takes weights that hosts report', async () => {
+    const name = 'client_side_weighted_round_robin'
+    const type = 'ClientSideWeightedRoundRobin'
+    const defaults = { blackout: 10_000, expiration: 180_000, errorPenalty: 1, updatePeriod: 1000 }
+    expect(await lbOf(newPolicy(name, type))).toEqual({
+      policy: 'round-robin',
+      clientWeights: defaults,
+      ...common,
+    })
+    const options = `blackout_period: 1s, weight_expiration_period: 2s, weight_update_period: 0.01s,
+      error_utilization_penalty: 0, enable_oob_load_report: false`
+    expect((await lbOf(newPolicy(name, type, options))).clientWeights).toEqual({
+      blackout: 1000,
+      expiration: 2000,
+      errorPenalty: 0,
+      updatePeriod: 100,
+    })
+    const refused = newPolicy(name, type, 'enable_oob_load_report: true')
+    expect(await problemsOf(bootstrap(refused))).toMatch(/enable_oob_load_report.*not supported/)
+  })
+
+  const typed = (name: string, type: string, options = ''): string =>
+    `{typed_extension_config: {name: a, typed_config: {${options && `${options},`}
+      '@type': type.googleapis.com/envoy.extensions.load_balancing_policies.${name}.v3.${type}}}}`
+  const policies = (...list: string[]): string =>
+    `load_balancing_policy: {policies: [${list.join(', ')}]}`
+
+  it('takes the first policy that it knows', async () => {
+    const foreign = `{typed_extension_config: {name: a, typed_config:
+      {'@type': type.googleapis.com/example.v1.Best, anything: 1}}}`
+    const wrapped = `{typed_extension_config: {name: a, typed_config: {
+      '@type': type.googleapis.com/xds.type.v3.TypedStruct,
+      type_url: type.googleapis.com/example.v1.Best, value: {}}}}`
+    const random = typed('random', 'Random')
+    const robin = typed('round_robin', 'RoundRobin')
+    expect(await lbOf(policies(foreign, wrapped, random, foreign, robin))).toEqual({
+      policy: 'random',
+      ...common,
+    })
+    expect(await lbOf(policies(typed('pick_first', 'PickFirst'), robin))).toMatchObject({
+      policy: 'round-robin',
+    })
+    expect(await problemsOf(bootstrap(policies(foreign, wrapped)))).toMatch(/example\.v1\.Best/)
+    expect(await problemsOf(bootstrap(policies(typed('pick_first', 'PickFirst'))))).toMatch(
+      /PickFirst is not supported yet/,
+    )
+  })
+
+  it('takes wrr_locality around what chooses among hosts', async () => {
+    const inner = (policy: string): string =>
+      policies(
+        typed('wrr_locality', 'WrrLocality', `endpoint_picking_policy: {policies: [${policy}]}`),
+      )
+    expect(await lbOf(inner(typed('random', 'Random')))).toEqual({
+      policy: 'random',
+      localityWeighted: true,
+      ...common,
+    })
+    const reports = typed('client_side_weighted_round_robin', 'ClientSideWeightedRoundRobin')
+    expect(await lbOf(inner(reports))).toMatchObject({
+      policy: 'round-robin',
+      localityWeighted: true,
+      clientWeights: { blackout: 10_000 },
+    })
+    for (const policy of [typed('maglev', 'Maglev'), typed('subset', 'Subset')]) {
+      expect(await problemsOf(bootstrap(inner(policy)))).toMatch(
+        /does not choose among the hosts of one locality|subset/,
+      )
+    }
+    const redirect = `{typed_extension_config: {name: a, typed_config: {'@type':
+      type.googleapis.com/envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig}}}`
+    expect(await problemsOf(bootstrap(policies(redirect)))).toMatch(/no policy that can stand here/)
+  })
+
+  it('takes what an assignment drops, of one category', async () => {
+    const drops = (...percentages: string[]): string => {
+      const list = percentages.map((p) => `{category: a, drop_percentage: ${p}}`)
+      const policy = `{drop_overloads: [${list.join(', ')}]}`
+      return bootstrap('lb_policy: RANDOM', `{cluster_name: web, endpoints: [], policy: ${policy}}`)
+    }
+    const { clusters } = await compiled(drops('{numerator: 29, denominator: TEN_THOUSAND}'))
+    expect(clusters[0]?.cluster.lb.dropPerMillion).toBe(2900)
+    const runtime = 'layered_runtime: {layers: [{name: l, static_layer: {'
+    const limited = await compiled(
+      `${runtime}load_balancing_policy.drop_overload_limit: 3}}]}\n${drops('{numerator: 29}')}`,
+    )
+    expect(limited.clusters[0]?.cluster.lb).toMatchObject({
+      dropPerMillion: 290_000,
+      dropLimitPerMillion: 30_000,
+    })
+    expect(await problemsOf(drops('{numerator: 1}', '{numerator: 2}'))).toMatch(
+      /policy\.drop_overloads.*has 2 categories, may have one/,
+    )
+    expect(await problemsOf(drops('{numerator: 101}'))).toMatch(/numerator.*more than the whole/)
+  })
+
+  it('takes the local cluster, which must be there', async () => {
+    const text = (name: string): string => `
+node: {locality: {region: r, zone: a, sub_zone: s}}
+cluster_manager: {local_cluster_name: ${name}}
+${bootstrap('lb_policy: RANDOM')}`
+    const { clusters, localCluster } = await compiled(text('web'))
+    expect(localCluster).toEqual({
+      slot: clusters[0]?.slot,
+      node: { region: 'r', zone: 'a', subZone: 's', weight: 0, priority: 0 },
+    })
+    expect((await compiled(bootstrap('lb_policy: RANDOM'))).localCluster).toEqual({ slot: 0 })
+    expect(await problemsOf(text('wab'))).toMatch(
+      /cluster_manager\.local_cluster_name.*no cluster is called "wab".*web/s,
+    )
+  })
+
   it('refuses what cannot be, and options that nothing reads', async () => {
     expect(
       await problemsOf(

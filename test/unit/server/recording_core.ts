@@ -6,6 +6,7 @@ import type {
   NativeCore,
   NativeHostDelta,
   NativeListener,
+  NativeLocalCluster,
   NativeOutlierCount,
   NativeOutlierEvent,
 } from '../../../src/native/index.ts'
@@ -17,6 +18,7 @@ export class RecordingCore {
   readonly listeners = new Map<string, NativeListener>()
   readonly clusters = new Map<number, NativeCluster>()
   readonly deltas: NativeHostDelta[] = []
+  local: NativeLocalCluster = { slot: 0 }
   readonly outlierEvents: NativeOutlierEvent[] = []
   readonly outlierCounts: NativeOutlierCount[] = []
   /** Listener names that cannot be bound. */
@@ -57,6 +59,12 @@ export class RecordingCore {
   }
   resetOutliers(slot: number, hosts: readonly number[]): void {
     this.calls.push(`reset ${slot} ${hosts}`)
+  }
+  reweigh(slot: number): void {
+    this.calls.push(`reweigh ${slot}`)
+  }
+  setLocalCluster(local: NativeLocalCluster): void {
+    this.local = local
   }
   withdrawCluster(slot: number): void {
     this.calls.push(`withdraw ${slot}`)
