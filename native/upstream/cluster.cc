@@ -229,6 +229,11 @@ std::vector<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::takeBuilt() {
 void ClusterRegistry::countBuilt(Entry& entry, const ClusterSnapshot& snapshot) {
   const BuildCounts& counts = snapshot.balancer_->counts();
   const Subsets* subsets = snapshot.balancer_->subsets();
+  entry.hashed = counts.hashed;
+  entry.maxWeight = 0;
+  for (const HostEntry& host : snapshot.hosts_) {
+    if (host.host != nullptr) entry.maxWeight = std::max(entry.maxWeight, host.weight);
+  }
   if (counts.zonesComputed == 0 && subsets == nullptr && entry.subsets.empty()) return;
   StatBlock stats = stats_.mainShard().block(snapshot.identity_->statBlock());
   std::vector<uint64_t> now;
@@ -301,6 +306,16 @@ void ClusterRegistry::visitGauges(StatVisitor& visitor) const {
     gauge("membership_total", entry->hosts.size());
     gauge("membership_healthy", entry->hosts.count(Health::kHealthy));
     gauge("membership_degraded", entry->hosts.count(Health::kDegraded));
+    gauge("max_host_weight", entry->maxWeight);
+    const BuildCounts::Hashed& hashed = entry->hashed;
+    if (entry->config->lb.policy == spec::LbPolicy::kRingHash) {
+      gauge("ring_hash_lb.size", hashed.entries);
+      gauge("ring_hash_lb.min_hashes_per_host", hashed.least);
+      gauge("ring_hash_lb.max_hashes_per_host", hashed.most);
+    } else if (entry->config->lb.policy == spec::LbPolicy::kMaglev) {
+      gauge("maglev_lb.min_entries_per_host", hashed.least);
+      gauge("maglev_lb.max_entries_per_host", hashed.most);
+    }
     for (Priority priority : {Priority::kDefault, Priority::kHigh}) {
       bool high = priority == Priority::kHigh;
       const Resources& taken = entry->identity->resources(priority);

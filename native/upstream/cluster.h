@@ -132,7 +132,7 @@ class ClusterSnapshot final : public Snapshot {
   std::shared_ptr<const ClusterConfig> config_;
   std::shared_ptr<const HostHistory> history_;
   std::vector<HostEntry> hosts_;
-  std::shared_ptr<const HostIndex> index_;  // over `hosts_`
+  std::shared_ptr<const HostIndex> index_;   // over `hosts_`
   std::shared_ptr<const LocalZones> zones_;  // what the balancer is built with
   std::unique_ptr<const Balancer> balancer_;
 };
@@ -183,6 +183,8 @@ class ClusterRegistry {
     HostSet hosts;
     std::shared_ptr<HostHistory> history;  // of the newest snapshot
     std::vector<uint64_t> subsets;         // Subsets::ids() of the newest snapshot
+    BuildCounts::Hashed hashed;            // of its tables
+    uint32_t maxWeight = 0;                // of its hosts
     bool published = false;                // there was a first snapshot
     bool building = false;                 // a later one is being built
     bool changed = false;                  // since that was begun

@@ -93,6 +93,7 @@ export class ManagedCluster {
   /** Hosts whose first check the cluster's readiness waits for. */
   readonly #unchecked = new Set<number>()
   #discovered = false
+  #warm = false
   #becomeReady: () => void = () => {}
   /** Discovery was tried, and every host that it found was checked. */
   readonly ready: Promise<void>
@@ -105,6 +106,8 @@ export class ManagedCluster {
     empty: 0,
     noRebuild: 0,
     rejected: 0,
+    timeoutReceived: 0,
+    stale: 0,
   }
   readonly checkCounters: CheckCounters = {
     attempt: 0,
@@ -125,7 +128,10 @@ export class ManagedCluster {
       this.#publishDelta(),
     )
     this.ready = new Promise((resolve) => {
-      this.#becomeReady = resolve
+      this.#becomeReady = () => {
+        this.#warm = true
+        resolve()
+      }
     })
   }
 
@@ -250,6 +256,11 @@ export class ManagedCluster {
 
   get outlier(): OutlierDecisions | undefined {
     return this.#outlier?.decisions
+  }
+
+  /** Whether {@link ready} has resolved. */
+  get isWarm(): boolean {
+    return this.#warm
   }
 
   get isChecked(): boolean {

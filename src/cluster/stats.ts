@@ -32,7 +32,9 @@ export function clusterStats(manager: ClusterManager): NativeStat[] {
   plain('counter', 'cluster_updated_via_merge', merges.updatedViaMerge)
   plain('counter', 'update_merge_cancelled', merges.mergeCancelled)
   plain('counter', 'update_out_of_merge_window', merges.outOfMergeWindow)
-  plain('gauge', 'active_clusters', clusters.length)
+  const warming = clusters.filter(({ isWarm }) => !isWarm).length
+  plain('gauge', 'active_clusters', clusters.length - warming)
+  plain('gauge', 'warming_clusters', warming)
   for (const cluster of clusters) {
     const { statName } = cluster.definition
     const tags = ['envoy.cluster_name', statName]
@@ -53,15 +55,19 @@ function membership(cluster: ManagedCluster, add: Add): void {
   add('gauge', 'membership_excluded', excluded)
   add('counter', 'membership_change', cluster.membership.membershipChange)
   add('gauge', 'version', cluster.version)
+  add('gauge', 'warming_state', cluster.isWarm ? 0 : 1)
 }
 
-function discovery({ discoveryCounters: counters }: ManagedCluster, add: Add): void {
+function discovery({ discoveryCounters: counters, definition }: ManagedCluster, add: Add): void {
   add('counter', 'update_attempt', counters.attempt)
   add('counter', 'update_success', counters.success)
   add('counter', 'update_failure', counters.failure)
   add('counter', 'update_empty', counters.empty)
   add('counter', 'update_no_rebuild', counters.noRebuild)
   add('counter', 'update_rejected', counters.rejected)
+  if (definition.discovery?.kind !== 'eds') return
+  add('counter', 'assignment_timeout_received', counters.timeoutReceived)
+  add('counter', 'assignment_stale', counters.stale)
 }
 
 function checks(cluster: ManagedCluster, add: Add): void {

@@ -15,6 +15,15 @@ void PickState::grow(uint32_t index) {
   while (positions_.size() <= index) positions_.push_back(random.next() >> 32);
 }
 
+void BuildCounts::Hashed::count(std::span<const uint64_t> byHost) {
+  *this = {.least = UINT64_MAX};
+  for (uint64_t n : byHost) {
+    entries += n;
+    least = std::min(least, n);
+    most = std::max(most, n);
+  }
+}
+
 bool equalWeights(const std::vector<WeightedPlace>& places) {
   return std::all_of(places.begin(), places.end(),
                      [&](const WeightedPlace& p) { return p.weight == places[0].weight; });

@@ -60,6 +60,11 @@ struct BuildCounts {
   uint32_t zonesComputed = 0;  // lb_recalculate_zone_structures
   uint32_t localNotOk = 0;     // lb_local_cluster_not_ok
   uint32_t zoneTooSmall = 0;   // lb_zone_cluster_too_small
+  // Of the hashing table that was built last: its entries, and how many a host has.
+  struct Hashed {
+    uint64_t entries = 0, least = 0, most = 0;
+    void count(std::span<const uint64_t> byHost);
+  } hashed;
 };
 
 struct PickInput {

@@ -12,7 +12,7 @@ namespace {
 
 class Maglev final : public HostTable {
  public:
-  Maglev(const TableContext& context, const std::vector<WeightedPlace>& places)
+  Maglev(TableContext& context, const std::vector<WeightedPlace>& places)
       : table_(context.lb.maglevTableSize, kNone) {
     struct Filler {
       std::string_view key;
@@ -20,6 +20,7 @@ class Maglev final : public HostTable {
       double weight;
       uint64_t at, skip;
       double due = 0;
+      uint64_t entries = 0;
     };
     const uint64_t size = table_.size();
     double most = 0;
@@ -43,9 +44,13 @@ class Maglev final : public HostTable {
         f.due += most;
         while (table_[f.at] != kNone) f.at = (f.at + f.skip) % size;
         table_[f.at] = f.place;
+        f.entries++;
         filled++;
       }
     }
+    std::vector<uint64_t> byHost;
+    for (const Filler& f : fillers) byHost.push_back(f.entries);
+    context.counts.hashed.count(byHost);
   }
 
   uint32_t pick(const PickInput& in) const override {

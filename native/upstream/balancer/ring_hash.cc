@@ -15,7 +15,7 @@ namespace {
 
 class RingHash final : public HostTable {
  public:
-  RingHash(const TableContext& context, const std::vector<WeightedPlace>& places) {
+  RingHash(TableContext& context, const std::vector<WeightedPlace>& places) {
     double sum = 0, least = places[0].weight;
     for (const WeightedPlace& p : places) {
       sum += p.weight;
@@ -33,19 +33,23 @@ class RingHash final : public HostTable {
     std::vector<Point> points;
     points.reserve(size_t(std::ceil(scale)));
     double current = 0, target = 0;
+    std::vector<uint64_t> byHost;
     std::string key;
     for (const WeightedPlace& p : places) {
       key.assign(hashKey(context.lb, context.hosts[p.place]));
       key += '_';
       size_t stem = key.size();
       target += scale * (p.weight / sum);
+      size_t before = points.size();
       for (uint32_t i = 0; current < target; i++, current++) {
         char digits[16];
         key.resize(stem);
         key.append(digits, std::to_chars(digits, digits + sizeof digits, i).ptr);
         points.push_back({context.lb.murmur ? murmurHash2(key) : xxHash64(key), p.place});
       }
+      byHost.push_back(points.size() - before);
     }
+    context.counts.hashed.count(byHost);
     std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
       return a.hash != b.hash ? a.hash < b.hash : a.place < b.place;
     });

@@ -101,7 +101,9 @@ export class EdsDiscovery implements DiscoverySource {
     clearTimeout(this.#stale)
     this.#sink.report(assignment)
     if (assignment.staleAfter === undefined) return
+    this.#sink.counters.timeoutReceived++
     this.#stale = setTimeout(() => {
+      this.#sink.counters.stale++
       const unhealthy = (host: HostDefinition): HostDefinition => ({ ...host, health: 'unhealthy' })
       this.#sink.report({ ...assignment, hosts: assignment.hosts.map(unhealthy) })
     }, assignment.staleAfter).unref()

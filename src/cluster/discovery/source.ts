@@ -19,6 +19,9 @@ export interface DiscoveryCounters {
   /** The answer was the one before. */
   noRebuild: number
   rejected: number
+  /** Assignments that say how long they are good, and those that were not followed in time. */
+  timeoutReceived: number
+  stale: number
 }
 
 export interface DiscoverySource {

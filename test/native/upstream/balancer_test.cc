@@ -235,59 +235,7 @@ TEST_CASE("slow start: when all hosts are new, all get the same") {
   for (size_t i = 0; i < 3; i++) CHECK(counts[i] == kThreads * 3000);
 }
 
-// ---- What a retry has against hosts
-
-TEST_CASE("a rejected host is picked again only when the attempts are used up") {
-  struct Not final : HostFilter {
-    explicit Not(const HostEntry* h) : not_(h) {}
-    bool rejects(const HostEntry& host) override {
-      asked++;
-      return &host == not_;
-    }
-    const HostEntry* not_;
-    int asked = 0;
-  };
-  for (LbPolicy p : {LbPolicy::kRoundRobin, LbPolicy::kRandom, LbPolicy::kLeastRequest,
-                     LbPolicy::kRingHash, LbPolicy::kMaglev}) {
-    TestHosts hosts({1, 1});
-    auto balancer = build(policy(p), hosts.entries);
-    PickState state(3);
-    for (int i = 0; i < 50; i++) {
-      Not no(&hosts.entries[0]);
-      PickContext context{.hash = uint64_t(i) * 0x9E3779B97F4A7C15u, .filter = &no, .attempts = 60};
-      CHECK(balancer->pick(context, state, hosts.entries) == &hosts.entries[1]);
-    }
-    TestHosts one({1});
-    auto only = build(policy(p), one.entries);
-    Not no(&one.entries[0]);
-    CHECK(only->pick({.filter = &no, .attempts = 3}, state, one.entries) == &one.entries[0]);
-    CHECK(no.asked == 3);
-  }
-}
-
-// ---- Bad input
-
-TEST_CASE("no host, no weight, a hole, a weight that is enormous: each has its outcome") {
-  for (LbPolicy p : {LbPolicy::kRoundRobin, LbPolicy::kRandom, LbPolicy::kLeastRequest,
-                     LbPolicy::kRingHash, LbPolicy::kMaglev}) {
-    PickState state(1);
-    CHECK(build(policy(p), {})->pick({}, state, {}) == nullptr);
-    TestHosts weightless({0, 0});
-    CHECK(build(policy(p), weightless.entries)->pick({}, state, weightless.entries) == nullptr);
-    TestHosts holes({1, 1, 1});
-    auto rest = holes.without(1);
-    auto counts = picks(*build(policy(p), rest), rest, 1000);
-    CHECK(counts[1] == 0);
-    CHECK(counts[0] > 0);
-    CHECK(counts[2] > 0);
-    CHECK(counts[3] == 0);
-    TestHosts huge({UINT32_MAX, UINT32_MAX, 1});
-    counts = picks(*build(policy(p), huge.entries), huge.entries, 100'000);
-    CHECK(std::abs(double(counts[0]) - double(counts[1])) < 0.1 * double(counts[0]));
-    CHECK(counts[2] < 100);
-    CHECK(counts[3] == 0);
-  }
-}
+// ---- Very many
 
 TEST_CASE("thousands of localities and priorities up to the last") {
   std::vector<spec::Locality> localities(5000, {.weight = 1});

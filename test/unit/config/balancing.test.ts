@@ -171,7 +171,9 @@ ${bootstrap('common_lb_config: {zone_aware_lb_config: {}}')}`)
     }
     const redirect = `{typed_extension_config: {name: a, typed_config: {'@type':
       type.googleapis.com/envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig}}}`
-    expect(await problemsOf(bootstrap(policies(redirect)))).toMatch(/no policy that can stand here/)
+    expect(await problemsOf(bootstrap(policies(redirect)))).toMatch(
+      /SafeCrossSchemeConfig balances nothing/,
+    )
   })
 
   it('takes what an assignment drops, of one category', async () => {

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from 'vitest'
+import { beforeEach, expect, it, vi } from 'vitest'
 import { ClusterManager } from '../../../src/cluster/manager.ts'
 import { cluster } from '../admin/target.ts'
 import { RecordingCore } from './recording_core.ts'
@@ -59,6 +59,33 @@ it('publishes the directory when its names change', () => {
   expect(core.take()).toEqual([])
   manager.publishDirectory(['a'])
   expect(core.take()).toEqual(['directory a 2'])
+})
+
+it('has the weights that hosts report taken for as long as the policy says so', () => {
+  vi.useFakeTimers()
+  try {
+    const web = cluster('web', 1)
+    const rules = { blackout: 0, expiration: 1000, errorPenalty: 1, updatePeriod: 100 }
+    manager.publish({ ...web, lb: { ...web.lb, clientWeights: rules } })
+    core.take()
+    vi.advanceTimersByTime(250)
+    expect(core.take()).toEqual(['reweigh 1', 'reweigh 1'])
+    manager.publish({ ...web, lb: { ...web.lb, clientWeights: { ...rules, updatePeriod: 1000 } } })
+    core.take()
+    vi.advanceTimersByTime(1500)
+    expect(core.take()).toEqual(['reweigh 1'])
+    manager.publish(web)
+    core.take()
+    vi.advanceTimersByTime(5000)
+    expect(core.take()).toEqual([])
+    manager.publish({ ...web, lb: { ...web.lb, clientWeights: rules } })
+    manager.withdraw('web')
+    core.take()
+    vi.advanceTimersByTime(5000)
+    expect(core.take()).toEqual([])
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 it('lists clusters by name', () => {

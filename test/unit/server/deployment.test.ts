@@ -61,6 +61,20 @@ describe('a first configuration', () => {
     expect(deployment.counters.createFailure).toBe(1)
   })
 
+  it('tells the core of the local cluster, once it is in force, and of none when it is gone', async () => {
+    const local = {
+      ...config([listener('main', 'a')], { a: 1, us: 2 }),
+      cluster_manager: { local_cluster_name: 'us' },
+      node: { locality: { zone: 'z' } },
+    }
+    deployment.apply(await load(local))
+    const node = { region: '', zone: 'z', subZone: '', weight: 0, priority: 0 }
+    const slot = core.take().flatMap((call) => /^cluster (\d+) us$/.exec(call)?.[1] ?? [])[0]
+    expect(core.local).toEqual({ slot: Number(slot), node })
+    deployment.apply(await load(config([listener('main', 'a')], { a: 1 })))
+    expect(core.local).toEqual({ slot: 0 })
+  })
+
   it('gives back everything when a log cannot be opened', async () => {
     const manager = { access_log: [build.fileLog('/yes'), build.fileLog('/no')] }
     const loaded = await load(config([listener('main', 'a', { manager })], { a: 1 }))
