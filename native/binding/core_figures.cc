@@ -1,5 +1,7 @@
 // NativeCore: what it tells about its workers.
+#include <array>
 #include <span>
+#include <string>
 
 #include "binding/core_class.h"
 
@@ -27,15 +29,35 @@ Napi::Value Core::workerStats(const Napi::CallbackInfo& info) {
 
 namespace {
 
-// Builds the array of NativeStat while the registry enumerates.
+// Texts that are needed again for each of very many objects: making them is most of the work.
+template <size_t N>
+class Texts {
+ public:
+  Texts(Napi::Env env, const char* const (&texts)[N]) {
+    for (size_t i = 0; i < N; i++) values_[i] = Napi::String::New(env, texts[i]);
+  }
+  napi_value operator[](size_t i) const { return values_[i]; }
+
+ private:
+  std::array<napi_value, N> values_;
+};
+
+// Builds the array of NativeStat while the registry enumerates. All of it in one handle scope.
 class StatCollector final : public StatVisitor {
  public:
   StatCollector(Napi::Env env, std::span<const double> bounds)
-      : env_(env), bounds_(bounds), result_(Napi::Array::New(env)) {}
+      : env_(env),
+        bounds_(bounds),
+        result_(Napi::Array::New(env)),
+        texts_(env, {"name", "tags", "type", "value", "counter", "gauge", "histogram"}) {}
   void counter(const StatName& name, uint64_t value) override {
-    add(name, "counter", double(value));
+    Napi::HandleScope scope(env_);
+    add(name, kCounter, double(value));
   }
-  void gauge(const StatName& name, int64_t value) override { add(name, "gauge", double(value)); }
+  void gauge(const StatName& name, int64_t value) override {
+    Napi::HandleScope scope(env_);
+    add(name, kGauge, double(value));
+  }
   void histogram(const StatName& name, HistogramUnit unit, const HistogramData& data) override {
     Napi::HandleScope scope(env_);
     double scale = unit == HistogramUnit::kMicroseconds ? 1000 : 1;
@@ -54,30 +76,44 @@ class StatCollector final : public StatVisitor {
                      number(env_, double(data.countUpTo(uint64_t(bounds_[i] * scale)))));
     }
     h.Set("cumulative", cumulative);
-    add(name, "histogram", double(data.count())).Set("histogram", h);
+    add(name, kHistogram, double(data.count())).Set(texts_[kHistogram], h);
   }
   Napi::Array result() const { return result_; }
 
  private:
-  Napi::Object add(const StatName& name, const char* type, double value) {
+  enum Text : uint8_t { kName, kTags, kType, kValue, kCounter, kGauge, kHistogram };
+
+  Napi::Object add(const StatName& name, Text type, double value) {
     Napi::Object s = Napi::Object::New(env_);
-    s.Set("name", std::string(name.prefix) + std::string(name.name));
+    name_.assign(name.prefix).append(name.name);
+    s.Set(texts_[kName], Napi::String::New(env_, name_));
+    s.Set(texts_[kTags], tagsOf(name));
+    s.Set(texts_[kType], texts_[type]);
+    s.Set(texts_[kValue], number(env_, value));
+    result_.Set(size_++, s);
+    return s;
+  }
+  // Those of a cluster have the same: one array is for all of them.
+  Napi::Value tagsOf(const StatName& name) {
+    if (lastTags_ == &name.tags)
+      return result_.Get(size_ - 1).As<Napi::Object>().Get(texts_[kTags]);
+    lastTags_ = &name.tags;
     Napi::Array tags = Napi::Array::New(env_, name.tags.size() * 2);
     uint32_t i = 0;
     for (const auto& [key, text] : name.tags) {
       tags.Set(i++, key);
       tags.Set(i++, text);
     }
-    s.Set("tags", tags);
-    s.Set("type", type);
-    s.Set("value", number(env_, value));
-    result_.Set(size_++, s);
-    return s;
+    return tags;
   }
+
   Napi::Env env_;
   std::span<const double> bounds_;
   Napi::Array result_;
   uint32_t size_ = 0;
+  Texts<7> texts_;
+  std::string name_;
+  const StatTags* lastTags_ = nullptr;  // of the stat before; compared, not read
 };
 
 }  // namespace
@@ -95,26 +131,32 @@ Napi::Value Core::clusterHosts(const Napi::CallbackInfo& info) {
   SlotId slot = kNoSlot;
   if (!argument(info, 0, slot)) return env.Undefined();
   Napi::Array result = Napi::Array::New(env);
-  static constexpr const char* kHealths[] = {"healthy", "degraded", "unhealthy"};
+  Texts healths(env, {"healthy", "degraded", "unhealthy"});
+  Texts keys(env, {"id", "address", "hostname", "weight", "health", "priority", "locality",
+                   "canary", "cxActive", "cxTotal", "cxConnectFail", "rqActive", "rqTotal",
+                   "rqSuccess", "rqError", "rqTimeout"});
   uint32_t i = 0;
   for (const WorkerGroup::HostStats& h : group_->clusterHosts(slot)) {
+    Napi::HandleScope scope(env);
     Napi::Object s = Napi::Object::New(env);
-    s.Set("id", number(env, double(h.id)));
-    s.Set("address", h.address);
-    s.Set("hostname", h.hostname);
-    s.Set("weight", number(env, h.weight));
-    s.Set("health", kHealths[size_t(h.health)]);
-    s.Set("priority", number(env, h.priority));
-    s.Set("locality", number(env, h.locality));
-    s.Set("canary", Napi::Boolean::New(env, h.canary));
-    s.Set("cxActive", number(env, double(h.cxActive)));
-    s.Set("cxTotal", number(env, double(h.cxTotal)));
-    s.Set("cxConnectFail", number(env, double(h.cxConnectFail)));
-    s.Set("rqActive", number(env, double(h.rqActive)));
-    s.Set("rqTotal", number(env, double(h.rqTotal)));
-    s.Set("rqSuccess", number(env, double(h.rqSuccess)));
-    s.Set("rqError", number(env, double(h.rqError)));
-    s.Set("rqTimeout", number(env, double(h.rqTimeout)));
+    size_t key = 0;
+    auto set = [&](napi_value value) { s.Set(keys[key++], value); };
+    set(number(env, double(h.id)));
+    set(Napi::String::New(env, h.address));
+    set(Napi::String::New(env, h.hostname));
+    set(number(env, h.weight));
+    set(healths[size_t(h.health)]);
+    set(number(env, h.priority));
+    set(number(env, h.locality));
+    set(Napi::Boolean::New(env, h.canary));
+    set(number(env, double(h.cxActive)));
+    set(number(env, double(h.cxTotal)));
+    set(number(env, double(h.cxConnectFail)));
+    set(number(env, double(h.rqActive)));
+    set(number(env, double(h.rqTotal)));
+    set(number(env, double(h.rqSuccess)));
+    set(number(env, double(h.rqError)));
+    set(number(env, double(h.rqTimeout)));
     result.Set(i++, s);
   }
   return result;
