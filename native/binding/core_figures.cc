@@ -95,8 +95,11 @@ class StatCollector final : public StatVisitor {
   }
   // Those of a cluster have the same: one array is for all of them.
   Napi::Value tagsOf(const StatName& name) {
-    if (lastTags_ == &name.tags)
-      return result_.Get(size_ - 1).As<Napi::Object>().Get(texts_[kTags]);
+    if (lastTags_ == &name.tags) {
+      // Empty while the environment is being terminated.
+      Napi::Value last = result_.Get(size_ - 1);
+      if (last.IsObject()) return last.As<Napi::Object>().Get(texts_[kTags]);
+    }
     lastTags_ = &name.tags;
     Napi::Array tags = Napi::Array::New(env_, name.tags.size() * 2);
     uint32_t i = 0;
