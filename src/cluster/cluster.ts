@@ -214,11 +214,9 @@ export class ManagedCluster {
    */
   changeEndpoints(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void {
     this.#override = true
-    const sameFrame = this.#isFrame({ localities: this.#definition.localities })
-    this.#frame = { localities: this.#definition.localities }
     const change = this.#table.change(set, remove, this.#newFlags)
     this.#apply(change)
-    this.#tell(change, sameFrame, false)
+    this.#tell(change, true, false)
   }
 
   /** The configuration has no such cluster any more; when it comes back, it is another one. */

@@ -1,5 +1,6 @@
 // The class Proxy: a proxy inside a program.
 
+import { renameSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
@@ -272,6 +273,55 @@ describe('updateEndpoints', () => {
     expect(cluster.endpoints).toHaveLength(2)
     await cluster.updateEndpoints({ remove: [one, two] })
     expect(await said(proxy)).toBe('503 no healthy upstream')
+  })
+
+  it('leaves endpoints of a file where they are, and the file out of it from then on', async () => {
+    const folder = temporaryFolder()
+    const file = (ports: readonly number[]): string =>
+      JSON.stringify({
+        resources: [
+          {
+            '@type': 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+            cluster_name: 'app',
+            endpoints: ports.map((port_value, i) => ({
+              locality: { zone: `z${i}` },
+              lb_endpoints: [
+                { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value } } } },
+              ],
+            })),
+          },
+        ],
+      })
+    const path = write(folder, 'eds.json', file([1001, 1002, 1003]))
+    const proxy = await start({
+      static_resources: {
+        clusters: [
+          {
+            name: 'app',
+            type: 'EDS',
+            eds_cluster_config: {
+              eds_config: { resource_api_version: 'V3', path_config_source: { path } },
+            },
+          },
+        ],
+      },
+    } as never)
+    const cluster = proxy.cluster('app')
+    await cluster.updateEndpoints({ set: [{ address: 1003, weight: 5 }, 1004], remove: [1001] })
+    const expected = [
+      { address: '127.0.0.1:1002', locality: 1, weight: 1 },
+      { address: '127.0.0.1:1003', locality: 2, weight: 5 },
+      { address: '127.0.0.1:1004', locality: 0, weight: 1 },
+    ]
+    const sorted = (): unknown =>
+      cluster.endpoints.toSorted((a, b) => a.address.localeCompare(b.address))
+    expect(sorted()).toMatchObject(expected)
+    renameSync(write(folder, 'new', file([1001])), path)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await cluster.updateEndpoints({ set: [1004] })
+    expect(sorted()).toMatchObject(expected)
+    await cluster.setEndpoints([1003])
+    expect(sorted()).toMatchObject([{ address: '127.0.0.1:1003', locality: 2, weight: 1 }])
   })
 
   it('makes an endpoint healthy that was configured as draining', async () => {

@@ -298,7 +298,8 @@ describe('stats', () => {
     const late = (await stats.next()).value
     expect(late?.elapsed).toBeGreaterThanOrEqual(90)
     const next = (await stats.next()).value
-    expect(next?.elapsed).toBeGreaterThanOrEqual(5)
+    // Those that were missed are not made up for; a timer that is late shortens the next interval.
+    expect(next?.elapsed).toBeGreaterThan(0)
   })
 
   it('end with the proxy, with a signal, and with the loop', async () => {
