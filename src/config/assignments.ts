@@ -74,5 +74,5 @@ function compileAssignment(
 
 async function parseYaml(source: SourceText, problems: Problems): Promise<SourceNode | undefined> {
   const { parseSource } = await import('./source/parse.ts')
-  return parseSource(source, problems)
+  return inSlices(parseSource(source, problems))
 }

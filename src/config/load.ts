@@ -63,7 +63,7 @@ export async function loadConfiguration(source: ConfigSource): Promise<LoadedCon
 
 async function parseYaml(text: SourceText, problems: Problems): Promise<SourceNode | undefined> {
   const { parseSource } = await import('./source/parse.ts')
-  return parseSource(text, problems)
+  return inSlices(parseSource(text, problems))
 }
 
 async function expand(written: SourceNode, problems: Problems): Promise<SourceNode> {

@@ -1,16 +1,20 @@
 /** YAML (and so JSON) to a source tree. */
 
 import {
+  Composer,
+  type CST,
   type Document,
   isAlias,
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   type Node,
   type Pair,
-  parseAllDocuments,
+  Parser,
   Scalar,
 } from 'yaml'
+import type { Steps } from '../../slices.ts'
 import type { Problems } from '../problems.ts'
 import type { SourceText } from './text.ts'
 import { childPath, type MapEntry, type SourceNode } from './tree.ts'
@@ -21,8 +25,11 @@ const kDepthMax = 100
 const kAliasedNodesMax = 100_000
 
 /** The tree, or undefined when the text is empty or not YAML (which `problems` then says). */
-export function parseSource(source: SourceText, problems: Problems): SourceNode | undefined {
-  const documents = parseDocuments(source, problems)
+export function* parseSource(
+  source: SourceText,
+  problems: Problems,
+): Steps<SourceNode | undefined> {
+  const documents = yield* parseDocuments(source, problems)
   const [first, second] = documents
   for (const error of documents.flatMap((document) => document.errors)) {
     const message = error.message.replace(/ at line \d+, column \d+:[\s\S]*$/, '')
@@ -45,11 +52,22 @@ export function parseSource(source: SourceText, problems: Problems): SourceNode 
 
 const isEmpty = (node: Node): boolean => isScalar(node) && node.value === null
 
-function parseDocuments(source: SourceText, problems: Problems): Document.Parsed[] {
+function* parseDocuments(source: SourceText, problems: Problems): Steps<Document.Parsed[]> {
   try {
+    const tokens: CST.Token[] = []
+    const parser = new Parser()
+    for (const lexeme of new Lexer().lex(source.text)) {
+      tokens.push(...parser.next(lexeme))
+      yield
+    }
+    tokens.push(...parser.end())
     const options = { uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const
-    const documents = parseAllDocuments(source.text, options)
-    return Array.isArray(documents) ? documents : []
+    const documents: Document.Parsed[] = []
+    for (const document of new Composer(options).compose(tokens)) {
+      documents.push(document as Document.Parsed)
+      yield
+    }
+    return documents
   } catch (error) {
     // The parser recurses; a text of nothing but brackets exhausts the stack.
     if (!(error instanceof RangeError)) throw error
