@@ -38,6 +38,10 @@ Napi::Function Core::define(Napi::Env env) {
                       InstanceMethod<&Core::readStats>("readStats"),
                       InstanceMethod<&Core::clusterHosts>("clusterHosts"),
                       InstanceMethod<&Core::takeOutlierEvents>("takeOutlierEvents"),
+                      InstanceMethod<&Core::takeWantedHosts>("takeWantedHosts"),
+                      InstanceMethod<&Core::refuseHosts>("refuseHosts"),
+                      InstanceMethod<&Core::takeUsedHosts>("takeUsedHosts"),
+                      InstanceMethod<&Core::waiting>("waiting"),
                       InstanceMethod<&Core::outlierWindow>("outlierWindow"),
                       InstanceMethod<&Core::resetOutliers>("resetOutliers"),
                       InstanceMethod<&Core::connectionCount>("connectionCount"),
@@ -66,6 +70,9 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
   if (options.Get("onOutlier").IsFunction()) {
     onOutlier_ = Napi::Persistent(options.Get("onOutlier").As<Napi::Function>());
   }
+  if (options.Get("onHostsWanted").IsFunction()) {
+    onHostsWanted_ = Napi::Persistent(options.Get("onHostsWanted").As<Napi::Function>());
+  }
   napi_status made = napi_create_threadsafe_function(
       env, nullptr, nullptr, Napi::String::New(env, "millrace"), 0, 1, nullptr, nullptr, this,
       [](napi_env env, napi_value, void* context, void*) {
@@ -86,7 +93,8 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
        .wakeMain =
            [turn = turn_] { napi_call_threadsafe_function(turn, nullptr, napi_tsfn_nonblocking); },
        .onEvent = [this](const WorkerGroup::Options::Event& event) { report(event); },
-       .onOutlier = [this] { reportOutliers(); }});
+       .onOutlier = [this] { tell(onOutlier_); },
+       .onHostsWanted = [this] { tell(onHostsWanted_); }});
   if (!group) {
     throwError(env, group.error());
     return;
@@ -100,6 +108,7 @@ void Core::release() {
   end_.forget();
   onEvent_.Reset();
   onOutlier_.Reset();
+  onHostsWanted_.Reset();
   published_.clear();
   group_.reset();
   if (turn_ != nullptr) napi_release_threadsafe_function(turn_, napi_tsfn_abort);
@@ -119,10 +128,11 @@ void Core::report(const WorkerGroup::Options::Event& event) {
   onEvent_.MakeCallback(env.Global(), {e});
 }
 
-void Core::reportOutliers() {
-  if (onOutlier_.IsEmpty()) return;
-  Napi::HandleScope scope(onOutlier_.Env());
-  onOutlier_.MakeCallback(onOutlier_.Env().Global(), {});
+// There is something to be taken.
+void Core::tell(Napi::FunctionReference& listener) {
+  if (listener.IsEmpty()) return;
+  Napi::HandleScope scope(listener.Env());
+  listener.MakeCallback(listener.Env().Global(), {});
 }
 
 Napi::Value Core::stop(const Napi::CallbackInfo& info) {
@@ -150,6 +160,7 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
   // It holds whoever holds this object: without it, both can be collected.
   onEvent_.Reset();
   onOutlier_.Reset();
+  onHostsWanted_.Reset();
   JsPromise promise(env);
   promise.resolve(result);
   return promise.promise();

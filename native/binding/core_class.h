@@ -40,7 +40,7 @@ class Core final : public Napi::ObjectWrap<Core> {
 
  private:
   void release();
-  void reportOutliers();
+  void tell(Napi::FunctionReference& listener);
   void report(const WorkerGroup::Options::Event& event);
   // Reads argument `index`; false when it was wrong and the error is thrown.
   template <typename T>
@@ -84,6 +84,10 @@ class Core final : public Napi::ObjectWrap<Core> {
   Napi::Value readStats(const Napi::CallbackInfo& info);
   Napi::Value clusterHosts(const Napi::CallbackInfo& info);
   Napi::Value takeOutlierEvents(const Napi::CallbackInfo& info);
+  Napi::Value takeWantedHosts(const Napi::CallbackInfo& info);
+  void refuseHosts(const Napi::CallbackInfo& info);
+  Napi::Value takeUsedHosts(const Napi::CallbackInfo& info);
+  Napi::Value waiting(const Napi::CallbackInfo& info);
   Napi::Value outlierWindow(const Napi::CallbackInfo& info);
   void resetOutliers(const Napi::CallbackInfo& info);
   Napi::Value connectionCount(const Napi::CallbackInfo& info);
@@ -91,7 +95,7 @@ class Core final : public Napi::ObjectWrap<Core> {
   void resetCounters(const Napi::CallbackInfo&) { group_->resetCounters(); }
 
   std::unique_ptr<WorkerGroup> group_;
-  Napi::FunctionReference onEvent_, onOutlier_;
+  Napi::FunctionReference onEvent_, onOutlier_, onHostsWanted_;
   napi_threadsafe_function turn_ = nullptr;
   // Who waits for the workers, by number.
   std::map<uint64_t, JsPromise> published_;

@@ -16,10 +16,17 @@ void readFields(JsReader& in, StatefulSessionRoute& out) {
   in.optional("session", out.session);
 }
 
+void readFields(JsReader& in, DynamicForwardProxyRoute& out) {
+  in.optional("host", out.host);
+  in.optional("header", out.header);
+}
+
 void readFields(JsReader& in, FilterConfig& out) {
   std::string kind = in.kind();
   if (kind == "stateful-session") {
     readFields(in, out.emplace<StatefulSession>());
+  } else if (kind == "dynamic-forward-proxy") {
+    out.emplace<DynamicForwardProxy>();
   } else {
     in.fail("kind: unknown value \"" + kind + "\"");
   }
@@ -29,6 +36,8 @@ void readFields(JsReader& in, FilterRouteConfig& out) {
   std::string kind = in.kind();
   if (kind == "stateful-session") {
     readFields(in, out.emplace<StatefulSessionRoute>());
+  } else if (kind == "dynamic-forward-proxy") {
+    readFields(in, out.emplace<DynamicForwardProxyRoute>());
   } else {
     in.fail("kind: unknown value \"" + kind + "\"");
   }

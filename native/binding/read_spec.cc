@@ -488,6 +488,14 @@ void readFields(JsReader& in, Connect& out) {
   in.optional("closeOnHealthFailure", out.closeOnHealthFailure);
 }
 
+void readFields(JsReader& in, OnDemand& out) {
+  in.choice("kind", {"original-dst", "forward-proxy"}, out.kind);
+  in.field("wait", out.waitMs);
+  in.field("maxWaiting", out.maxWaiting);
+  in.optional("header", out.header);
+  in.optional("port", out.port);
+}
+
 void readFields(JsReader& in, Cluster& out) {
   in.field("name", out.name);
   in.field("statName", out.statName);
@@ -504,6 +512,7 @@ void readFields(JsReader& in, Cluster& out) {
   in.field("enableTrailers", out.enableTrailers);
   in.field("breakers", out.breakers);
   in.optional("keepalive", out.keepalive);
+  in.optional("onDemand", out.onDemand);
   in.optional("connect", out.connect);
   in.optional("outlier", out.outlier);
   in.optional("reportImmediateFail", out.reportImmediateFail);

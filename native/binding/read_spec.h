@@ -63,6 +63,7 @@ void readFields(JsReader& in, Locality& out);
 void readFields(JsReader& in, SlowStart& out);
 void readFields(JsReader& in, Lb& out);
 void readFields(JsReader& in, Keepalive& out);
+void readFields(JsReader& in, OnDemand& out);
 void readFields(JsReader& in, Cluster& out);
 
 }  // namespace millrace::spec

@@ -62,6 +62,31 @@ Result<Address> Address::ip(std::string_view ip, uint16_t port) {
   return Error{kBadAddress, "\"" + std::string(ip) + "\" is not an IPv4 or IPv6 address", 0};
 }
 
+std::optional<Address> Address::literal(std::string_view ip, uint16_t port) {
+  char text[INET6_ADDRSTRLEN];
+  if (ip.size() >= sizeof text) return std::nullopt;
+  std::memcpy(text, ip.data(), ip.size());
+  text[ip.size()] = 0;
+  Address a;
+  if (inet_pton(AF_INET, text, &a.storage_.in.sin_addr) == 1) {
+    a.storage_.in.sin_family = AF_INET;
+    a.len_ = sizeof(sockaddr_in);
+  } else if (inet_pton(AF_INET6, text, &a.storage_.in6.sin6_addr) == 1) {
+    a.storage_.in6.sin6_family = AF_INET6;
+    a.len_ = sizeof(sockaddr_in6);
+  } else {
+    return std::nullopt;
+  }
+  return a.withPort(port);
+}
+
+Address Address::withPort(uint16_t port) const {
+  Address a = *this;
+  if (family() == AF_INET) a.storage_.in.sin_port = htons(port);
+  if (family() == AF_INET6) a.storage_.in6.sin6_port = htons(port);
+  return a;
+}
+
 Result<Address> Address::unixPath(std::string_view path) {
   Address a;
   bool abstract = !path.empty() && path[0] == '@';
@@ -89,6 +114,15 @@ Address Address::fromSockaddr(const sockaddr* sa, socklen_t len) {
   a.len_ = len < socklen_t(sizeof a.storage_) ? len : socklen_t(sizeof a.storage_);
   std::memcpy(&a.storage_, sa, a.len_);
   return a;
+}
+
+Address Address::unmapped() const {
+  if (family() != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&storage_.in6.sin6_addr)) return *this;
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = storage_.in6.sin6_port;
+  std::memcpy(&in.sin_addr, storage_.in6.sin6_addr.s6_addr + 12, sizeof in.sin_addr);
+  return fromSockaddr(reinterpret_cast<const sockaddr*>(&in), sizeof in);
 }
 
 bool Address::isLoopback() const {

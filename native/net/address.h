@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,8 @@ class Address {
   Address() = default;
   // `ip` is a literal, v4 or v6 (no names). ERR_MILLRACE_ADDRESS when it is none.
   static Result<Address> ip(std::string_view ip, uint16_t port);
+  // As ip(), for what comes from peers: no zone, and nothing is allocated.
+  static std::optional<Address> literal(std::string_view ip, uint16_t port);
   // A filesystem path, or '@name' for Linux's abstract namespace.
   static Result<Address> unixPath(std::string_view path);
   static Address fromSockaddr(const sockaddr* sa, socklen_t len);
@@ -35,6 +38,9 @@ class Address {
   // Writes toString() into `out` (at least kMaxText bytes) and returns its length: no allocation.
   static constexpr size_t kMaxText = 128;
   size_t format(char* out, bool withPort = true) const;
+  Address withPort(uint16_t port) const;  // of an IP address
+  // IPv4 instead of ::ffff:1.2.3.4; any other address as it is.
+  Address unmapped() const;
   bool operator==(const Address& other) const;
 
  private:

@@ -77,6 +77,10 @@ Address Connection::originalDestination() const {
   return millrace::originalDestination(fd_);
 }
 
+bool Connection::wasRedirected(const Address& meant) const {
+  return millrace::wasRedirected(fd_, meant);
+}
+
 // ---- readiness
 
 void Connection::onReady(uint32_t events) {

@@ -183,7 +183,8 @@ class Connection final : public IoHandle, public Deferred {
   Address peer() const;                 // a unix peer is asked for with a system call
   Address local() const;                // a system call
   Address originalDestination() const;  // see socket.h
-  uint64_t id() const { return id_; }   // unique in the process
+  bool wasRedirected(const Address& meant) const;
+  uint64_t id() const { return id_; }  // unique in the process
   uint64_t bytesRead() const { return bytesRead_; }
   uint64_t bytesWritten() const { return bytesWritten_; }  // handed to the kernel
   NetContext& context() const { return *ctx_; }

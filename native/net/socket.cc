@@ -231,6 +231,12 @@ Address originalDestination(int fd) {
   return localAddress(fd);
 }
 
+bool wasRedirected(int fd, const Address& meant) {
+  const Address own = localAddress(fd);
+  // What netfilter says is IPv4 also where the socket says ::ffff:…
+  return !(own.unmapped() == meant.unmapped());
+}
+
 Address peerAddress(int fd) {
   sockaddr_storage at{};
   socklen_t size = sizeof at;

@@ -97,5 +97,8 @@ Address peerAddress(int fd);
 // here (netfilter's REDIRECT or DNAT); that of the socket where nothing was redirected, or where
 // the system keeps no such thing.
 Address originalDestination(int fd);
+// Whether the packet filter redirected the connection here: `meant` (as originalDestination() gives
+// it) is another address than the socket's own.
+bool wasRedirected(int fd, const Address& meant);
 
 }  // namespace millrace

@@ -3,6 +3,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "proxy/filters/dynamic_forward_proxy.h"
 #include "proxy/filters/stateful_session.h"
 
 namespace millrace {

@@ -17,7 +17,7 @@ class FilterCallbacks;
 class HttpFilter;
 
 // A filter of filters/; kOther: of a test.
-enum class FilterType : uint8_t { kOther, kStatefulSession };
+enum class FilterType : uint8_t { kOther, kDynamicForwardProxy, kStatefulSession };
 
 // What a route says to filters of one type.
 class FilterRouteConfig {

@@ -34,9 +34,17 @@ struct StatefulSessionRoute {
   StatefulSession session;  // unless disabled, instead of the filter's own
 };
 
+// filters/dynamic_forward_proxy.h
+struct DynamicForwardProxy {};
+struct DynamicForwardProxyRoute {
+  std::string host;    // instead of the request's; empty: that
+  std::string header;  // lower case; its value instead, where there is one; empty: none
+};
+
 // What a filter is, one struct for each. The first alternative is a filter that is made already:
 // tests have such.
-using FilterConfig = std::variant<std::shared_ptr<const HttpFilterFactory>, StatefulSession>;
+using FilterConfig =
+    std::variant<std::shared_ptr<const HttpFilterFactory>, DynamicForwardProxy, StatefulSession>;
 
 struct HttpFilter {
   FilterId id = 0;
@@ -46,8 +54,8 @@ struct HttpFilter {
 };
 
 // What a route says to a filter of some type; the first alternative as above.
-using FilterRouteConfig =
-    std::variant<std::shared_ptr<const millrace::FilterRouteConfig>, StatefulSessionRoute>;
+using FilterRouteConfig = std::variant<std::shared_ptr<const millrace::FilterRouteConfig>,
+                                       DynamicForwardProxyRoute, StatefulSessionRoute>;
 
 // What a route (or one of its weighted clusters) says to one filter, with what the route table and
 // the virtual host say to it: the most specific holds.

@@ -9,6 +9,7 @@ void HostSelection::begin(const ForwardAction& action, const ClusterPick& pick,
   hash_.reset();
   cookies_ = nullptr;
   match_ = nullptr;
+  key_ = {};
   if (action.match) match_ = &*action.match;
   if (pick.weighted != nullptr && pick.weighted->match) match_ = &*pick.weighted->match;
   if (!action.hashPolicies.empty()) {

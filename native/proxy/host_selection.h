@@ -35,8 +35,11 @@ class HostSelection {
     context.overrideStrict = overrideStrict_;
     context.hash = hash_;
     context.match = match_;
+    context.key = key_;
     return context;
   }
+  // Of an on-demand cluster: which host, valid as long as the stream; empty: none.
+  void setKey(std::string_view key) { key_ = key; }
   // Fields that the upstream's response gets on its way to the client.
   void addTo(HeaderList& response) const {
     for (const NewCookie* c = cookies_; c != nullptr; c = c->next) {
@@ -47,6 +50,7 @@ class HostSelection {
  private:
   std::optional<uint64_t> hash_;
   const MetadataMatch* match_ = nullptr;  // the route's
+  std::string_view key_;
   NewCookie* cookies_ = nullptr;
   std::string_view overrideHost_;
   bool overrideStrict_ = false;

@@ -51,6 +51,14 @@ Address HttpConnection::local() const {
   return restored ? connection_.originalDestination() : connection_.local();
 }
 
+const Address* HttpConnection::meant() {
+  if (!meantKnown_) {
+    meantKnown_ = true;
+    meant_ = listener_.get<ListenerConfig>()->destinationOf(connection_);
+  }
+  return meant_ ? &*meant_ : nullptr;
+}
+
 size_t HttpConnection::onData(Connection&, std::span<char> bytes) {
   return codec_.dispatch(bytes);
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/object_pool.h"
 #include "event/loop.h"
@@ -56,6 +57,9 @@ class HttpConnection final : public ConnectionOwner,
   uint32_t bufferLimit() const { return bufferLimit_; }
   // What the client reached, or meant where the listener restores that. A system call.
   Address local() const;
+  // Where the client meant to go, if a listener that restores that was given its connection
+  // instead; null: nowhere else. System calls, the first time.
+  const Address* meant();
   // The response that is about to begin is the last one here: closing is due.
   bool lastExchange();
   // Something is due at `deadlineMs` of the loop's clock.
@@ -94,6 +98,7 @@ class HttpConnection final : public ConnectionOwner,
   StatBlock stats_;
   Timer timer_;
   std::string_view chainName_;
+  std::optional<Address> meant_;  // empty: not asked for yet, or nowhere else
   uint64_t startNs_;
   uint64_t idleSinceMs_;
   uint64_t timerAtMs_ = 0;  // where timer_ stands; 0: not armed
@@ -103,6 +108,7 @@ class HttpConnection final : public ConnectionOwner,
   uint16_t localPort_ = 0;
   bool drainNow_ = false;
   bool retired_ = false;
+  bool meantKnown_ = false;
   bool closing_ = false;
 };
 

@@ -76,6 +76,14 @@ Result<std::unique_ptr<ListenerConfig>> ListenerConfig::build(spec::Listener spe
   return config;
 }
 
+std::optional<Address> ListenerConfig::destinationOf(const Connection& accepted) const {
+  if (!spec_.originalDst) return std::nullopt;
+  if (spec_.transparent) return accepted.local().unmapped();
+  Address meant = accepted.originalDestination();
+  if (!accepted.wasRedirected(meant)) return std::nullopt;
+  return meant.unmapped();
+}
+
 const FilterChain* ListenerConfig::match(uint16_t localPort) const {
   const FilterChain* any = nullptr;
   for (const FilterChain& chain : chains_) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -34,6 +35,10 @@ class ListenerConfig final : public Snapshot {
   // The chain for a connection to this port: by destination port, else one without, else the
   // default chain; null: close.
   const FilterChain* match(uint16_t localPort) const;
+  // Where the client of an accepted connection meant to go, if the listener restores that
+  // (`original_dst`) and the connection did not simply come here; sockets of a transparent listener
+  // have that address themselves. System calls.
+  std::optional<Address> destinationOf(const Connection& accepted) const;
   // Without chains: the listener is gone from the configuration, and what it still has ends.
   bool retired() const { return chains_.empty() && default_ == nullptr; }
   // Connections that the listener may have; no limit: UINT32_MAX.

@@ -70,31 +70,40 @@ void Router::onRequestHeaders(bool end) {
     stream_.replyByRoute(
         {.status = action->status, .body = action->body, .details = "direct_response"});
   } else {
-    forward(*route.forward(), end);
+    forward(*route.forward());
   }
 }
 
-void Router::forward(const ForwardAction& action, bool end) {
+void Router::forward(const ForwardAction& action) {
   StreamInfo& info = stream_.info();
   ++stream_.httpStats()[http_stat::kRqRouted];
   ClusterLocal* cluster = findCluster(action);
   if (cluster == nullptr || dropForOverload(*cluster)) return;
   selection_.begin(action, pick_, stream_.request(), info, stream_.arena());
+  if (const spec::OnDemand* rules = cluster->snapshot().onDemand()) {
+    selection_.setKey(hostKey(*rules));
+  }
   const HostEntry* picked = cluster->pick(selection_.context());
   if (picked == nullptr) {
-    noHealthyUpstream();
-    return;
+    hostMissing(*cluster);
+  } else {
+    startFirst(*cluster, *picked);
   }
+}
+
+// The request goes to the cluster that was chosen.
+void Router::startFirst(ClusterLocal& cluster, const HostEntry& picked) {
+  const ForwardAction& action = *stream_.route().route->forward();
   action_ = &action;
   attempts_ = 1;
   timeouts_ = requestTimeouts(action, stream_.internal(), stream_.request().headers);
-  if (!prepareRequest(action, *picked->host)) return;
+  if (!prepareRequest(action, *picked.host)) return;
   prepareRetries(action);
   if (!action.mirrors.empty()) chooseMirrors(action);
-  if (end) stream_.startRouteTimeout(timeouts_.globalMs);
-  info.attemptCount = attempts_;
-  if (end && mirroring_) sendMirrors();
-  start(first_, *cluster, *picked);
+  if (requestEnded_) stream_.startRouteTimeout(timeouts_.globalMs);
+  stream_.info().attemptCount = attempts_;
+  if (requestEnded_ && mirroring_) sendMirrors();
+  start(first_, cluster, picked);
 }
 
 // The cluster that the route names, pinned; null: the request was answered.
@@ -306,6 +315,7 @@ void Router::reset(BodyBuffer& body) {
 
 void Router::cancel() {
   retryAtMs_ = 0;
+  stopWaiting();
   first_.cancel();
   for (Extra* extra = extras_; extra != nullptr; extra = extra->next) extra->request.cancel();
   giveRetry();

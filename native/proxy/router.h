@@ -8,7 +8,8 @@
 //
 // An attempt is an UpstreamRequest; what is worth another one is RetryState's to say. With hedging,
 // several are under way, and the first good response wins. A body that may have to be sent again
-// is kept, up to the buffer limit; beyond it there are no retries.
+// is kept, up to the buffer limit; beyond it there are no retries. Where hosts are added on demand,
+// an attempt whose host is not there yet waits for it (upstream/waiting_hosts.h).
 //
 // Thread rule: the worker's loop.
 #pragma once
@@ -28,7 +29,7 @@ namespace millrace {
 
 class Stream;
 
-class Router final : public UpstreamRequestOwner {
+class Router final : public UpstreamRequestOwner, public HostWaiter {
  public:
   // Part of the stream, which is not complete yet.
   Router(Stream& stream, WorkerContext& worker, Arena& arena, StreamInfo& info);
@@ -64,6 +65,9 @@ class Router final : public UpstreamRequestOwner {
   void onUpstreamTrailers(UpstreamRequest& request, HeaderList& trailers) override;
   void onUpstreamReset(UpstreamRequest& request, ResetReason reason, int sysErrno) override;
   void onUpstreamWritable(UpstreamRequest& request, bool writable) override;
+  // HostWaiter
+  void onHostFound() override;
+  void onHostRefused(HostRefusal why) override;
 
  private:
   // Attempts beyond the first, made when they are needed; in the arena.
@@ -74,7 +78,8 @@ class Router final : public UpstreamRequestOwner {
   enum class Retry : uint8_t { kNo, kYes, kLimitExceeded, kOverflow };
 
   // router.cc
-  void forward(const ForwardAction& action, bool end);
+  void forward(const ForwardAction& action);
+  void startFirst(ClusterLocal& cluster, const HostEntry& picked);
   bool prepareRequest(const ForwardAction& action, const Host& host);
   void prepareRetries(const ForwardAction& action);
   ClusterLocal* findCluster(const ForwardAction& action);
@@ -87,6 +92,12 @@ class Router final : public UpstreamRequestOwner {
   template <typename Fn>
   void forEachActive(Fn fn);
   UpstreamRequest* anyActive();
+
+  // router_host.cc: hosts that a cluster adds as requests name them
+  std::string_view hostKey(const spec::OnDemand& rules);
+  void hostMissing(ClusterLocal& cluster);
+  void tooManyWait(const spec::OnDemand& rules);
+  void replyOverflow();
 
   // router_extra.cc: mirrors and internal redirects
   void chooseMirrors(const ForwardAction& action);
@@ -110,6 +121,7 @@ class Router final : public UpstreamRequestOwner {
   bool takeRetry();
   void giveRetry();
   void retryNow();
+  void startAgain(ClusterLocal& cluster, const HostEntry& picked);
   bool waitsForAnother(const UpstreamRequest& request);
   void perTryTimeout(UpstreamRequest& request, UpstreamRequest::Deadline which);
   UpstreamRequest& idleAttempt();

@@ -93,12 +93,14 @@ void Router::retryNow() {
   selection_.dropOverride();
   // The cluster may have changed, or be gone.
   ClusterLocal* cluster = stream_.worker().upstream.cluster(slot_);
-  const HostEntry* picked = cluster == nullptr ? nullptr : pickAgain(*cluster);
-  if (picked == nullptr) {
-    noHealthyUpstream();
-    return;
-  }
-  const Host* host = picked->host;
+  if (cluster == nullptr) return noHealthyUpstream();
+  const HostEntry* picked = pickAgain(*cluster);
+  if (picked == nullptr) return hostMissing(*cluster);
+  startAgain(*cluster, *picked);
+}
+
+void Router::startAgain(ClusterLocal& cluster, const HostEntry& picked) {
+  const Host* host = picked.host;
   StreamInfo& info = stream_.info();
   RequestHead& head = stream_.request();
   info.attemptCount = ++attempts_;
@@ -106,7 +108,7 @@ void Router::retryNow() {
   if (rewritesHostAuto(*action_, pick_) && !host->hostname().empty()) {
     info.authority = head.authority = host->hostname();
   }
-  start(idleAttempt(), *cluster, *picked);
+  start(idleAttempt(), cluster, picked);
 }
 
 const HostEntry* Router::pickAgain(ClusterLocal& cluster) {

@@ -139,6 +139,10 @@ void Stream::findLocalAddress() {
   info_.downstreamLocal = &local_;
 }
 
+const Address* Stream::meantAddress() {
+  return connection_.meant();
+}
+
 bool Stream::checkUnderscores() {
   bool reject = manager().spec().underscores == spec::HttpManager::Underscores::kReject;
   for (const Header* h = request_.headers.begin(); h != request_.headers.end();) {

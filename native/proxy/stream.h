@@ -60,6 +60,8 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   bool internal() const { return internal_; }
   // Fills info().downstreamLocal, by a system call.
   void findLocalAddress();
+  // Where the client meant to go instead of here; null: nowhere else, or it is not known.
+  const Address* meantAddress();
   // Bytes that may be kept of a request's body.
   uint64_t bufferLimit() const;
   // Something of the router's is due then, loop ms.

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "proxy/host_key.h"
+#include "proxy/listener_config.h"
 #include "proxy/tcp_stats.h"
 #include "proxy/worker_context.h"
 #include "upstream/balancer/hash.h"
@@ -105,17 +107,40 @@ void TcpSession::connect() {
     char text[Address::kMaxText];
     context.hash = xxHash64({text, peer_.format(text, false)});
   }
+  char key[Address::kMaxText];
+  if (const spec::OnDemand* rules = snapshot.onDemand()) context.key = hostKey(*rules, key);
   const HostEntry* picked = cluster->pick(context);
-  if (picked == nullptr) {
-    ++clusterStats_[cluster_stat::kCxNoneHealthy];
-    return giveUp(ResponseFlag::kNoHealthyUpstream);
-  }
+  if (picked == nullptr) return noHost(*cluster, context.key);
   host_ = picked->host;
   if (!snapshot.tryTakeConnection(*host_, Priority::kDefault)) {
     ++clusterStats_[cluster_stat::kCxOverflow];
     return giveUp(ResponseFlag::kUpstreamOverflow);
   }
   openUpstream(snapshot);
+}
+
+// Where the client meant to go; in `out`, of Address::kMaxText bytes. Empty: it is not known. A
+// forward proxy's hosts are named by requests, and here are none.
+std::string_view TcpSession::hostKey(const spec::OnDemand& rules, char* out) {
+  if (rules.kind != spec::OnDemand::Kind::kOriginalDst) return {};
+  auto meant = listener_.get<ListenerConfig>()->destinationOf(*client_);
+  bool invalid = false;
+  auto destination = originalDestinationOf(rules, {}, meant ? &*meant : nullptr, invalid);
+  return destination ? std::string_view(out, destination->format(out)) : std::string_view();
+}
+
+void TcpSession::noHost(ClusterLocal& cluster, std::string_view key) {
+  if (key.empty()) return onHostRefused(HostRefusal::kUnresolved);
+  if (!cluster.waiting().await(key, *this)) {
+    ++clusterStats_[cluster_stat::kRqPendingOverflow];
+    giveUp(ResponseFlag::kUpstreamOverflow);
+  }
+}
+
+void TcpSession::onHostRefused(HostRefusal why) {
+  if (why == HostRefusal::kFull) return giveUp(ResponseFlag::kUpstreamOverflow);
+  ++clusterStats_[cluster_stat::kCxNoneHealthy];
+  giveUp(ResponseFlag::kNoHealthyUpstream);
 }
 
 void TcpSession::openUpstream(const ClusterSnapshot& cluster) {
@@ -264,6 +289,7 @@ void TcpSession::tooOld() {
 }
 
 void TcpSession::finish() {
+  stopWaiting();
   if (manager_.accessLogs().any()) log();
   home_.closed(*this);
   worker_.loop.cancel(duration_);

@@ -62,6 +62,7 @@ class TcpSession final : public Session,
                          public ConnectionOwner,
                          public RelayOwner,
                          public HostWatcher,
+                         public HostWaiter,
                          public Deferred {
  public:
   // Takes over `fd`. `listener` pins the snapshot that `manager` is in. Null (and `fd` closed) when
@@ -87,6 +88,9 @@ class TcpSession final : public Session,
 
   // HostWatcher, while relaying
   void onHostFailed(const Host& host) override;
+  // HostWaiter, while the cluster adds the host that the client meant
+  void onHostFound() override { connect(); }
+  void onHostRefused(HostRefusal why) override;
 
   // RelayOwner
   void onRelayUsed() override;
@@ -103,6 +107,8 @@ class TcpSession final : public Session,
   };
   void begin();
   void connect();
+  std::string_view hostKey(const spec::OnDemand& rules, char* out);
+  void noHost(ClusterLocal& cluster, std::string_view key);
   void openUpstream(const ClusterSnapshot& cluster);
   void attemptFailed(CloseReason reason, int sysErrno);
   void upstreamGone(CloseReason reason);

@@ -100,6 +100,7 @@ Result<std::shared_ptr<const ClusterConfig>> ClusterConfig::from(const spec::Clu
   config->lb = cluster.lb;
   config->outlier = cluster.outlier;
   config->reportImmediateFail = cluster.reportImmediateFail;
+  config->onDemand = cluster.onDemand;
   return std::shared_ptr<const ClusterConfig>(std::move(config));
 }
 
@@ -158,7 +159,9 @@ struct ClusterRegistry::Draft final : TableBuilder::Job {
   void run() override { buildTables(*snapshot); }
   // Reads what the snapshot keeps alive by itself.
   static void buildTables(ClusterSnapshot& s) {
-    s.balancer_ = Balancer::build(s.config_->lb, s.config_->localities, s.hosts_, s.zones_.get());
+    std::span<const HostEntry> hosts = s.hosts_;
+    if (s.onDemand() != nullptr) hosts = {};
+    s.balancer_ = Balancer::build(s.config_->lb, s.config_->localities, hosts, s.zones_.get());
   }
   std::unique_ptr<ClusterSnapshot> snapshot;
 };
@@ -192,9 +195,10 @@ std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry&
   snapshot->history_ = entry.history;
   snapshot->hosts_ = entry.hosts.entries();
   snapshot->index_ = entry.hosts.index();
+  if (snapshot->onDemand() != nullptr) snapshot->keys_ = entry.hosts.keys();
   // Proxies do not balance among themselves by zone.
   if (slot != localSlot_) snapshot->zones_ = zones_;
-  bool later = entry.published && builder_ != nullptr &&
+  bool later = entry.published && builder_ != nullptr && snapshot->onDemand() == nullptr &&
                Balancer::work(entry.config->lb, snapshot->hosts_) > Balancer::kLongBuild;
   entry.published = true;
   if (later) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,10 @@ class ClusterIdentity {
   HistogramId connectionLength() const { return length_; }
   HistogramId requestsPerConnection() const { return requestsPerConnection_; }
   Resources& resources(Priority p) const { return resources_[int(p)]; }
+  // Of an on-demand cluster: who waits for a host, and how many were not let to. Any worker.
+  Resource& waiting() const { return waiting_; }
+  void countWaitingOverflow() const { waitingOverflow_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t waitingOverflow() const { return waitingOverflow_.load(std::memory_order_relaxed); }
 
  private:
   const std::string name_;
@@ -52,6 +57,8 @@ class ClusterIdentity {
   const ResponseStatNames responses_;
   HistogramId requestTime_, connectTime_, length_, requestsPerConnection_;
   mutable Resources resources_[kPriorities];  // atomics, shared by all workers
+  mutable Resource waiting_;
+  mutable std::atomic<uint64_t> waitingOverflow_{0};
 };
 
 // What a cluster says of its connections and its balancing; the same for many snapshots.
@@ -71,6 +78,7 @@ struct ClusterConfig {
   spec::Lb lb;
   std::optional<spec::Outlier> outlier;
   bool reportImmediateFail = false;
+  std::optional<spec::OnDemand> onDemand;
 };
 
 // One state of a cluster. Immutable; read by every worker.
@@ -99,6 +107,15 @@ class ClusterSnapshot final : public Snapshot {
     return balancer_->pick(context, state, hosts_);
   }
   const Balancer& balancer() const { return *balancer_; }
+  // Of a cluster whose hosts are added as requests name them; null: the balancer chooses.
+  const spec::OnDemand* onDemand() const {
+    return config_->onDemand ? &*config_->onDemand : nullptr;
+  }
+  // The host of this key, of an on-demand cluster; null: there is none yet.
+  const HostEntry* find(std::string_view key) const {
+    const Host* host = keys_->find(key);
+    return host == nullptr ? nullptr : &hosts_[host->place()];
+  }
 
   const ClusterConfig& config() const { return *config_; }
   // How new connections to the hosts are made.
@@ -132,9 +149,10 @@ class ClusterSnapshot final : public Snapshot {
   std::shared_ptr<const ClusterConfig> config_;
   std::shared_ptr<const HostHistory> history_;
   std::vector<HostEntry> hosts_;
-  std::shared_ptr<const HostIndex> index_;   // over `hosts_`
-  std::shared_ptr<const LocalZones> zones_;  // what the balancer is built with
-  std::unique_ptr<const Balancer> balancer_;
+  std::shared_ptr<const HostIndex> index_;    // over `hosts_`
+  std::shared_ptr<const HostKeys> keys_;      // null unless it is on-demand
+  std::shared_ptr<const LocalZones> zones_;   // what the balancer is built with
+  std::unique_ptr<const Balancer> balancer_;  // of an on-demand cluster: of no hosts
 };
 
 // Main thread: builds snapshots, and keeps identities and hosts alive from one to the next.

@@ -69,6 +69,22 @@ struct Locality {
   uint8_t priority = 0;
 };
 
+// Hosts that are added as requests name them, instead of chosen by a balancer.
+struct OnDemand {
+  enum class Kind : uint8_t {
+    kOriginalDst,   // where the client's connection was meant to go
+    kForwardProxy,  // what the request's authority names
+  };
+  static constexpr uint16_t kHttpPort = 80;  // of an authority without a port
+
+  Kind kind = Kind::kOriginalDst;
+  uint64_t waitMs = 5000;      // how long a request waits for its host to be added
+  uint32_t maxWaiting = 1024;  // requests and connections of all workers that may wait
+  // kOriginalDst: a request header that names the destination instead, lower case; empty: none.
+  std::string header;
+  uint16_t port = 0;  // kOriginalDst: instead of the destination's own; 0: that
+};
+
 // Which cluster is that of the proxies themselves, and where this one of them is: for zone-aware
 // routing.
 struct LocalCluster {
@@ -217,6 +233,7 @@ struct Cluster {
   std::optional<Outlier> outlier;      // absent: outcomes are not counted
   bool reportImmediateFail = false;    // x-envoy-immediate-health-check-fail of responses
   Connect connect;
+  std::optional<OnDemand> onDemand;  // absent: the balancer chooses
 };
 
 }  // namespace millrace::spec

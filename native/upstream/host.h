@@ -86,6 +86,16 @@ class Host {
   const std::vector<Address>& additionalAddresses() const { return additional_; }
   const std::string& addressText() const { return text_; }   // "127.0.0.1:80"
   const std::string& hostname() const { return hostname_; }  // empty: none
+  // What requests to an on-demand cluster name it by.
+  const std::string& key() const { return hostname_.empty() ? text_ : hostname_; }
+  // Of an on-demand cluster: whether a request went to it since the last takeUsed(). It begins as
+  // used: somebody waits for it. markUsed(): any worker; takeUsed(): the main thread. Relaxed: the
+  // flag guards no other memory, and a mark that comes too late to be seen costs the host another
+  // round of being found.
+  void markUsed() const {
+    if (!used_.load(std::memory_order_relaxed)) used_.store(true, std::memory_order_relaxed);
+  }
+  bool takeUsed() const { return used_.exchange(false, std::memory_order_relaxed); }
   HostLocal& local(uint32_t worker) const { return locals_[worker]; }
   uint32_t workers() const { return workers_; }
   // For outlier detection. Any worker.
@@ -117,6 +127,7 @@ class Host {
   // What all workers write, on a cache line of its own.
   alignas(64) mutable std::atomic<uint32_t> active_{0};
   mutable ReportedWeight reported_;
+  mutable std::atomic<bool> used_{true};
 };
 
 }  // namespace millrace

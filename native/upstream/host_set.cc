@@ -122,6 +122,7 @@ void HostSet::put(const spec::Host& spec, Resolved addresses) {
     owned.host =
         std::make_shared<const Host>(spec.id, owned.place, addresses.address,
                                      std::move(addresses.additional), spec.hostname, workers_);
+    if (keys_ != nullptr) keys_->add(*owned.host);
     owned.metadata = nullptr;
     addToIndex(owned);
     owned.reported = 0;
@@ -212,6 +213,7 @@ void HostSet::take(Owned& owned) {
   counts_[size_t(entries_[owned.place].health)]--;
   entries_[owned.place] = {};
   holes_.push_back(owned.place);
+  if (keys_ != nullptr) keys_->remove(*owned.host);
   changes_.push_back({owned.host.get(), HostChange::Kind::kRemoved});
   kept_.push_back(std::move(owned.host));
   if (owned.metadata != nullptr) kept_.push_back(std::move(owned.metadata));
@@ -222,6 +224,14 @@ void HostSet::remove(uint64_t id) {
   if (it == byId_.end()) return;
   take(it->second);
   byId_.erase(it);
+}
+
+std::shared_ptr<const HostKeys> HostSet::keys() {
+  if (keys_ == nullptr) {
+    keys_ = std::make_unique<HostKeysBuilder>();
+    for (const auto& [id, owned] : byId_) keys_->add(*owned.host);
+  }
+  return keys_->take();
 }
 
 bool HostSet::takeChanges(HostHistory& history) {

@@ -19,6 +19,7 @@
 #include "upstream/cluster_spec.h"
 #include "upstream/host.h"
 #include "upstream/host_index.h"
+#include "upstream/host_keys.h"
 
 namespace millrace {
 
@@ -117,6 +118,8 @@ class HostSet {
   std::shared_ptr<const HostIndex> index() const { return index_; }
   size_t size() const { return byId_.size(); }
   size_t count(Health health) const { return counts_[size_t(health)]; }
+  // The hosts by key, of a cluster whose requests name them.
+  std::shared_ptr<const HostKeys> keys();
   // Moves what happened since the last call into `history`; false when nothing did that a worker or
   // an older snapshot has to do with.
   bool takeChanges(HostHistory& history);
@@ -142,6 +145,7 @@ class HostSet {
   std::vector<HostEntry> entries_;
   std::shared_ptr<HostIndex> index_ = std::make_shared<HostIndex>(0);
   std::vector<uint32_t> holes_;
+  std::unique_ptr<HostKeysBuilder> keys_;  // null: nobody asked for them yet
   size_t counts_[3] = {};
   std::vector<HostChange> changes_;
   std::vector<std::shared_ptr<const void>> kept_;

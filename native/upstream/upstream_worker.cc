@@ -18,9 +18,15 @@ ClusterLocal::ClusterLocal(UpstreamWorker& worker, SlotId slot, Pin pin, uint64_
       length_(&worker.stats().histogram(snapshot_->identity().connectionLength())),
       requestsPerConnection_(
           &worker.stats().histogram(snapshot_->identity().requestsPerConnection())),
+      waiting_(*this),
       ahead_(seed) {}
 
 const HostEntry* ClusterLocal::pick(const PickContext& context) {
+  if (snapshot_->onDemand() != nullptr) {
+    const HostEntry* named = context.key.empty() ? nullptr : snapshot_->find(context.key);
+    if (named != nullptr) named->host->markUsed();
+    return named;
+  }
   picks_.nowNs = worker_.net().loop().nowNs();
   const ClusterIdentity& identity = snapshot_->identity();
   picks_.active = identity.resources(Priority::kDefault).requests.taken() +
@@ -128,8 +134,10 @@ void ClusterLocal::update(Pin now) {
   snapshot_ = pin_.get<ClusterSnapshot>();
   HostHistory::walk(&past, &snapshot_->history(), [&](const HostChange& change) {
     if (change.kind == HostChange::Kind::kFailed) return hostFailed(*change.host);
+    waiting_.hostRemoved(*change.host);
     forPools(*change.host, [&](HttpPool& pool) { pool.drain(before.again()); });
   });
+  waiting_.snapshotChanged();
 }
 
 void ClusterLocal::drain() {
@@ -141,20 +149,21 @@ void ClusterLocal::drain() {
     pool->drain(pin_.again());
     pool = next;
   }
-  if (pools_.empty() && !gone_) {
-    gone_ = true;
-    worker_.net().loop().deferDelete(this);
-  }
+  waiting_.clusterGone();
+  finishIfDrained();
+}
+
+void ClusterLocal::finishIfDrained() {
+  if (!draining_ || !pools_.empty() || !waiting_.empty() || gone_) return;
+  gone_ = true;
+  worker_.net().loop().deferDelete(this);
 }
 
 void ClusterLocal::poolGone(HttpPool& pool) {
   snapshot_->identity().resources(pool.priority()).pools.give();
   static_cast<ListNode<HttpPool>&>(pool).unlink();
   if (pool.clientConnection() != 0) byClient_.erase({pool.clientConnection(), &pool.host()});
-  if (draining_ && pools_.empty() && !gone_) {
-    gone_ = true;
-    worker_.net().loop().deferDelete(this);
-  }
+  finishIfDrained();
 }
 
 void ClusterLocal::destroyDeferred() {
@@ -198,6 +207,14 @@ void UpstreamWorker::onSlotChanged(SlotId slot) {
   } else {
     local->update(std::move(now));
   }
+}
+
+void UpstreamWorker::refuseHosts(SlotId slot, const std::vector<std::string>& keys,
+                                 HostRefusal why) {
+  uint32_t index = slotIndex(slot);
+  ClusterLocal* local = index < locals_.size() ? locals_[index] : nullptr;
+  if (local == nullptr || local->slot() != slot) return;
+  for (const std::string& key : keys) local->waiting().refuse(key, why);
 }
 
 void UpstreamWorker::remove(uint32_t index) {

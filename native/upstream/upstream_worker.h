@@ -14,6 +14,7 @@
 #include "stats/shard.h"
 #include "upstream/cluster.h"
 #include "upstream/http_pool.h"
+#include "upstream/waiting_hosts.h"
 
 namespace millrace {
 
@@ -40,8 +41,11 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   // The state that this turn of the loop sees; of a cluster that is gone, the last one.
   const ClusterSnapshot& snapshot() const { return *snapshot_; }
   SlotId slot() const { return slot_; }
-  // The balancer's choice, or null. The entry is the snapshot's.
+  // The balancer's choice, or that of the request's key where hosts are added on demand; null:
+  // there is none. The entry is the snapshot's.
   const HostEntry* pick(const PickContext& context);
+  // For hosts of an on-demand cluster that pick() does not find.
+  WaitingHosts& waiting() { return waiting_; }
   // The pool of `host`, which must be in the snapshot unless it has one; made on first use. Null
   // when the breaker allows no more pools and none of this worker's can be closed for it.
   // `client`: who asks; of a cluster whose connections are for one client each (PROXY protocol,
@@ -72,9 +76,11 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
  private:
   friend class UpstreamWorker;
   friend class HttpPool;
+  friend class WaitingHosts;
   void update(Pin now);
   void drain();
   void poolGone(HttpPool& pool);
+  void finishIfDrained();
   void countPick(uint32_t events);
   bool takePool(Priority priority);
   void hostFailed(const Host& host);
@@ -96,6 +102,7 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   // Of pools for one client each: by connection of the client and place of the host.
   std::map<std::pair<uint64_t, const Host*>, HttpPool*> byClient_;
   List<HostWatcher> watchers_;
+  WaitingHosts waiting_;
   Demand demand_;
   PickState ahead_;  // where predict() looks ahead from
   bool draining_ = false, gone_ = false;
@@ -119,6 +126,13 @@ class UpstreamWorker {
   void setOutlierSink(std::function<void(const OutlierEvent&)> sink) {
     outlierSink_ = std::move(sink);
   }
+  // Who is asked for hosts that requests name; called on the worker's thread. False: too much has
+  // been asked that was not answered. Set before the worker starts.
+  using HostSink = std::function<bool(SlotId slot, std::string_view key)>;
+  void setHostSink(HostSink sink) { hostSink_ = std::move(sink); }
+  bool want(SlotId slot, std::string_view key) const { return hostSink_ && hostSink_(slot, key); }
+  // These hosts of an on-demand cluster will not be added.
+  void refuseHosts(SlotId slot, const std::vector<std::string>& keys, HostRefusal why);
   // Whether a request got a connection that was there.
   void countAcquired(bool reused) { bump(reused ? poolHits_ : poolMisses_); }
   uint64_t poolHits() const { return poolHits_.load(std::memory_order_relaxed); }      // any thread
@@ -146,6 +160,7 @@ class UpstreamWorker {
   const uint32_t index_;
   uint64_t seed_;
   std::function<void(const OutlierEvent&)> outlierSink_;
+  HostSink hostSink_;
   std::atomic<uint64_t> poolHits_{0}, poolMisses_{0};
   ObjectPool<UpstreamConnection> connections_;
   ObjectPool<HttpPool> pools_;

@@ -155,6 +155,7 @@ Worker::Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
   upstream_ =
       std::make_unique<UpstreamWorker>(*net_, *reader_, *shard_, options.index, random.next());
   upstream_->setOutlierSink(options.onOutlier);
+  upstream_->setHostSink(options.onHostWanted);
   logs_ = std::make_unique<AccessLogWriter>(*reader_, options.slots.runtime);
   context_ = std::make_unique<WorkerContext>(
       WorkerContext{.index = options.index,

@@ -88,6 +88,8 @@ class Worker {
     std::function<void(const std::string& listener, int sysErrno)> onAcceptPaused;
     // On the worker's thread: a row of failures of a host is complete.
     std::function<void(const OutlierEvent&)> onOutlier;
+    // On the worker's thread: a request names a host that an on-demand cluster does not have.
+    UpstreamWorker::HostSink onHostWanted;
   };
 
   // Main thread.
@@ -118,6 +120,9 @@ class Worker {
   // Connections close as they become idle; those that are idle now, spread evenly over `spreadMs`.
   void drainAll(uint32_t spreadMs);
   WorkerContext& context() { return *context_; }
+  void refuseHosts(SlotId slot, const std::vector<std::string>& keys, HostRefusal why) {
+    upstream_->refuseHosts(slot, keys, why);
+  }
   AccessLogWriter& logs() { return *logs_; }
   const Options& options() const { return options_; }
   // The worker of the group that should serve a connection accepted here: this one, or one far less

@@ -65,7 +65,8 @@ Status WorkerGroup::makeWorkers() {
          .onOutlier =
              [this](const OutlierEvent& event) {
                toMain([this, event] { outlierEvents_.push_back(event); });
-             }},
+             },
+         .onHostWanted = [this](SlotId slot, std::string_view key) { return wantHost(slot, key); }},
         table_, stats_);
     if (!worker) return worker.error();
     workers_.push_back(std::move(*worker));
@@ -116,6 +117,7 @@ void WorkerGroup::turn() {
     owned->fn();
   }
   if (!outlierEvents_.empty() && options_.onOutlier) options_.onOutlier();
+  if (!wanted_.empty() && options_.onHostsWanted) options_.onHostsWanted();
   table_.reclaim();
 }
 

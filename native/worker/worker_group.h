@@ -5,6 +5,7 @@
 // only.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -27,6 +28,9 @@ namespace millrace {
 class WorkerGroup {
  public:
   static constexpr uint32_t kReopenWaitMs = 1000;  // for the outcome of reopening one log
+  // Hosts that workers have asked for and nobody took: what a main thread that is stalled for long
+  // may find. Beyond it requests that name further ones are refused.
+  static constexpr uint32_t kMostWanted = 65'536;
 
   struct Options {
     uint32_t concurrency = 1;
@@ -42,6 +46,18 @@ class WorkerGroup {
     std::function<void(const Event&)> onEvent;
     // There are events to be had with takeOutlierEvents(). Main thread, from turn().
     std::function<void()> onOutlier;
+    // There are hosts to be had with takeWantedHosts(). Main thread, from turn().
+    std::function<void()> onHostsWanted;
+  };
+  // A host that requests to an on-demand cluster name and that it does not have.
+  struct WantedHost {
+    SlotId slot;
+    std::string key;
+  };
+  // Of an on-demand cluster.
+  struct Waiting {
+    uint32_t now = 0;        // requests and connections that wait for a host
+    uint64_t overflows = 0;  // those that were not let to
   };
   struct StopReport {
     struct Lost {
@@ -145,6 +161,15 @@ class WorkerGroup {
   std::vector<OutlierCount> outlierWindow(SlotId slot) const;
   // These hosts were un-ejected: their rows of failures begin anew.
   void resetOutliers(SlotId slot, std::vector<uint64_t> hosts) const;
+  // What workers asked for since the last call; a key may be there several times. Each is to be
+  // answered by updateHosts() or refuseHosts(), or requests wait for it until they give up.
+  std::vector<WantedHost> takeWantedHosts();
+  // What was committed or published before reaches a worker before this does.
+  void refuseHosts(SlotId slot, std::vector<std::string> keys, HostRefusal why);
+  // Hosts of an on-demand cluster (ids) that requests went to since the last call;
+  // `orConnected`: also those that connections are open to.
+  std::vector<uint64_t> takeUsedHosts(SlotId slot, bool orConnected) const;
+  Waiting waiting(SlotId slot) const;
   uint32_t connectionCount() const;
   uint32_t listenerConnections(const std::string& name) const;
   SlotTable::Stats slotStats() const { return table_.stats(); }
@@ -159,6 +184,7 @@ class WorkerGroup {
   Status makeWorkers();
   void toMain(std::function<void()> fn);
   void publishAll(std::vector<std::unique_ptr<ClusterSnapshot>> snapshots);
+  bool wantHost(SlotId slot, std::string_view key);
   // Runs `fn` on the worker's thread after the next commit, when the worker has taken it.
   // `listener`: whom it is about, 0: nobody.
   void stage(Worker& worker, uint32_t listener, std::function<void()> fn);
@@ -190,6 +216,8 @@ class WorkerGroup {
   bool started_ = false, stopped_ = false, held_ = false;
   StopReport report_;
   std::vector<OutlierEvent> outlierEvents_;
+  std::vector<WantedHost> wanted_;
+  std::atomic<uint32_t> wantedCount_{0};  // of wanted_, and on their way to it
   struct ToMain {
     std::function<void()> fn;
     ToMain* next = nullptr;

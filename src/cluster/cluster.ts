@@ -5,53 +5,28 @@ import { isIPv4 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterDefinition, EndpointsDefinition, HostDefinition } from '../config/index.ts'
 import type {
-  NativeCore,
-  NativeHealth,
   NativeHostStats,
   NativeLocality,
   NativeOutlierEvent,
   SlotId,
 } from '../native/index.ts'
-import type { DiscoveryCounters, DiscoverySink, DiscoverySource } from './discovery/source.ts'
-import { type EventLogs, healthEvent, outlierEvent } from './event_logs.ts'
+import type { ClusterHome } from './cluster_home.ts'
+import type {
+  DiscoveryCounters,
+  DiscoverySource,
+  OnDemandSink,
+  OnDemandSource,
+} from './discovery/source.ts'
+import { healthEvent, outlierEvent } from './event_logs.ts'
 import { HostFlag, healthOf, kCheckFlags } from './flags.ts'
 import { type CheckCounters, HealthChecker } from './health/checker.ts'
 import type { ProbeTarget } from './health/prober.ts'
-import type { StallMonitor } from './health/stalls.ts'
 import type { CheckOutcome, CheckResult } from './health/state.ts'
 import { type HostEntry, HostTable, judged, type TableChange } from './host_table.ts'
-import { type MergeCounters, UpdateMerger } from './merge.ts'
+import { UpdateMerger } from './merge.ts'
 import { kNoRate, type OutlierAction, type OutlierDecisions } from './outlier/decisions.ts'
 import { OutlierDetector } from './outlier/detector.ts'
 import { sameHosts, sameLocalities } from './same_hosts.ts'
-
-export type ClusterRunCore = Pick<
-  NativeCore,
-  'publishCluster' | 'updateHosts' | 'reweigh' | 'clusterHosts' | 'outlierWindow' | 'resetOutliers'
->
-
-/** What a cluster has from the manager. */
-export interface ClusterHome {
-  readonly core: ClusterRunCore
-  readonly stalls: StallMonitor
-  readonly eventLogs: EventLogs
-  readonly merges: MergeCounters
-  /** Makes the source that a definition asks for; undefined: it asks for none. */
-  source(cluster: ClusterDefinition, sink: DiscoverySink): DiscoverySource | undefined
-  /** Whether a feature that is on by default was not turned off. */
-  enabled(key: string): boolean
-  /** Workers could not be told of hosts; those that they have stay. */
-  refused(name: string, error: unknown): void
-  /** After every change of hosts or of their health. */
-  changed(name: string): void
-  /** What workers are told of a host's health is something else now. */
-  health(change: {
-    readonly cluster: string
-    readonly address: string
-    readonly health: NativeHealth
-    readonly was: NativeHealth
-  }): void
-}
 
 export interface HostView {
   /** Of {@link HostFlag}. */
@@ -84,7 +59,7 @@ export class ManagedCluster {
   #override = false
   /** Endpoints that a program set are in force, and nobody wants them any more. */
   #overrideForgotten = false
-  #source: DiscoverySource | undefined
+  #source: DiscoverySource | OnDemandSource | undefined
   #checker: HealthChecker | undefined
   #outlier: OutlierDetector | undefined
   #reweighing: NodeJS.Timeout | undefined
@@ -197,6 +172,11 @@ export class ManagedCluster {
     this.#override = false
     this.#source?.stop()
     this.#source = undefined
+    // Hosts that were added on demand, and others, are no answers to each other's questions.
+    const sameKind = before.discovery?.kind === next.discovery?.kind
+    if (!sameKind && (before.onDemand || next.onDemand)) {
+      this.#setHosts({ hosts: [], localities: [] }, true)
+    }
     const sameFrame = sameRest && this.#isFrame({ localities: next.localities })
     // Until the first answer, hosts stay as they are.
     const change = next.discovery
@@ -214,9 +194,7 @@ export class ManagedCluster {
    */
   changeEndpoints(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void {
     this.#override = true
-    const change = this.#table.change(set, remove, this.#newFlags)
-    this.#apply(change)
-    this.#tell(change, true, false)
+    this.#change(set, remove)
   }
 
   /** The configuration has no such cluster any more; when it comes back, it is another one. */
@@ -270,15 +248,32 @@ export class ManagedCluster {
     else this.#outlier?.consecutive(host, kind)
   }
 
+  /** Requests name hosts that are not there. */
+  want(keys: readonly string[]): void {
+    if (this.#source && 'want' in this.#source) this.#source.want(keys)
+  }
+
   // ---- Hosts
 
   #startSource(): void {
-    const sink: DiscoverySink = {
+    const { core } = this.#home
+    const inForce = (): boolean => this.#source === source && !this.#override
+    const sink: OnDemandSink = {
       counters: this.discoveryCounters,
       report: (endpoints) => {
-        if (this.#source !== source || this.#override) return
-        this.#take(endpoints)
+        if (inForce()) this.#take(endpoints)
       },
+      hosts: () => this.#table.definitions(),
+      change: (set, remove) => {
+        if (inForce()) this.#change(set, remove)
+      },
+      refuse: (keys, why) => core.refuseHosts(this.slot, keys, why),
+      takeUsed: (orConnected) =>
+        core.takeUsedHosts(this.slot, orConnected).flatMap((id) => {
+          const entry = this.#table.get(id)
+          return entry ? [entry.definition] : []
+        }),
+      waiting: () => core.waiting(this.slot),
       ready: () => {
         if (this.#source === source) this.#found()
       },
@@ -303,6 +298,12 @@ export class ManagedCluster {
     const change = this.#setHosts(endpoints, false)
     this.#tell(change, sameFrame, true)
     if (sameFrame && !change.membership && !change.updated) this.discoveryCounters.noRebuild++
+  }
+
+  #change(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void {
+    const change = this.#table.change(set, remove, this.#newFlags)
+    this.#apply(change)
+    this.#tell(change, true, false)
   }
 
   #isFrame({ localities, lb }: Frame): boolean {

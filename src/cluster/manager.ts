@@ -11,13 +11,17 @@ import {
 } from '../config/index.ts'
 import type { Logger } from '../log.ts'
 import type { NativeCore, NativeHealth, NativeHostStats, SlotId } from '../native/index.ts'
-import { type ClusterRunCore, ManagedCluster } from './cluster.ts'
+import { ManagedCluster } from './cluster.ts'
+import type { ClusterRunCore } from './cluster_home.ts'
 import { AggregateDiscovery } from './discovery/aggregate.ts'
 import { AssignmentFiles } from './discovery/assignment_files.ts'
 import { DnsDiscovery } from './discovery/dns.ts'
+import { DnsCaches } from './discovery/dns_cache.ts'
 import { DnsClient } from './discovery/dns_client.ts'
 import { EdsDiscovery } from './discovery/eds.ts'
-import type { DiscoverySink, DiscoverySource } from './discovery/source.ts'
+import { ForwardProxyDiscovery } from './discovery/forward_proxy.ts'
+import { OriginalDstDiscovery } from './discovery/original_dst.ts'
+import type { DiscoverySource, OnDemandSink, OnDemandSource } from './discovery/source.ts'
 import { EventLogs } from './event_logs.ts'
 import { StallMonitor } from './health/stalls.ts'
 import type { MergeCounters } from './merge.ts'
@@ -27,7 +31,12 @@ import type { OutlierDecisions } from './outlier/decisions.ts'
 export type ClusterCore = ClusterRunCore &
   Pick<
     NativeCore,
-    'allocateSlot' | 'releaseSlot' | 'withdrawCluster' | 'publishDirectory' | 'takeOutlierEvents'
+    | 'allocateSlot'
+    | 'releaseSlot'
+    | 'withdrawCluster'
+    | 'publishDirectory'
+    | 'takeOutlierEvents'
+    | 'takeWantedHosts'
   >
 
 export interface ClusterCounters {
@@ -73,6 +82,7 @@ export class ClusterManager {
   readonly #watchers = new Map<string, Set<() => void>>()
   readonly #stalls = new StallMonitor()
   readonly #files = new AssignmentFiles(readAssignments)
+  readonly dnsCaches: DnsCaches = new DnsCaches()
   readonly eventLogs: EventLogs
   #directory: readonly string[] = []
   readonly counters: ClusterCounters = { added: 0, modified: 0, removed: 0 }
@@ -135,7 +145,10 @@ export class ClusterManager {
     return true
   }
 
-  #source(cluster: ClusterDefinition, sink: DiscoverySink): DiscoverySource | undefined {
+  #source(
+    cluster: ClusterDefinition,
+    sink: OnDemandSink,
+  ): DiscoverySource | OnDemandSource | undefined {
     const { discovery, localities } = cluster
     switch (discovery?.kind) {
       case undefined:
@@ -149,6 +162,10 @@ export class ClusterManager {
         }
         return new EdsDiscovery(discovery, { files: this.#files, log: { rejected } }, sink)
       }
+      case 'original-dst':
+        return new OriginalDstDiscovery(discovery, sink)
+      case 'forward-proxy':
+        return new ForwardProxyDiscovery(discovery, this.dnsCaches, sink)
       case 'aggregate':
         return new AggregateDiscovery(
           discovery,
@@ -235,6 +252,17 @@ export class ClusterManager {
     for (const event of this.#core.takeOutlierEvents()) {
       this.#bySlot.get(event.slot)?.onOutlierEvent(event)
     }
+  }
+
+  /** Requests name hosts that clusters do not have; to be called when the core says so. */
+  takeWantedHosts(): void {
+    const wanted = new Map<SlotId, Set<string>>()
+    for (const { slot, key } of this.#core.takeWantedHosts()) {
+      const keys = wanted.get(slot) ?? new Set()
+      wanted.set(slot, keys.add(key))
+    }
+    // Of a cluster that is gone, workers know that by themselves.
+    for (const [slot, keys] of wanted) this.#bySlot.get(slot)?.want([...keys])
   }
 
   /** Ends discovery and checks; nothing is published any more. */

@@ -2,6 +2,7 @@
 
 import type { NativeStat } from '../native/index.ts'
 import type { ManagedCluster } from './cluster.ts'
+import type { DnsCache } from './discovery/dns_cache.ts'
 import { HostFlag, isExcluded } from './flags.ts'
 import type { ClusterManager } from './manager.ts'
 import type { EjectionKind } from './outlier/decisions.ts'
@@ -35,6 +36,7 @@ export function clusterStats(manager: ClusterManager): NativeStat[] {
   const warming = clusters.filter(({ isWarm }) => !isWarm).length
   plain('gauge', 'active_clusters', clusters.length - warming)
   plain('gauge', 'warming_clusters', warming)
+  for (const cache of manager.dnsCaches) stats.push(...dnsCacheStats(cache))
   for (const cluster of clusters) {
     const { statName } = cluster.definition
     const tags = ['envoy.cluster_name', statName]
@@ -56,6 +58,30 @@ function membership(cluster: ManagedCluster, add: Add): void {
   add('counter', 'membership_change', cluster.membership.membershipChange)
   add('gauge', 'version', cluster.version)
   add('gauge', 'warming_state', cluster.isWarm ? 0 : 1)
+}
+
+/** Those of one DNS cache; the breaker's limit is that of each cluster that uses it. */
+function dnsCacheStats(cache: DnsCache): NativeStat[] {
+  const { counters, definition } = cache
+  const { now, overflows } = cache.waiting()
+  const stat = (type: 'counter' | 'gauge', leaf: string, value: number): NativeStat => {
+    return { name: `dns_cache.${definition.name}.${leaf}`, tags: [], type, value }
+  }
+  const left = Math.max(0, definition.maxPending - now)
+  return [
+    stat('counter', 'dns_query_attempt', counters.queryAttempt),
+    stat('counter', 'dns_query_success', counters.querySuccess),
+    stat('counter', 'dns_query_failure', counters.queryFailure),
+    stat('counter', 'dns_query_timeout', counters.queryTimeout),
+    stat('counter', 'host_address_changed', counters.addressChanged),
+    stat('counter', 'host_added', counters.hostAdded),
+    stat('counter', 'host_removed', counters.hostRemoved),
+    stat('counter', 'host_overflow', counters.hostOverflow),
+    stat('counter', 'dns_rq_pending_overflow', overflows),
+    stat('gauge', 'num_hosts', cache.size),
+    stat('gauge', 'circuit_breakers.rq_pending_open', left === 0 ? 1 : 0),
+    stat('gauge', 'circuit_breakers.rq_pending_remaining', left),
+  ]
 }
 
 function discovery({ discoveryCounters: counters, definition }: ManagedCluster, add: Add): void {

@@ -41,6 +41,7 @@ export async function readAssignments(
       filter: () => 0,
     },
     clusters: new Set(),
+    dnsCaches: new Map(),
     regexes: new Map(),
     runtime: new Runtime(),
   }

@@ -96,8 +96,48 @@ export interface AggregateDefinition {
   readonly clusters: readonly string[]
 }
 
+/** Hosts are the destinations that clients mean. */
+export interface OriginalDstDefinition {
+  readonly kind: 'original-dst'
+  /** ms; a host that was not used in one goes. */
+  readonly cleanupInterval: number
+}
+
+/** Names that requests bring, and their addresses. All times in ms. */
+export interface DnsCacheDefinition {
+  /** Clusters that name the same one share it. */
+  readonly name: string
+  readonly family: DnsFamily
+  readonly resolver: DnsResolverDefinition
+  /** Where the answer says nothing of it, how soon it is asked for again. */
+  readonly refresh: number
+  /** Never sooner than this. */
+  readonly minRefresh: number
+  /** After a failure: a back-off between these; absent: as after a success. */
+  readonly failureRefresh?: { readonly base: number; readonly max: number }
+  readonly queryTimeout: number
+  /** A name that no request brought for so long goes. */
+  readonly hostTtl: number
+  readonly maxHosts: number
+  /** Requests of a cluster that may wait for a name. */
+  readonly maxPending: number
+  /** `host:port`, asked for before a request brings them. */
+  readonly preresolve: readonly string[]
+}
+
+/** Hosts are those that requests name, by way of a DNS cache. */
+export interface ForwardProxyDefinition {
+  readonly kind: 'forward-proxy'
+  readonly cache: DnsCacheDefinition
+}
+
 /** Absent in a cluster: its `hosts` are all that there is. */
-export type DiscoveryDefinition = DnsDefinition | EdsDefinition | AggregateDefinition
+export type DiscoveryDefinition =
+  | DnsDefinition
+  | EdsDefinition
+  | AggregateDefinition
+  | OriginalDstDefinition
+  | ForwardProxyDefinition
 
 /** Statuses, the first inclusive, the last exclusive. */
 export type StatusRange = readonly [start: number, end: number]

@@ -148,6 +148,32 @@ export interface NativeOutlierCount {
   readonly localSuccess: number
 }
 
+/** Of a cluster whose hosts are added as requests name them, instead of chosen by a balancer. */
+export interface NativeOnDemand {
+  /**
+   * Which host a request means: the one that its client's connection was meant for, or the one that
+   * its authority names. Keys are `ip:port` of hosts without a hostname, and else the hostname.
+   */
+  readonly kind: 'original-dst' | 'forward-proxy'
+  /** How long a request waits for its host to be added. */
+  readonly wait: number
+  /** Requests and connections of all workers that may wait. */
+  readonly maxWaiting: number
+  /** `original-dst`: a request header that names the destination instead, lower case. */
+  readonly header?: string
+  /** `original-dst`: a port instead of the destination's own. */
+  readonly port?: number
+}
+
+/** A host that requests name and that the cluster does not have. */
+export interface NativeWantedHost {
+  readonly slot: SlotId
+  readonly key: string
+}
+
+/** Why a host will not be added: its name has no address, or there are as many as there may be. */
+export type NativeHostRefusal = 'unresolved' | 'full'
+
 export interface NativeCluster {
   readonly name: string
   /** `alt_stat_name`, or the name. */
@@ -172,6 +198,8 @@ export interface NativeCluster {
   readonly outlier?: NativeOutlier
   /** Whether x-envoy-immediate-health-check-fail of responses makes an event; absent: no. */
   readonly reportImmediateFail?: boolean
+  /** Absent: the balancer chooses. */
+  readonly onDemand?: NativeOnDemand
 }
 
 export interface NativeHostStats {

@@ -3,10 +3,12 @@
 import type {
   NativeCluster,
   NativeHostDelta,
+  NativeHostRefusal,
   NativeHostStats,
   NativeLocalCluster,
   NativeOutlierCount,
   NativeOutlierEvent,
+  NativeWantedHost,
 } from './clusters.ts'
 import type { NativeListener } from './listeners.ts'
 import type { NativeRouteTable } from './routes.ts'
@@ -41,6 +43,8 @@ export interface NativeCoreOptions {
   readonly onEvent?: (event: NativeEvent) => void
   /** Called on the main thread: there is something for {@link NativeCore.takeOutlierEvents}. */
   readonly onOutlier?: () => void
+  /** Called on the main thread: there is something for {@link NativeCore.takeWantedHosts}. */
+  readonly onHostsWanted?: () => void
 }
 
 /**
@@ -176,6 +180,21 @@ export interface NativeCore {
   outlierWindow(slot: SlotId): readonly NativeOutlierCount[]
   /** These hosts were un-ejected: their rows of failures begin anew. */
   resetOutliers(slot: SlotId, hosts: readonly number[]): void
+  /**
+   * Hosts of on-demand clusters that workers asked for since the last call, perhaps several times.
+   * Each is to be answered by {@link updateHosts} or {@link refuseHosts}, or requests wait for it
+   * until they give up.
+   */
+  takeWantedHosts(): readonly NativeWantedHost[]
+  /** Answers requests that wait for these hosts; workers know what was published before. */
+  refuseHosts(slot: SlotId, keys: readonly string[], why: NativeHostRefusal): void
+  /**
+   * Ids of hosts of an on-demand cluster that requests went to since the last call; those that are
+   * new count as used. `orConnected`: also hosts that connections are open to.
+   */
+  takeUsedHosts(slot: SlotId, orConnected: boolean): readonly number[]
+  /** Of an on-demand cluster: who waits for a host now, and how many were not let to. */
+  waiting(slot: SlotId): { readonly now: number; readonly overflows: number }
   /** Open connections accepted by listeners. */
   connectionCount(): number
   listenerConnections(name: string): number

@@ -19,8 +19,22 @@ export interface NativeSession {
   readonly strict?: boolean
 }
 
+export interface NativeDynamicForwardProxy {
+  readonly kind: 'dynamic-forward-proxy'
+}
+
+/** Which host a request to a dynamic forward proxy names instead of its own. */
+export interface NativeDynamicForwardProxyRoute {
+  readonly kind: 'dynamic-forward-proxy'
+  readonly host?: string
+  /** The value of this header, lower case, where a request has it. */
+  readonly header?: string
+}
+
 /** What a filter is; `kind` tells which. */
-export type NativeFilterConfig = { readonly kind: 'stateful-session' } & NativeSession
+export type NativeFilterConfig =
+  | NativeDynamicForwardProxy
+  | ({ readonly kind: 'stateful-session' } & NativeSession)
 
 export interface NativeHttpFilter {
   readonly id: FilterId
@@ -31,12 +45,14 @@ export interface NativeHttpFilter {
 }
 
 /** What a route tells a filter of the type that `kind` names. */
-export type NativeFilterRouteConfig = {
-  readonly kind: 'stateful-session'
-  readonly disabled?: boolean
-  /** Unless disabled. */
-  readonly session?: NativeSession
-}
+export type NativeFilterRouteConfig =
+  | NativeDynamicForwardProxyRoute
+  | {
+      readonly kind: 'stateful-session'
+      readonly disabled?: boolean
+      /** Unless disabled. */
+      readonly session?: NativeSession
+    }
 
 /** What a route tells one filter, with what its virtual host and its table tell it. */
 export interface NativeFilterOverride {

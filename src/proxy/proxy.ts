@@ -5,6 +5,7 @@
  *   new → starting → live → draining → closed        close() ends it from every state
  */
 
+import { argumentError } from '../arguments.ts'
 import { loadConfiguration } from '../config/index.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { MillraceError } from '../errors.ts'
@@ -217,6 +218,9 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
     const server = this.#live(what)
     mustHaveCluster(server, name)
     const { clusters } = server
+    if (clusters.get(name)?.cluster.onDemand) {
+      throw argumentError('name', `"${name}" has the endpoints that requests name, and no others`)
+    }
     const told =
       what === 'setEndpoints'
         ? this.#endpoints.replace(clusters, name, given)

@@ -91,6 +91,7 @@ export class Server {
       concurrency: options.concurrency,
       onEvent: (event) => this.#onEvent(event),
       onOutlier: () => this.clusters.takeOutlierEvents(),
+      onHostsWanted: () => this.clusters.takeWantedHosts(),
     })
     this.#forgetExit = atExit(() => this.#exit())
     this.clusters = new ClusterManager(this.core, {

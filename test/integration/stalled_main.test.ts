@@ -5,7 +5,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { simple } from './support/config.ts'
+import { bootstrap, httpListener, route, simple } from './support/config.ts'
 import { temporaryFolder, write } from './support/files.ts'
 import { Load, percentile } from './support/load.ts'
 import { sayingService, sleep } from './support/peers.ts'
@@ -32,8 +32,9 @@ class Embedder {
     this.url = url
   }
 
-  static async start(): Promise<Embedder> {
-    const config = write(temporaryFolder(), 'config.json', simple([await sayingService('x')]))
+  static async start(configuration?: unknown): Promise<Embedder> {
+    const content = configuration ?? simple([await sayingService('x')])
+    const config = write(temporaryFolder(), 'config.json', content)
     const child = fork(join(import.meta.dirname, 'support/embedder.mjs'), [config, '2'])
     children.push(child)
     const [{ addresses }] = (await once(child, 'message')) as [Message]
@@ -60,6 +61,38 @@ class Embedder {
     return { done }
   }
 }
+
+describe('a cluster that adds hosts as requests name them', () => {
+  it('serves those that it has while the main thread is blocked, and new ones after it', async () => {
+    const [known, fresh] = [await sayingService('known'), await sayingService('fresh')]
+    const cluster = {
+      name: 'any',
+      type: 'ORIGINAL_DST',
+      lb_policy: 'CLUSTER_PROVIDED',
+      connect_timeout: '60s',
+      original_dst_lb_config: { use_http_header: true },
+    }
+    const listener = httpListener({ routes: [route('/', 'any')] })
+    const embedder = await Embedder.start(bootstrap([listener], [cluster]))
+    const ask = async (port: number): Promise<string> => {
+      const headers = { 'x-envoy-original-dst-host': `127.0.0.1:${port}` }
+      return (await fetch(embedder.url, { headers })).text()
+    }
+    expect(await ask(known)).toBe('known')
+    const { done } = await embedder.begin('block', 3_000)
+    let isOver = false
+    void done.then(() => {
+      isOver = true
+    })
+    const waits = ask(fresh)
+    let served = 0
+    for (; served < 20; served++) expect(await ask(known)).toBe('known')
+    // Unless this machine was slower than the block was long, which says nothing.
+    if (isOver) console.log('the block was over too soon to tell')
+    expect(await waits).toBe('fresh')
+    await done
+  }, 60_000)
+})
 
 describe('under load', () => {
   it('a main thread blocked for 2 s fails no request, and stops none', async () => {

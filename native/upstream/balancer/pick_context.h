@@ -49,6 +49,8 @@ struct PickContext {
   const MetadataMatch* match = nullptr;
   // Instead of the balancer's own shares: those of Balancer::loadsWithout().
   const PriorityLoads* loads = nullptr;
+  // Of an on-demand cluster: which host; all else is of no account there. Empty: none.
+  std::string_view key = {};
 };
 
 }  // namespace millrace

@@ -1,6 +1,7 @@
 // The seam between the cluster manager and the ways in which hosts are found.
 
-import type { EndpointsDefinition } from '../../config/index.ts'
+import type { EndpointsDefinition, HostDefinition } from '../../config/index.ts'
+import type { NativeHostRefusal } from '../../native/index.ts'
 
 /** What the manager takes from a source; all of it on the main thread. */
 export interface DiscoverySink {
@@ -27,4 +28,23 @@ export interface DiscoveryCounters {
 export interface DiscoverySource {
   start(): void
   stop(): void
+}
+
+/** What a source takes and gives that adds hosts as requests name them. */
+export interface OnDemandSink extends DiscoverySink {
+  /** Hosts that are there: of a source of the same kind before this one. */
+  hosts(): readonly HostDefinition[]
+  /** These come, or are as they say from now on; those go. */
+  change(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void
+  /** Requests that wait for these are answered. */
+  refuse(keys: readonly string[], why: NativeHostRefusal): void
+  /** Hosts that requests went to since the last call; `orConnected`: or have connections to. */
+  takeUsed(orConnected: boolean): readonly HostDefinition[]
+  /** Requests that wait for a host, and how many were not let to. */
+  waiting(): { readonly now: number; readonly overflows: number }
+}
+
+export interface OnDemandSource extends DiscoverySource {
+  /** Requests name these keys, and the cluster has no such hosts. */
+  want(keys: readonly string[]): void
 }

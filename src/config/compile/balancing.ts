@@ -128,8 +128,9 @@ function oldPolicy(context: Context, cluster: Cluster): Policy {
   }
   if (name === 'CLUSTER_PROVIDED') {
     // The hosts of an aggregate cluster are chosen in turn within each priority.
-    if (cluster.cluster_type === undefined) {
-      const text = 'is for clusters of a custom type only'
+    // Others have no balancer: requests name their hosts.
+    if (cluster.cluster_type === undefined && cluster.type !== 'ORIGINAL_DST') {
+      const text = 'is for clusters of a custom type and of type ORIGINAL_DST only'
       context.origins.add(cluster, ['lb_policy'], 'bad-value', text)
     }
     return { policy: 'round-robin' }

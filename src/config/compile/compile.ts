@@ -14,6 +14,7 @@ import { compileCluster } from './clusters.ts'
 import { type Context, checkCluster, type RegexCache } from './context.ts'
 import { localityName } from './endpoints.ts'
 import { compileListeners } from './listeners.ts'
+import { isOnDemand } from './on_demand.ts'
 
 /** Upper bounds of Envoy's histogram buckets (SEMANTICS of histogram_impl.cc). */
 const kHistogramBounds: readonly number[] = [
@@ -64,6 +65,8 @@ export function* compileBootstrap(
     origins,
     resolver,
     clusters: names,
+    dnsCaches: new Map(),
+    onDemand: new Set(clusters.flatMap((one) => (isOnDemand(one) ? [one.name ?? ''] : []))),
     regexes,
     runtime,
     dns: bootstrap,

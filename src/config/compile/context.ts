@@ -13,6 +13,7 @@ import type {
 } from '../schema/messages.generated.ts'
 import { didYouMean } from '../suggest.ts'
 import type { CompileResolver } from '../types.ts'
+import type { DnsCacheDefinition } from '../upstream.ts'
 
 /**
  * Tables that were built once: a configuration is compiled when it is loaded, to check it, and
@@ -25,7 +26,11 @@ export interface Context {
   readonly resolver: CompileResolver
   /** Names of the static clusters. */
   readonly clusters: ReadonlySet<string>
+  /** Those of them whose hosts are added as requests name them. */
+  readonly onDemand?: ReadonlySet<string>
   readonly regexes: RegexCache
+  /** DNS caches of the dynamic forward proxy, by name: all of one name must be the same. */
+  readonly dnsCaches: Map<string, DnsCacheDefinition>
   /** The values of the configuration's own static layers. */
   readonly runtime: Runtime
   /** What clusters that say nothing of resolvers use. */

@@ -779,7 +779,7 @@ export interface JsonFormatOptions {
 export interface Cluster {
   readonly name?: string
   readonly alt_stat_name?: string
-  readonly type?: 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS'
+  readonly type?: 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS' | 'ORIGINAL_DST'
   readonly cluster_type?: ClusterCustomClusterType
   readonly eds_cluster_config?: ClusterEdsClusterConfig
   readonly connect_timeout?: number
@@ -802,10 +802,12 @@ export interface Cluster {
   readonly typed_dns_resolver_config?: TypedExtensionConfig
   readonly wait_for_warm_on_init?: boolean
   readonly outlier_detection?: OutlierDetection
+  readonly cleanup_interval?: number
   readonly upstream_bind_config?: BindConfig
   readonly lb_subset_config?: ClusterLbSubsetConfig
   readonly ring_hash_lb_config?: ClusterRingHashLbConfig
   readonly maglev_lb_config?: ClusterMaglevLbConfig
+  readonly original_dst_lb_config?: ClusterOriginalDstLbConfig
   readonly least_request_lb_config?: ClusterLeastRequestLbConfig
   readonly round_robin_lb_config?: ClusterRoundRobinLbConfig
   readonly common_lb_config?: ClusterCommonLbConfig
@@ -817,6 +819,13 @@ export interface Cluster {
   readonly preconnect_policy?: ClusterPreconnectPolicy
   readonly connection_pool_per_downstream_connection?: boolean
   readonly dns_jitter?: number
+}
+
+/** envoy.config.cluster.v3.Cluster.OriginalDstLbConfig */
+export interface ClusterOriginalDstLbConfig {
+  readonly use_http_header?: boolean
+  readonly http_header_name?: string
+  readonly upstream_port_override?: number
 }
 
 /** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
@@ -870,6 +879,44 @@ export interface ClusterCustomClusterType {
 /** envoy.extensions.clusters.aggregate.v3.ClusterConfig */
 export interface ClusterConfig {
   readonly clusters?: readonly string[]
+}
+
+/** envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig */
+export interface DynamicForwardProxyClusterConfig {
+  readonly dns_cache_config?: DnsCacheConfig
+}
+
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig */
+export interface DnsCacheConfig {
+  readonly name?: string
+  readonly dns_lookup_family?: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL'
+  readonly dns_refresh_rate?: number
+  readonly dns_min_refresh_rate?: number
+  readonly host_ttl?: number
+  readonly max_hosts?: number
+  readonly dns_failure_refresh_rate?: ClusterRefreshRate
+  readonly dns_cache_circuit_breaker?: DnsCacheCircuitBreakers
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly dns_resolution_config?: DnsResolutionConfig
+  readonly typed_dns_resolver_config?: TypedExtensionConfig
+  readonly preresolve_hostnames?: readonly SocketAddress[]
+  readonly dns_query_timeout?: number
+}
+
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheCircuitBreakers */
+export interface DnsCacheCircuitBreakers {
+  readonly max_pending_requests?: number
+}
+
+/** envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig */
+export interface DynamicForwardProxyFilterConfig {
+  readonly dns_cache_config?: DnsCacheConfig
+}
+
+/** envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig */
+export interface PerRouteConfig {
+  readonly host_rewrite_literal?: string
+  readonly host_rewrite_header?: string
 }
 
 /** envoy.config.cluster.v3.Cluster.EdsClusterConfig */
@@ -1358,6 +1405,9 @@ export interface ExtensionTypes {
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
   'envoy.extensions.clusters.aggregate.v3.ClusterConfig': ClusterConfig
+  'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': DynamicForwardProxyClusterConfig
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': DynamicForwardProxyFilterConfig
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig': PerRouteConfig
   'envoy.extensions.filters.http.router.v3.Router': Router
   'envoy.extensions.filters.http.stateful_session.v3.StatefulSession': StatefulSession
   'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute': StatefulSessionPerRoute

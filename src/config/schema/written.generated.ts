@@ -257,7 +257,7 @@ export interface HttpConnectionManagerInternalAddressConfig {
 /** envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter */
 export interface HttpFilter {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.http.router.v3.Router' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSession'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.filters.http.router.v3.Router' | 'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSession'>
   readonly is_optional?: boolean
   readonly disabled?: boolean
 }
@@ -346,13 +346,13 @@ export interface RouteConfiguration {
   readonly max_direct_response_body_size_bytes?: number
   readonly request_mirror_policies?: readonly RouteActionRequestMirrorPolicy[]
   readonly ignore_port_in_host_matching?: boolean
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly metadata?: unknown
 }
 
 /** envoy.config.route.v3.FilterConfig */
 export interface FilterConfig {
-  readonly config?: EnvoyExtension<'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>
+  readonly config?: EnvoyExtension<'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>
   readonly is_optional?: boolean
   readonly disabled?: boolean
 }
@@ -367,7 +367,7 @@ export interface VirtualHost {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly include_request_attempt_count?: boolean
   readonly include_attempt_count_in_response?: boolean
   readonly retry_policy?: RetryPolicy
@@ -387,7 +387,7 @@ export interface Route {
   readonly direct_response?: DirectResponseAction
   readonly metadata?: unknown
   readonly decorator?: unknown
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly request_headers_to_add?: readonly HeaderValueOption[]
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
@@ -622,7 +622,7 @@ export interface WeightedClusterClusterWeight {
   readonly request_headers_to_remove?: readonly string[]
   readonly response_headers_to_add?: readonly HeaderValueOption[]
   readonly response_headers_to_remove?: readonly string[]
-  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
+  readonly typed_per_filter_config?: Readonly<Record<string, EnvoyExtension<'envoy.config.route.v3.FilterConfig' | 'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig' | 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'>>>
   readonly host_rewrite_literal?: string
 }
 
@@ -807,7 +807,7 @@ export interface JsonFormatOptions {
 export interface Cluster {
   readonly name?: string
   readonly alt_stat_name?: string
-  readonly type?: 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS'
+  readonly type?: 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS' | 'ORIGINAL_DST'
   readonly cluster_type?: ClusterCustomClusterType
   readonly eds_cluster_config?: ClusterEdsClusterConfig
   readonly connect_timeout?: EnvoyDuration
@@ -831,10 +831,12 @@ export interface Cluster {
   readonly typed_dns_resolver_config?: TypedExtensionConfig
   readonly wait_for_warm_on_init?: boolean
   readonly outlier_detection?: OutlierDetection
+  readonly cleanup_interval?: EnvoyDuration
   readonly upstream_bind_config?: BindConfig
   readonly lb_subset_config?: ClusterLbSubsetConfig
   readonly ring_hash_lb_config?: ClusterRingHashLbConfig
   readonly maglev_lb_config?: ClusterMaglevLbConfig
+  readonly original_dst_lb_config?: ClusterOriginalDstLbConfig
   readonly least_request_lb_config?: ClusterLeastRequestLbConfig
   readonly round_robin_lb_config?: ClusterRoundRobinLbConfig
   readonly common_lb_config?: ClusterCommonLbConfig
@@ -847,6 +849,13 @@ export interface Cluster {
   readonly preconnect_policy?: ClusterPreconnectPolicy
   readonly connection_pool_per_downstream_connection?: boolean
   readonly dns_jitter?: EnvoyDuration
+}
+
+/** envoy.config.cluster.v3.Cluster.OriginalDstLbConfig */
+export interface ClusterOriginalDstLbConfig {
+  readonly use_http_header?: boolean
+  readonly http_header_name?: string
+  readonly upstream_port_override?: number
 }
 
 /** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
@@ -894,12 +903,51 @@ export interface SubsetLbSubsetSelector {
 /** envoy.config.cluster.v3.Cluster.CustomClusterType */
 export interface ClusterCustomClusterType {
   readonly name?: string
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.clusters.aggregate.v3.ClusterConfig'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.clusters.aggregate.v3.ClusterConfig' | 'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig'>
 }
 
 /** envoy.extensions.clusters.aggregate.v3.ClusterConfig */
 export interface ClusterConfig {
   readonly clusters?: readonly string[]
+}
+
+/** envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig */
+export interface DynamicForwardProxyClusterConfig {
+  readonly dns_cache_config?: DnsCacheConfig
+  readonly allow_insecure_cluster_options?: unknown
+}
+
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig */
+export interface DnsCacheConfig {
+  readonly name?: string
+  readonly dns_lookup_family?: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL'
+  readonly dns_refresh_rate?: EnvoyDuration
+  readonly dns_min_refresh_rate?: EnvoyDuration
+  readonly host_ttl?: EnvoyDuration
+  readonly max_hosts?: number
+  readonly dns_failure_refresh_rate?: ClusterRefreshRate
+  readonly dns_cache_circuit_breaker?: DnsCacheCircuitBreakers
+  readonly use_tcp_for_dns_lookups?: boolean
+  readonly dns_resolution_config?: DnsResolutionConfig
+  readonly typed_dns_resolver_config?: TypedExtensionConfig
+  readonly preresolve_hostnames?: readonly SocketAddress[]
+  readonly dns_query_timeout?: EnvoyDuration
+}
+
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheCircuitBreakers */
+export interface DnsCacheCircuitBreakers {
+  readonly max_pending_requests?: number
+}
+
+/** envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig */
+export interface DynamicForwardProxyFilterConfig {
+  readonly dns_cache_config?: DnsCacheConfig
+}
+
+/** envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig */
+export interface PerRouteConfig {
+  readonly host_rewrite_literal?: string
+  readonly host_rewrite_header?: string
 }
 
 /** envoy.config.cluster.v3.Cluster.EdsClusterConfig */
@@ -1398,6 +1446,9 @@ export interface EnvoyExtensions {
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
   'envoy.extensions.clusters.aggregate.v3.ClusterConfig': ClusterConfig
+  'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': DynamicForwardProxyClusterConfig
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': DynamicForwardProxyFilterConfig
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig': PerRouteConfig
   'envoy.extensions.filters.http.router.v3.Router': Router
   'envoy.extensions.filters.http.stateful_session.v3.StatefulSession': StatefulSession
   'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute': StatefulSessionPerRoute

@@ -88,10 +88,13 @@ export class Dns {
   }
 }
 
-/** Answers every question with what `answer` makes of it. */
-export async function badDns(answer: (query: Buffer) => Buffer): Promise<number> {
+/** Answers every question with what `answer` makes of it; undefined: with nothing. */
+export async function badDns(answer: (query: Buffer) => Buffer | undefined): Promise<number> {
   const socket = createSocket('udp4')
-  socket.on('message', (query, { port, address }) => socket.send(answer(query), port, address))
+  socket.on('message', (query, { port, address }) => {
+    const said = answer(query)
+    if (said) socket.send(said, port, address)
+  })
   socket.bind(0, '127.0.0.1')
   await once(socket, 'listening')
   stops.push(() => socket.close())

@@ -46,6 +46,33 @@ TEST_CASE("a steady stream of requests allocates nothing" * doctest::skip(!MR_RE
   CHECK(failed == 0);
 }
 
+TEST_CASE("a host that a request names is found without allocating" * doctest::skip(!MR_RECYCLE)) {
+  Origin origin;
+  Running proxy(1, {});
+  std::string address = "127.0.0.1:" + std::to_string(origin.port());
+  spec::Cluster cluster;
+  cluster.name = "web";
+  cluster.onDemand = spec::OnDemand{.header = "x-dst"};
+  cluster.hosts.push_back({.id = 1, .address = localPort(origin.port())});
+  proxy.publishNow(cluster);
+  Client client(proxy.port);
+  int failed = 0;
+  auto steady = [&](const std::string& request) {
+    CHECK(becomesSteady([&] {
+      for (int i = 0; i < 500; i++) failed += client.exchange(request) != 200;
+    }));
+  };
+  steady("GET / HTTP/1.1\r\nHost: a\r\nx-dst: " + address + "\r\n\r\n");
+  cluster.onDemand->port = origin.port();
+  proxy.publishNow(cluster);
+  steady("GET / HTTP/1.1\r\nHost: a\r\nx-dst: 127.0.0.1:1\r\n\r\n");
+  cluster.onDemand = spec::OnDemand{.kind = spec::OnDemand::Kind::kForwardProxy};
+  cluster.hosts[0].hostname = "some-quite-long-name.example.com:80";
+  proxy.publishNow(cluster);
+  steady("GET / HTTP/1.1\r\nHost: Some-Quite-Long-Name.example.com\r\n\r\n");
+  CHECK(failed == 0);
+}
+
 TEST_CASE("a retry policy that is not needed allocates nothing" * doctest::skip(!MR_RECYCLE)) {
   Origin origin;
   Running proxy(1, {origin.port()}, [](spec::Forward& forward) {

@@ -441,12 +441,8 @@ describe('clusters', () => {
       /bad-value .*per_upstream_preconnect_ratio: must be/,
     ],
     [
-      'type: ORIGINAL_DST,',
-      /not-supported .*type: ORIGINAL_DST is not supported yet: original destinations/,
-    ],
-    [
       'lb_policy: CLUSTER_PROVIDED,',
-      /bad-value .*lb_policy: is for clusters of a custom type only/,
+      /bad-value .*lb_policy: is for clusters of a custom type and of type ORIGINAL_DST only/,
     ],
     ['connect_timeout: 0s,', /bad-value .*connect_timeout: must be more than 0s/],
     [

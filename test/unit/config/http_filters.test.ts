@@ -108,7 +108,9 @@ describe('what routes tell filters', () => {
     const [a, b] = manager.filters.map((filter) => filter.id)
     expect(manager.filters).toMatchObject([{ name: 'a' }, { name: 'b', disabled: true }])
     const table = routeTables[0]?.table
-    const names = table?.filterConfigs?.map((config) => config.session?.name)
+    const names = table?.filterConfigs?.map((config) =>
+      config.kind === 'stateful-session' ? config.session?.name : undefined,
+    )
     expect(names).toEqual(['x-table', 'x-host', 'x-route', 'x-cluster'])
     const [plain, all] = table?.virtualHosts ?? []
     expect(plain?.routes[0]?.filters).toEqual([{ filter: a, config: 0 }])

@@ -9,6 +9,7 @@ import type {
   NativeLocalCluster,
   NativeOutlierCount,
   NativeOutlierEvent,
+  NativeWantedHost,
 } from '../../../src/native/index.ts'
 
 type Call = string
@@ -21,6 +22,8 @@ export class RecordingCore {
   local: NativeLocalCluster = { slot: 0 }
   readonly outlierEvents: NativeOutlierEvent[] = []
   readonly outlierCounts: NativeOutlierCount[] = []
+  readonly wanted: NativeWantedHost[] = []
+  usedHosts: number[] = []
   /** Listener names that cannot be bound. */
   readonly taken = new Set<string>()
   #slots = 0
@@ -53,6 +56,18 @@ export class RecordingCore {
   }
   takeOutlierEvents(): readonly NativeOutlierEvent[] {
     return this.outlierEvents.splice(0)
+  }
+  takeWantedHosts(): readonly NativeWantedHost[] {
+    return this.wanted.splice(0)
+  }
+  refuseHosts(slot: number, keys: readonly string[], why: string): void {
+    this.calls.push(`refuse ${slot} ${keys} ${why}`)
+  }
+  takeUsedHosts(): readonly number[] {
+    return this.usedHosts.splice(0)
+  }
+  waiting(): { now: number; overflows: number } {
+    return { now: 0, overflows: 0 }
   }
   outlierWindow(): readonly NativeOutlierCount[] {
     return this.outlierCounts.splice(0)

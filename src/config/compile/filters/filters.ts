@@ -3,6 +3,7 @@
 import type { NativeFilterConfig, NativeFilterRouteConfig } from '../../../native/index.ts'
 import type { AnyMessage } from '../../schema/messages.generated.ts'
 import type { Context } from '../context.ts'
+import { dynamicForwardProxy, kDynamicForwardProxy } from './dynamic_forward_proxy.ts'
 import { kStatefulSession, statefulSession } from './stateful_session.ts'
 
 export interface FilterCompiler {
@@ -17,5 +18,6 @@ export interface FilterCompiler {
 }
 
 export const filterCompilers: ReadonlyMap<string, FilterCompiler> = new Map([
+  [kDynamicForwardProxy, dynamicForwardProxy],
   [kStatefulSession, statefulSession],
 ])
