@@ -215,6 +215,11 @@ void UpstreamRequest::countResponse(const ResponseHead& head, bool retried) {
                                .retried = retried,
                                .internal = info_.internal,
                                .canary = entry != nullptr && entry->canary});
+  const ZoneStatNames* zones = cluster.zoneStats();
+  if (__builtin_expect(zones != nullptr, 0) && !retried && entry != nullptr) {
+    const BlockId* zone = zones->block(entry->locality);
+    if (zone != nullptr) cluster_->responses().countZone(*zone, status);
+  }
   HostLocal& host = hostLocal();
   if (status >= 500 || retried) {
     bump(host.rqError);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <unordered_set>
 #include <utility>
 
 #include "base/clock.h"
@@ -129,6 +130,7 @@ Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
     entry = std::move(fresh);
   }
   entry->config = std::move(*config);
+  nameZones(*entry);
   recountLocal(slot);
   return snapshotOf(slot, *entry);
 }
@@ -196,6 +198,7 @@ std::unique_ptr<ClusterSnapshot> ClusterRegistry::snapshotOf(SlotId slot, Entry&
   snapshot->hosts_ = entry.hosts.entries();
   snapshot->index_ = entry.hosts.index();
   if (snapshot->onDemand() != nullptr) snapshot->keys_ = entry.hosts.keys();
+  snapshot->zoneStats_ = entry.zoneStats;
   // Proxies do not balance among themselves by zone.
   if (slot != localSlot_) snapshot->zones_ = zones_;
   bool later = entry.published && builder_ != nullptr && snapshot->onDemand() == nullptr &&
@@ -265,9 +268,23 @@ void ClusterRegistry::forget(SlotId slot) {
 
 void ClusterRegistry::setLocal(const spec::LocalCluster& local) {
   localSlot_ = local.slot;
-  ownZone_.reset();
+  std::optional<ZoneName> before = std::exchange(ownZone_, std::nullopt);
   if (local.node) ownZone_ = {local.node->region, local.node->zone, local.node->subZone};
   recountLocal(localSlot_);
+  if (before == ownZone_) return;
+  std::unordered_set<SlotId> rezoned(toRezone_.begin(), toRezone_.end());
+  for (const auto& [slot, entry] : entries_) {
+    bool named = entry->zoneStats != nullptr;
+    nameZones(*entry);
+    named = named || entry->zoneStats != nullptr;
+    if (named && !rezoned.contains(slot)) toRezone_.push_back(slot);
+  }
+}
+
+// Registers what is new before it lets go of what was: what stays keeps its numbers.
+void ClusterRegistry::nameZones(Entry& entry) {
+  entry.zoneStats = ZoneStatNames::make(entry.identity->scope(), ownZone_ ? ownZone_->zone : "",
+                                        entry.config->localities, stats_);
 }
 
 void ClusterRegistry::recountLocal(SlotId changed) {

@@ -118,6 +118,8 @@ class ClusterSnapshot final : public Snapshot {
   }
 
   const ClusterConfig& config() const { return *config_; }
+  // Null: responses are not counted by zone.
+  const ZoneStatNames* zoneStats() const { return zoneStats_.get(); }
   // How new connections to the hosts are made.
   uint32_t connectTimeoutMs() const { return config_->connectTimeoutMs; }
   const ConnectOptions& connectOptions() const { return config_->connectOptions; }
@@ -149,9 +151,10 @@ class ClusterSnapshot final : public Snapshot {
   std::shared_ptr<const ClusterConfig> config_;
   std::shared_ptr<const HostHistory> history_;
   std::vector<HostEntry> hosts_;
-  std::shared_ptr<const HostIndex> index_;    // over `hosts_`
-  std::shared_ptr<const HostKeys> keys_;      // null unless it is on-demand
-  std::shared_ptr<const LocalZones> zones_;   // what the balancer is built with
+  std::shared_ptr<const HostIndex> index_;   // over `hosts_`
+  std::shared_ptr<const HostKeys> keys_;     // null unless it is on-demand
+  std::shared_ptr<const LocalZones> zones_;  // what the balancer is built with
+  std::shared_ptr<const ZoneStatNames> zoneStats_;
   std::unique_ptr<const Balancer> balancer_;  // of an on-demand cluster: of no hosts
 };
 
@@ -178,7 +181,8 @@ class ClusterRegistry {
   // being built, or comes along as a further one of the same slot.
   std::vector<std::unique_ptr<ClusterSnapshot>> takeBuilt();
   // Zone-aware routing depends on the cluster of the proxies themselves: from now on it is this
-  // one, whether it is there yet or not.
+  // one, whether it is there yet or not. The zone of this proxy is also what responses are counted
+  // by.
   void setLocal(const spec::LocalCluster& local);
   // When that cluster has changed: snapshots of others, to be published now, and whether there are
   // more of them to be taken in a later turn. As with takeBuilt(), some may come later.
@@ -198,6 +202,7 @@ class ClusterRegistry {
     ~Entry();
     std::shared_ptr<const ClusterIdentity> identity;
     std::shared_ptr<const ClusterConfig> config;
+    std::shared_ptr<const ZoneStatNames> zoneStats;
     HostSet hosts;
     std::shared_ptr<HostHistory> history;  // of the newest snapshot
     std::vector<uint64_t> subsets;         // Subsets::ids() of the newest snapshot
@@ -213,6 +218,7 @@ class ClusterRegistry {
   std::unique_ptr<ClusterSnapshot> snapshotOf(SlotId slot, Entry& entry);
   void countBuilt(Entry& entry, const ClusterSnapshot& snapshot);
   void recountLocal(SlotId changed);
+  void nameZones(Entry& entry);
 
   StatsRegistry& stats_;
   const uint32_t workers_;

@@ -1,5 +1,8 @@
 #include "upstream/response_stats.h"
 
+#include <algorithm>
+#include <string>
+
 namespace millrace {
 
 namespace {
@@ -66,30 +69,68 @@ ResponseStatNames::~ResponseStatNames() {
   for (BlockId id : blocks_) stats_.release(id);
 }
 
+std::shared_ptr<const ZoneStatNames> ZoneStatNames::make(const StatScope& cluster,
+                                                         std::string_view own,
+                                                         std::span<const spec::Locality> localities,
+                                                         StatsRegistry& stats) {
+  bool any = std::any_of(localities.begin(), localities.end(),
+                         [](const spec::Locality& l) { return !l.zone.empty(); });
+  if (own.empty() || !any) return nullptr;
+  auto names = std::make_shared<ZoneStatNames>(stats);
+  for (const spec::Locality& locality : localities) {
+    std::optional<BlockId>& block = names->blocks_.emplace_back();
+    if (locality.zone.empty()) continue;
+    std::string zones = "zone." + std::string(own) + "." + locality.zone + ".";
+    block = stats.block({cluster.prefix + zones, cluster.taggedPrefix + zones, cluster.tags},
+                        kGroupLeaves);
+  }
+  return names;
+}
+
+ZoneStatNames::~ZoneStatNames() {
+  for (const std::optional<BlockId>& block : blocks_) {
+    if (block) stats_.release(*block);
+  }
+}
+
 StatBlock& ResponseStats::block(ResponseGroup group) {
   StatBlock& block = blocks_[size_t(group)];
   if (!block) block = shard_.block(names_.block(group));
   return block;
 }
 
-void ResponseStats::count(const Response& response) {
-  uint16_t status = response.status;
-  if (status < 100 || status > 599) return;
+namespace {
+
+void countIn(StatBlock cells, bool classes, uint16_t status) {
+  size_t codes = 0;
+  if (classes) {
+    ++cells[0];
+    ++cells[kFirstClass + status / 100 - 1];
+    codes = kFirstCode;
+  }
   size_t place = kPlaces.of[status];
-  auto countIn = [&](ResponseGroup group) {
-    StatBlock cells = block(group);
-    size_t codes = 0;
-    if (hasClasses(group)) {
-      ++cells[0];
-      ++cells[kFirstClass + status / 100 - 1];
-      codes = kFirstCode;
-    }
-    if (place != 0) ++cells[codes + place - 1];
+  if (place != 0) ++cells[codes + place - 1];
+}
+
+bool isCounted(uint16_t status) {
+  return status >= 100 && status <= 599;
+}
+
+}  // namespace
+
+void ResponseStats::count(const Response& response) {
+  if (!isCounted(response.status)) return;
+  auto count = [&](ResponseGroup group) {
+    countIn(block(group), hasClasses(group), response.status);
   };
-  if (response.retried) return countIn(ResponseGroup::kRetried);
-  countIn(ResponseGroup::kAll);
-  countIn(response.internal ? ResponseGroup::kInternal : ResponseGroup::kExternal);
-  if (response.canary) countIn(ResponseGroup::kCanary);
+  if (response.retried) return count(ResponseGroup::kRetried);
+  count(ResponseGroup::kAll);
+  count(response.internal ? ResponseGroup::kInternal : ResponseGroup::kExternal);
+  if (response.canary) count(ResponseGroup::kCanary);
+}
+
+void ResponseStats::countZone(const BlockId& zone, uint16_t status) {
+  if (isCounted(status)) countIn(shard_.block(zone), true, status);
 }
 
 }  // namespace millrace

@@ -5,8 +5,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "stats/registry.h"
+#include "upstream/cluster_spec.h"
 
 namespace millrace {
 
@@ -34,6 +40,28 @@ class ResponseStatNames {
   std::array<BlockId, kResponseGroups> blocks_;
 };
 
+// As ResponseStatNames, of responses from hosts of each zone: "zone.<this proxy's>.<the host's>.".
+// Part of snapshots; made and destroyed on the main thread.
+class ZoneStatNames {
+ public:
+  // Null where the proxy's zone has no name, or none of the localities'.
+  static std::shared_ptr<const ZoneStatNames> make(const StatScope& cluster, std::string_view own,
+                                                   std::span<const spec::Locality> localities,
+                                                   StatsRegistry& stats);
+  explicit ZoneStatNames(StatsRegistry& stats) : stats_(stats) {}
+  ~ZoneStatNames();
+  ZoneStatNames(const ZoneStatNames&) = delete;
+  ZoneStatNames& operator=(const ZoneStatNames&) = delete;
+  // Of the zone of that locality; null: it has no name. Any thread.
+  const BlockId* block(uint32_t locality) const {
+    return locality < blocks_.size() && blocks_[locality] ? &*blocks_[locality] : nullptr;
+  }
+
+ private:
+  StatsRegistry& stats_;
+  std::vector<std::optional<BlockId>> blocks_;  // by locality
+};
+
 // A worker's side: its cells, which it has from the first response on.
 class ResponseStats {
  public:
@@ -43,6 +71,8 @@ class ResponseStats {
     bool retried, internal, canary;
   };
   void count(const Response& response);
+  // Once more, for its zone.
+  void countZone(const BlockId& zone, uint16_t status);
 
  private:
   StatBlock& block(ResponseGroup group);

@@ -69,7 +69,10 @@ export interface NativeHostDelta {
   readonly remove: readonly number[]
 }
 
-/** Which cluster is that of the proxies themselves, and where this one of them is. */
+/**
+ * Which cluster is that of the proxies themselves, for zone-aware routing, and where this one of
+ * them is, for that and for statistics.
+ */
 export interface NativeLocalCluster {
   /** 0: there is none. */
   readonly slot: SlotId

@@ -210,6 +210,8 @@ export class Deployment {
 
   /** Clusters and route tables that nothing refers to yet. */
   *#publishNew({ compiled }: Plan, now: number): Steps<string[]> {
+    // With the first clusters, so that they need not be built again.
+    if (!this.#compiled) this.#core.setLocalCluster(compiled.localCluster)
     const fresh = compiled.clusters.filter(({ name }) => !this.#clusters.get(name))
     for (const { cluster } of fresh) {
       this.#clusters.publish(cluster, now)

@@ -90,6 +90,7 @@ describe('zone-aware routing', () => {
     const millrace = await Millrace.start(['-c', path])
     expect(await answers(millrace, 20)).toEqual({ here: 20 })
     expect(await millrace.stat('cluster.web.lb_zone_routing_all_directly')).toBe(20)
+    expect(await millrace.stat('cluster.web.zone.a.a.upstream_rq_200')).toBe(20)
     expect(await millrace.stat('cluster.web.lb_recalculate_zone_structures')).toBeGreaterThan(0)
 
     // Three of four proxies are here, and one of two hosts: two of three requests stay.

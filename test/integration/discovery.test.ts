@@ -261,6 +261,10 @@ describe('EDS from a file', () => {
       return /1001::health_flags::(.*)$/m.exec(text)?.[1]
     }
     await expect.poll(flags).toBe('/failed_eds_health')
+    expect(await millrace.stat('cluster.web.assignment_timeout_received')).toBe(1)
+    expect(await millrace.stat('cluster.web.assignment_stale')).toBe(1)
+    expect(await millrace.stat('cluster.web.warming_state')).toBe(0)
+    expect(await millrace.stat('cluster_manager.warming_clusters')).toBe(0)
     move(folder, assignment([1001]))
     await expect.poll(flags).toBe('healthy')
   })

@@ -96,8 +96,7 @@ export function* compileBootstrap(
 function compileLocalCluster(context: Context, bootstrap: Bootstrap): NativeLocalCluster {
   const manager = bootstrap.cluster_manager
   const name = manager?.local_cluster_name ?? ''
-  if (manager === undefined || name === '') return { slot: 0 }
-  checkCluster(context, manager, 'local_cluster_name', name)
+  if (manager && name !== '') checkCluster(context, manager, 'local_cluster_name', name)
   const own = bootstrap.node?.locality
   return {
     slot: context.clusters.has(name) ? context.resolver.cluster(name) : 0,

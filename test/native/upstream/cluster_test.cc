@@ -25,6 +25,17 @@ std::map<uint16_t, int> picks(const ClusterSnapshot& snapshot, uint64_t seed, in
   return counts;
 }
 
+// The gauges that a registry makes of what it has, by name.
+struct Gauges : StatVisitor {
+  std::map<std::string, int64_t> values;
+  explicit Gauges(const ClusterRegistry& registry) { registry.visitGauges(*this); }
+  void counter(const StatName&, uint64_t) override {}
+  void gauge(const StatName& n, int64_t value) override {
+    values[std::string(n.prefix) + std::string(n.name)] = value;
+  }
+  void histogram(const StatName&, HistogramUnit, const HistogramData&) override {}
+};
+
 }  // namespace
 
 TEST_CASE("a weighted round gives each host its share, spread evenly") {
@@ -128,14 +139,6 @@ TEST_CASE("breakers count over all workers") {
 }
 
 TEST_CASE("open breakers and the number of hosts show as gauges") {
-  struct Gauges : StatVisitor {
-    std::map<std::string, int64_t> values;
-    void counter(const StatName&, uint64_t) override {}
-    void gauge(const StatName& n, int64_t value) override {
-      values[std::string(n.prefix) + std::string(n.name)] = value;
-    }
-    void histogram(const StatName&, HistogramUnit, const HistogramData&) override {}
-  };
   StatsRegistry stats;
   ClusterRegistry registry(stats, 1);
   auto spec = cluster({{80, 1}, {81, 1}});
@@ -143,11 +146,35 @@ TEST_CASE("open breakers and the number of hosts show as gauges") {
   spec.breakers.high.maxRequests = 1;
   auto snapshot = std::move(*registry.build(1, spec));
   CHECK(snapshot->identity().resources(Priority::kHigh).requests.tryTake(1));
-  Gauges gauges;
-  registry.visitGauges(gauges);
+  Gauges gauges(registry);
   CHECK(gauges.values["cluster.web.membership_total"] == 2);
   CHECK(gauges.values["cluster.web.membership_healthy"] == 1);
   CHECK(gauges.values["cluster.web.circuit_breakers.high.rq_open"] == 1);
   CHECK(gauges.values["cluster.web.circuit_breakers.high.cx_open"] == 0);
   CHECK(gauges.values["cluster.web.circuit_breakers.default.rq_open"] == 0);
+}
+
+TEST_CASE("what a hashing table is made of, and the greatest weight, show as gauges") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 1);
+  auto spec = cluster({{80, 1}, {81, 3}});
+  auto gauge = [&](std::string_view name) {
+    auto values = Gauges(registry).values;
+    auto it = values.find("cluster.web." + std::string(name));
+    return it == values.end() ? -1 : it->second;
+  };
+  spec.lb.policy = spec::LbPolicy::kRingHash;
+  auto ring = std::move(*registry.build(1, spec));
+  CHECK(gauge("max_host_weight") == 3);
+  CHECK(gauge("ring_hash_lb.size") == 1024);
+  CHECK(gauge("ring_hash_lb.min_hashes_per_host") == 256);
+  CHECK(gauge("ring_hash_lb.max_hashes_per_host") == 768);
+  CHECK(gauge("maglev_lb.min_entries_per_host") == -1);
+  spec.lb.policy = spec::LbPolicy::kMaglev;
+  spec.hosts[1].weight = 1;
+  auto maglev = std::move(*registry.build(1, spec));
+  CHECK(gauge("max_host_weight") == 1);
+  CHECK(gauge("maglev_lb.min_entries_per_host") == 32'768);
+  CHECK(gauge("maglev_lb.max_entries_per_host") == 32'769);
+  CHECK(gauge("ring_hash_lb.size") == -1);
 }

@@ -174,6 +174,28 @@ TEST_CASE("a reported weight counts after the blackout, until it is too old") {
   CHECK(weight.get(1900, 100, 500) == 5);
 }
 
+TEST_CASE("workers report while the main thread takes what they say") {
+  ReportedWeight weight;
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> workers;
+  for (uint32_t t = 1; t <= kThreads; t++) {
+    workers.emplace_back([&, t] {
+      while (!stop.load(std::memory_order_relaxed)) weight.report(t, monotonicNs());
+    });
+  }
+  // Now and then all of it is too old, and begins anew.
+  uint32_t most = 0;
+  for (uint64_t i = 0, good = 0; good < 1000; i++) {
+    uint32_t got = weight.get(monotonicNs(), 0, i % 16 == 0 ? 0 : 1'000'000'000);
+    most = std::max(most, got);
+    good += got != 0;
+    if (got == 0) std::this_thread::yield();
+  }
+  stop = true;
+  for (std::thread& worker : workers) worker.join();
+  CHECK(most <= kThreads);
+}
+
 namespace {
 
 spec::Cluster reporting(int hosts, spec::ClientWeights rules) {

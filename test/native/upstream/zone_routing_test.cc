@@ -1,6 +1,8 @@
 // Zone-aware routing: what stays in the zone, where the rest goes, and when zones do not matter.
 #include "upstream/balancer/zone_routing.h"
 
+#include <map>
+
 #include "stats/registry.h"
 #include "upstream/balancer_kit.h"
 #include "upstream/cluster.h"
@@ -294,6 +296,8 @@ TEST_CASE("a change of the local cluster makes new tables of the others, and of 
 
   // Named before it is there, as a configuration may do it.
   registry.setLocal({.slot = 3, .node = spec::Locality{.zone = "a"}});
+  CHECK(registry.takeRezoned().size() == 2);  // for the numbers of responses by zone
+  registry.setLocal({.slot = 3, .node = spec::Locality{.zone = "a"}});
   CHECK(registry.takeRezoned().empty());
   auto local = std::move(*registry.build(3, clusterOf("us", {2, 1})));
   auto rezoned = registry.takeRezoned();
@@ -333,6 +337,42 @@ TEST_CASE("the tables of very many hosts are made in several turns") {
   CHECK(registry.rezonesMore());
   CHECK(registry.takeRezoned().size() == 1);
   CHECK_FALSE(registry.rezonesMore());
+}
+
+TEST_CASE("responses have numbers by zone where both zones have a name, and keep them") {
+  StatsRegistry stats;
+  ClusterRegistry registry(stats, 1);
+  auto unknown = std::move(*registry.build(1, clusterOf("web", {1, 1})));
+  CHECK(unknown->zoneStats() == nullptr);
+  registry.setLocal({.node = spec::Locality{.zone = "here"}});
+  auto rezoned = registry.takeRezoned();
+  REQUIRE(rezoned.size() == 1);
+  const ZoneStatNames* names = rezoned[0]->zoneStats();
+  REQUIRE(names != nullptr);
+  REQUIRE(names->block(1) != nullptr);
+  CHECK_FALSE(*names->block(0) == *names->block(1));
+  CHECK(names->block(3) == nullptr);
+  ResponseStats responses(rezoned[0]->identity().responses(), stats.mainShard());
+  responses.countZone(*names->block(1), 404);
+  auto spec = clusterOf("web", {1, 2});
+  spec.localities[0].zone = "";
+  auto next = std::move(*registry.build(1, spec));
+  rezoned.clear();
+  CHECK(next->zoneStats()->block(0) == nullptr);
+  struct Counters : StatVisitor {
+    std::map<std::string, uint64_t> values;
+    void counter(const StatName& n, uint64_t value) override {
+      if (value != 0) values[std::string(n.prefix) + std::string(n.name)] = value;
+    }
+    void gauge(const StatName&, int64_t) override {}
+    void histogram(const StatName&, HistogramUnit, const HistogramData&) override {}
+  } counters;
+  stats.visit(counters);
+  CHECK(counters.values["cluster.web.zone.here.b.upstream_rq_completed"] == 1);
+  CHECK(counters.values["cluster.web.zone.here.b.upstream_rq_4xx"] == 1);
+  CHECK(counters.values["cluster.web.zone.here.b.upstream_rq_404"] == 1);
+  registry.setLocal({});
+  CHECK(registry.takeRezoned().at(0)->zoneStats() == nullptr);
 }
 
 TEST_CASE("why zones do not matter is counted") {
