@@ -64,14 +64,11 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
     throwArgument(env, "concurrency: 1 to 1024 is wanted");
     return;
   }
-  if (options.Get("onEvent").IsFunction()) {
-    onEvent_ = Napi::Persistent(options.Get("onEvent").As<Napi::Function>());
-  }
-  if (options.Get("onOutlier").IsFunction()) {
-    onOutlier_ = Napi::Persistent(options.Get("onOutlier").As<Napi::Function>());
-  }
-  if (options.Get("onHostsWanted").IsFunction()) {
-    onHostsWanted_ = Napi::Persistent(options.Get("onHostsWanted").As<Napi::Function>());
+  const std::pair<const char*, Napi::FunctionReference*> listeners[] = {
+      {"onEvent", &onEvent_}, {"onOutlier", &onOutlier_}, {"onHostsWanted", &onHostsWanted_}};
+  for (auto [name, kept] : listeners) {
+    Napi::Value given = options.Get(name);
+    if (given.IsFunction()) *kept = Napi::Persistent(given.As<Napi::Function>());
   }
   napi_status made = napi_create_threadsafe_function(
       env, nullptr, nullptr, Napi::String::New(env, "millrace"), 0, 1, nullptr, nullptr, this,

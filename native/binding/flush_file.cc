@@ -196,15 +196,17 @@ class FlushFileObject final : public Napi::ObjectWrap<FlushFileObject> {
       return false;
     }
     napi_value function;
-    napi_create_function(env, "write", NAPI_AUTO_LENGTH, Handle::write, handle_.get(), &function);
     auto kept = std::make_unique<std::shared_ptr<Handle>>(handle_);
-    napi_add_finalizer(
-        env, function, kept.get(),
-        [](napi_env, void* data, void*) {
-          std::unique_ptr<std::shared_ptr<Handle>> owned(
-              static_cast<std::shared_ptr<Handle>*>(data));
-        },
-        nullptr, nullptr);
+    bool made = napi_create_function(env, "write", NAPI_AUTO_LENGTH, Handle::write, handle_.get(),
+                                     &function) == napi_ok &&
+                napi_add_finalizer(
+                    env, function, kept.get(),
+                    [](napi_env, void* data, void*) {
+                      std::unique_ptr<std::shared_ptr<Handle>> owned(
+                          static_cast<std::shared_ptr<Handle>*>(data));
+                    },
+                    nullptr, nullptr) == napi_ok;
+    if (!made) return false;
     kept.release();
     Value().Set("write", Napi::Value(env, function));
     Value().Set("number", double(file->number()));
@@ -248,7 +250,9 @@ class FlushFileObject final : public Napi::ObjectWrap<FlushFileObject> {
     return result;
   }
   void detach(const Napi::CallbackInfo&) { handle_->close(); }
-  void hold(const Napi::CallbackInfo& info) { handle_->hold(info[0].ToBoolean().Value()); }
+  void hold(const Napi::CallbackInfo& info) {
+    handle_->hold(info[0].IsBoolean() && info[0].As<Napi::Boolean>().Value());
+  }
   Napi::Value stats(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<Handle> handle_;
@@ -275,12 +279,14 @@ Napi::Value FlushFileObject::stats(const Napi::CallbackInfo& info) {
 
 Napi::Value make(Napi::Env env, const std::shared_ptr<SharedFlushFile>& file, size_t maxBytes,
                  bool waits, const Napi::Value& onNotice) {
-  // The class is made for each object: files are opened rarely.
+  // In an environment that ends, every step may fail without an exception.
   Napi::EscapableHandleScope scope(env);
-  Napi::Object object = FlushFileObject::define(env).New({});
-  if (!FlushFileObject::Unwrap(object)->start(env, file, maxBytes, waits, onNotice)) {
-    return env.Undefined();
-  }
+  // The class is made for each object: files are opened rarely.
+  Napi::Function type = FlushFileObject::define(env);
+  if (type.IsEmpty()) return {};
+  Napi::Object object = type.New({});
+  FlushFileObject* made = object.IsEmpty() ? nullptr : FlushFileObject::Unwrap(object);
+  if (made == nullptr || !made->start(env, file, maxBytes, waits, onNotice)) return {};
   return scope.Escape(object);
 }
 
