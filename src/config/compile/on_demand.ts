@@ -21,6 +21,22 @@ const kCleanupInterval = 5000
 const kConnectTimeout = 5000
 /** How much later than its name's time a request gives up: the main thread may be late, too. */
 const kGrace = 1000
+/** What is about hosts that a balancer chooses among. */
+const kUnread = [
+  'load_assignment',
+  'load_balancing_policy',
+  'lb_subset_config',
+  'round_robin_lb_config',
+  'least_request_lb_config',
+  'ring_hash_lb_config',
+  'maglev_lb_config',
+] as const
+const kUnreadCommon = [
+  'healthy_panic_threshold',
+  'zone_aware_lb_config',
+  'locality_weighted_lb_config',
+  'consistent_hashing_lb_config',
+] as const
 /** A field name, or the one pseudo-header that names a host. */
 const kFieldName = /^(:authority|[!#$%&'*+\-.^_`|~0-9a-z]+)$/i
 
@@ -94,10 +110,13 @@ export function checkProvided(context: Context, cluster: Cluster, what: string):
     const text = `${what} chooses hosts by itself`
     origins.add(cluster, place, 'bad-value', text, 'lb_policy: CLUSTER_PROVIDED')
   }
-  for (const field of ['load_assignment', 'load_balancing_policy', 'lb_subset_config'] as const) {
-    if (cluster[field] === undefined) continue
-    const text = `is not read: the hosts of ${what} are those that requests name`
-    origins.add(cluster, [field], 'conflict', text)
+  const text = `is not read: the hosts of ${what} are those that requests name`
+  for (const field of kUnread) {
+    if (cluster[field] !== undefined) origins.add(cluster, [field], 'conflict', text)
+  }
+  const common = cluster.common_lb_config
+  for (const field of kUnreadCommon) {
+    if (common?.[field] !== undefined) origins.add(common, [field], 'conflict', text)
   }
 }
 

@@ -63,6 +63,12 @@ describe('ORIGINAL_DST', () => {
     expect(await refused('lb_subset_config: {subset_selectors: [{keys: [a]}]}')).toEqual(
       conflict('lb_subset_config'),
     )
+    expect(await refused('maglev_lb_config: {table_size: 251}')).toEqual(
+      conflict('maglev_lb_config'),
+    )
+    expect(await refused('common_lb_config: {healthy_panic_threshold: {value: 1}}')).toEqual(
+      conflict('common_lb_config.healthy_panic_threshold'),
+    )
     expect(await refused('original_dst_lb_config: {http_header_name: x}')).toEqual(
       conflict('original_dst_lb_config.http_header_name'),
     )
