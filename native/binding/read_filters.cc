@@ -21,12 +21,49 @@ void readFields(JsReader& in, DynamicForwardProxyRoute& out) {
   in.optional("header", out.header);
 }
 
+void readFields(JsReader& in, RuntimeNumber& out) {
+  in.field("value", out.value);
+  in.field("flag", out.flag);
+}
+
+void readFields(JsReader& in, AdmissionControl& out) {
+  in.field("enabled", out.enabled);
+  in.field("httpSuccess", out.httpSuccess);
+  in.field("grpcSuccess", out.grpcSuccess);
+  in.field("windowSeconds", out.windowSeconds);
+  in.field("aggression", out.aggression);
+  in.field("threshold", out.threshold);
+  in.field("rpsThreshold", out.rpsThreshold);
+  in.field("mostRejected", out.mostRejected);
+}
+
+void readFields(JsReader& in, Gradient& out) {
+  in.field("percentile", out.percentile);
+  in.field("mostConcurrency", out.mostConcurrency);
+  in.field("updateEvery", out.updateEvery);
+  in.field("measureEvery", out.measureEvery);
+  in.field("requests", out.requests);
+  in.field("jitter", out.jitter);
+  in.field("leastConcurrency", out.leastConcurrency);
+  in.field("buffer", out.buffer);
+}
+
+void readFields(JsReader& in, AdaptiveConcurrency& out) {
+  in.field("enabled", out.enabled);
+  in.field("exceededStatus", out.exceededStatus);
+  in.field("gradient", out.gradient);
+}
+
 void readFields(JsReader& in, FilterConfig& out) {
   std::string kind = in.kind();
   if (kind == "stateful-session") {
     readFields(in, out.emplace<StatefulSession>());
   } else if (kind == "dynamic-forward-proxy") {
     out.emplace<DynamicForwardProxy>();
+  } else if (kind == "admission-control") {
+    readFields(in, out.emplace<AdmissionControl>());
+  } else if (kind == "adaptive-concurrency") {
+    readFields(in, out.emplace<AdaptiveConcurrency>());
   } else {
     in.fail("kind: unknown value \"" + kind + "\"");
   }

@@ -3,6 +3,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "proxy/filters/adaptive_concurrency.h"
+#include "proxy/filters/admission_control.h"
 #include "proxy/filters/dynamic_forward_proxy.h"
 #include "proxy/filters/stateful_session.h"
 

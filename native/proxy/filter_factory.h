@@ -17,7 +17,13 @@ class FilterCallbacks;
 class HttpFilter;
 
 // A filter of filters/; kOther: of a test.
-enum class FilterType : uint8_t { kOther, kDynamicForwardProxy, kStatefulSession };
+enum class FilterType : uint8_t {
+  kOther,
+  kStatefulSession,
+  kAdmissionControl,
+  kAdaptiveConcurrency,
+  kDynamicForwardProxy,
+};
 
 // What a route says to filters of one type.
 class FilterRouteConfig {

@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
+
+#include "proxy/match_spec.h"
 
 namespace millrace {
 class FilterRouteConfig;
@@ -41,10 +44,48 @@ struct DynamicForwardProxyRoute {
   std::string header;  // lower case; its value instead, where there is one; empty: none
 };
 
+// A number that a runtime flag may override.
+struct RuntimeNumber {
+  double value = 0;
+  RuntimeIndex flag = kNoFlag;
+};
+
+// Requests are turned away when too many did not succeed. Percentages are from 0 to 100.
+struct AdmissionControl {
+  static constexpr uint32_t kMostSeconds = 3600;
+  RuntimeNumber enabled{1};
+  std::vector<std::pair<uint16_t, uint16_t>> httpSuccess{{0, 500}};  // [from, to)
+  uint32_t grpcSuccess = 0x11aef;                                    // bits by status
+  uint32_t windowSeconds = 30;                                       // from 1 to kMostSeconds
+  RuntimeNumber aggression{1};
+  RuntimeNumber threshold{95};
+  RuntimeNumber rpsThreshold{0};
+  RuntimeNumber mostRejected{80};
+};
+
+// How the limit of requests under way is found. Percentages are from 0 to 100, times ms.
+struct Gradient {
+  RuntimeNumber percentile{50};
+  RuntimeNumber mostConcurrency{1000};
+  RuntimeNumber updateEvery{0};
+  RuntimeNumber measureEvery{0};
+  RuntimeNumber requests{50};
+  RuntimeNumber jitter{15};
+  RuntimeNumber leastConcurrency{3};
+  RuntimeNumber buffer{25};
+};
+
+// So many requests may be under way as the time that they take lets seem good.
+struct AdaptiveConcurrency {
+  RuntimeNumber enabled{1};
+  uint16_t exceededStatus = 503;
+  Gradient gradient;
+};
+
 // What a filter is, one struct for each. The first alternative is a filter that is made already:
 // tests have such.
-using FilterConfig =
-    std::variant<std::shared_ptr<const HttpFilterFactory>, DynamicForwardProxy, StatefulSession>;
+using FilterConfig = std::variant<std::shared_ptr<const HttpFilterFactory>, StatefulSession,
+                                  AdmissionControl, AdaptiveConcurrency, DynamicForwardProxy>;
 
 struct HttpFilter {
   FilterId id = 0;

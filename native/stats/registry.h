@@ -33,6 +33,10 @@ struct StatScope {
   std::string prefix;
   std::string taggedPrefix;
   StatTags tags;
+  // Of a part of what has these names: {"http.in.", …}.within("filter.") is "http.in.filter.".
+  StatScope within(const std::string& inner) const {
+    return {prefix + inner, taggedPrefix + inner, tags};
+  }
 };
 
 // A row of a block's table, which is a constant array beside the enum that indexes it.

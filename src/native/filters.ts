@@ -1,5 +1,7 @@
 /** HTTP filters, and what routes tell them. */
 
+import type { NativeRuntimeNumber } from './values.ts'
+
 /**
  * Stands for a filter's configured name, by which routes speak to it: the same name, the same
  * number, for the life of the process.
@@ -31,10 +33,48 @@ export interface NativeDynamicForwardProxyRoute {
   readonly header?: string
 }
 
+/** When requests are turned away because others did not succeed. Percentages from 0 to 100. */
+export interface NativeAdmissionControl {
+  /** 0: the filter does nothing. */
+  readonly enabled: NativeRuntimeNumber
+  /** Ranges of status codes, [from, to). */
+  readonly httpSuccess: readonly (readonly [number, number])[]
+  /** Bit i: gRPC status i is a success. */
+  readonly grpcSuccess: number
+  readonly windowSeconds: number
+  readonly aggression: NativeRuntimeNumber
+  readonly threshold: NativeRuntimeNumber
+  readonly rpsThreshold: NativeRuntimeNumber
+  readonly mostRejected: NativeRuntimeNumber
+}
+
+/** How the limit of requests under way is found. Percentages from 0 to 100, times ms. */
+export interface NativeGradient {
+  readonly percentile: NativeRuntimeNumber
+  readonly mostConcurrency: NativeRuntimeNumber
+  readonly updateEvery: NativeRuntimeNumber
+  readonly measureEvery: NativeRuntimeNumber
+  /** That are measured. */
+  readonly requests: NativeRuntimeNumber
+  readonly jitter: NativeRuntimeNumber
+  readonly leastConcurrency: NativeRuntimeNumber
+  readonly buffer: NativeRuntimeNumber
+}
+
+/** So many requests may be under way as the time that they take lets seem good. */
+export interface NativeAdaptiveConcurrency {
+  /** 0: the filter does nothing. */
+  readonly enabled: NativeRuntimeNumber
+  readonly exceededStatus: number
+  readonly gradient: NativeGradient
+}
+
 /** What a filter is; `kind` tells which. */
 export type NativeFilterConfig =
   | NativeDynamicForwardProxy
   | ({ readonly kind: 'stateful-session' } & NativeSession)
+  | ({ readonly kind: 'admission-control' } & NativeAdmissionControl)
+  | ({ readonly kind: 'adaptive-concurrency' } & NativeAdaptiveConcurrency)
 
 export interface NativeHttpFilter {
   readonly id: FilterId

@@ -11,3 +11,9 @@ export type NativeAddress =
 export type SlotId = number
 /** An index into the runtime snapshot, made when a configuration is compiled; -1: no key. */
 export type RuntimeIndex = number
+
+/** A number that a runtime flag may override. */
+export interface NativeRuntimeNumber {
+  readonly value: number
+  readonly flag: RuntimeIndex
+}

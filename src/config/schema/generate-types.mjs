@@ -107,7 +107,8 @@ function writtenType(field, names, enums) {
   if (kind === 'enum') return enumType(enums[name], field.status.only)
   if (kind === 'any') {
     const types = (field.status.types ?? []).map((type) => `'${type}'`)
-    return types.length > 0 ? `EnvoyExtension<${types.join(' | ')}>` : 'unknown'
+    const extension = types.length > 0 ? `EnvoyExtension<${types.join(' | ')}>` : 'unknown'
+    return field.status.empty ? `${extension} | Readonly<Record<string, never>>` : extension
   }
   return writtenScalars[kind] ?? (kind.endsWith('64') ? 'number | string' : 'number')
 }

@@ -257,6 +257,85 @@ export interface StatefulSessionPerRoute {
   readonly stateful_session?: StatefulSession
 }
 
+/** envoy.extensions.filters.http.admission_control.v3.AdmissionControl */
+export interface AdmissionControl {
+  readonly enabled?: RuntimeFeatureFlag
+  readonly success_criteria?: AdmissionControlSuccessCriteria
+  readonly sampling_window?: number
+  readonly aggression?: RuntimeDouble
+  readonly sr_threshold?: RuntimePercent
+  readonly rps_threshold?: RuntimeUInt32
+  readonly max_rejection_probability?: RuntimePercent
+}
+
+/** envoy.extensions.filters.http.admission_control.v3.AdmissionControl.SuccessCriteria */
+export interface AdmissionControlSuccessCriteria {
+  readonly http_criteria?: AdmissionControlSuccessCriteriaHttpCriteria
+  readonly grpc_criteria?: AdmissionControlSuccessCriteriaGrpcCriteria
+}
+
+/** envoy.extensions.filters.http.admission_control.v3.AdmissionControl.SuccessCriteria.HttpCriteria */
+export interface AdmissionControlSuccessCriteriaHttpCriteria {
+  readonly http_success_status?: readonly Int32Range[]
+}
+
+/** envoy.extensions.filters.http.admission_control.v3.AdmissionControl.SuccessCriteria.GrpcCriteria */
+export interface AdmissionControlSuccessCriteriaGrpcCriteria {
+  readonly grpc_success_status?: readonly number[]
+}
+
+/** envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency */
+export interface AdaptiveConcurrency {
+  readonly gradient_controller_config?: GradientControllerConfig
+  readonly enabled?: RuntimeFeatureFlag
+  readonly concurrency_limit_exceeded_status?: HttpStatus
+}
+
+/** envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig */
+export interface GradientControllerConfig {
+  readonly sample_aggregate_percentile?: Percent
+  readonly concurrency_limit_params?: GradientControllerConfigConcurrencyLimitCalculationParams
+  readonly min_rtt_calc_params?: GradientControllerConfigMinimumRTTCalculationParams
+}
+
+/** envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig.ConcurrencyLimitCalculationParams */
+export interface GradientControllerConfigConcurrencyLimitCalculationParams {
+  readonly max_concurrency_limit?: number
+  readonly concurrency_update_interval?: number
+}
+
+/** envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig.MinimumRTTCalculationParams */
+export interface GradientControllerConfigMinimumRTTCalculationParams {
+  readonly interval?: number
+  readonly request_count?: number
+  readonly jitter?: Percent
+  readonly min_concurrency?: number
+  readonly buffer?: Percent
+}
+
+/** envoy.type.v3.HttpStatus */
+export interface HttpStatus {
+  readonly code?: 'Empty' | 'Continue' | 'OK' | 'Created' | 'Accepted' | 'NonAuthoritativeInformation' | 'NoContent' | 'ResetContent' | 'PartialContent' | 'MultiStatus' | 'AlreadyReported' | 'IMUsed' | 'MultipleChoices' | 'MovedPermanently' | 'Found' | 'SeeOther' | 'NotModified' | 'UseProxy' | 'TemporaryRedirect' | 'PermanentRedirect' | 'BadRequest' | 'Unauthorized' | 'PaymentRequired' | 'Forbidden' | 'NotFound' | 'MethodNotAllowed' | 'NotAcceptable' | 'ProxyAuthenticationRequired' | 'RequestTimeout' | 'Conflict' | 'Gone' | 'LengthRequired' | 'PreconditionFailed' | 'PayloadTooLarge' | 'URITooLong' | 'UnsupportedMediaType' | 'RangeNotSatisfiable' | 'ExpectationFailed' | 'MisdirectedRequest' | 'UnprocessableEntity' | 'Locked' | 'FailedDependency' | 'UpgradeRequired' | 'PreconditionRequired' | 'TooManyRequests' | 'RequestHeaderFieldsTooLarge' | 'InternalServerError' | 'NotImplemented' | 'BadGateway' | 'ServiceUnavailable' | 'GatewayTimeout' | 'HTTPVersionNotSupported' | 'VariantAlsoNegotiates' | 'InsufficientStorage' | 'LoopDetected' | 'NotExtended' | 'NetworkAuthenticationRequired'
+}
+
+/** envoy.type.v3.Int32Range */
+export interface Int32Range {
+  readonly start?: number
+  readonly end?: number
+}
+
+/** envoy.config.core.v3.RuntimeFeatureFlag */
+export interface RuntimeFeatureFlag {
+  readonly default_value?: boolean
+  readonly runtime_key?: string
+}
+
+/** envoy.config.core.v3.RuntimePercent */
+export interface RuntimePercent {
+  readonly default_value?: Percent
+  readonly runtime_key?: string
+}
+
 /** envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState */
 export interface CookieBasedSessionState {
   readonly cookie?: Cookie
@@ -1406,6 +1485,8 @@ export interface ExtensionTypes {
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog
   'envoy.extensions.clusters.aggregate.v3.ClusterConfig': ClusterConfig
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': DynamicForwardProxyClusterConfig
+  'envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency': AdaptiveConcurrency
+  'envoy.extensions.filters.http.admission_control.v3.AdmissionControl': AdmissionControl
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': DynamicForwardProxyFilterConfig
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig': PerRouteConfig
   'envoy.extensions.filters.http.router.v3.Router': Router

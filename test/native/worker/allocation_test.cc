@@ -107,7 +107,10 @@ TEST_CASE("filters and what routes tell them allocate nothing" * doctest::skip(!
   listener.name = "filtered";
   auto& http = std::get<spec::HttpManager>(listener.filterChains[0].filter);
   spec::StatefulSession header{.state = spec::StatefulSession::State::kHeader, .name = "x-s"};
-  http.filters = {{0, "a", false, header}, {1, "b", false, header}};
+  http.filters = {{0, "a", false, header},
+                  {1, "b", false, header},
+                  {2, "c", false, spec::AdmissionControl{}},
+                  {3, "d", false, spec::AdaptiveConcurrency{}}};
   auto addresses = proxy.group->addListener(std::move(listener));
   REQUIRE(addresses.ok());
   proxy.group->turn();

@@ -144,6 +144,14 @@ class Client {
     }
   }
   std::string_view text() const { return {buffer_, size_}; }
+  // Reads on; false when nothing comes any more.
+  bool more() {
+    ssize_t n = ::recv(fd_.get(), buffer_ + size_, sizeof buffer_ - size_ - 1, 0);
+    if (n <= 0) return false;
+    size_ += size_t(n);
+    buffer_[size_] = 0;
+    return true;
+  }
   // True when the other side closed (waits for it).
   bool closed() {
     char c;

@@ -14,12 +14,21 @@ export function load(text: string): Promise<LoadedConfiguration> {
   return loadConfiguration({ kind: 'text', name: 'test.yaml', text })
 }
 
-/** Slots, logs and flags count up in the order of their first question. */
-export async function compiled(text: string): Promise<CompiledConfiguration> {
+/**
+ * Slots, logs and flags count up in the order of their first question; `names` gets what was asked
+ * for.
+ */
+export async function compiled(
+  text: string,
+  names = new Map<number, unknown>(),
+): Promise<CompiledConfiguration> {
   const loaded = await load(text)
   const indexes = new Map<unknown, number>()
   const index = (key: unknown): number => {
-    if (!indexes.has(key)) indexes.set(key, indexes.size)
+    if (!indexes.has(key)) {
+      names.set(indexes.size, key)
+      indexes.set(key, indexes.size)
+    }
     return indexes.get(key) ?? -1
   }
   return atOnce(

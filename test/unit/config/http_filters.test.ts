@@ -207,3 +207,174 @@ describe('stateful sessions', () => {
     expect(clusters[0]?.cluster.lb.overrideStatuses).toBe(expected)
   })
 })
+
+/** The compiled form of the only filter, which is of this type and says this. */
+async function compiledFilter(type: string, fields: string): Promise<unknown> {
+  const { listeners } = await compiled(oneFilter(type, fields))
+  const manager = listeners[0]?.filterChains[0]?.filter
+  return manager?.kind === 'http' ? manager.filters[0]?.config : undefined
+}
+
+function oneFilter(type: string, fields: string): string {
+  return bootstrap({ filters: `{name: a, typed_config: {"@type": ${kTypes}.${type}, ${fields}}},` })
+}
+
+const plain = (value: number) => ({ value, flag: -1 })
+
+describe('admission control', () => {
+  const kType = 'admission_control.v3.AdmissionControl'
+
+  it('has the defaults of Envoy', async () => {
+    expect(await compiledFilter(kType, 'success_criteria: {}')).toEqual({
+      kind: 'admission-control',
+      enabled: plain(1),
+      httpSuccess: [[0, 500]],
+      grpcSuccess: 0x11aef,
+      windowSeconds: 30,
+      aggression: plain(1),
+      threshold: plain(95),
+      rpsThreshold: plain(0),
+      mostRejected: plain(80),
+    })
+  })
+
+  it('takes what is written', async () => {
+    const flag = { value: expect.any(Number), flag: expect.any(Number) }
+    const fields = `success_criteria: {
+        http_criteria: {http_success_status: [{start: 200, end: 300}, {start: 404, end: 405}]},
+        grpc_criteria: {grpc_success_status: [0, 4, 16]}},
+      enabled: {default_value: false, runtime_key: a.enabled}, sampling_window: 10.6s,
+      aggression: {default_value: 2.5, runtime_key: a.aggression},
+      sr_threshold: {default_value: {value: 90}, runtime_key: a.threshold},
+      rps_threshold: {default_value: 7, runtime_key: a.rps},
+      max_rejection_probability: {default_value: {value: 60}, runtime_key: a.most}`
+    const filter = await compiledFilter(kType, fields)
+    expect(filter).toEqual({
+      kind: 'admission-control',
+      enabled: { ...flag, value: 0 },
+      httpSuccess: [
+        [200, 300],
+        [404, 405],
+      ],
+      grpcSuccess: 0x10011,
+      windowSeconds: 11,
+      aggression: { ...flag, value: 2.5 },
+      threshold: { ...flag, value: 90 },
+      rpsThreshold: { ...flag, value: 7 },
+      mostRejected: { ...flag, value: 60 },
+    })
+    expect(JSON.stringify(filter)).not.toContain('"flag":-1')
+  })
+
+  it.each([
+    ['', 'needs one of success_criteria'],
+    ['success_criteria: {}, sampling_window: 0.4s', 'must be from 1 to 3600 whole seconds'],
+    ['success_criteria: {}, sampling_window: 3601s', 'must be from 1 to 3600 whole seconds'],
+    [
+      'success_criteria: {}, sr_threshold: {default_value: {value: 0.5}, runtime_key: a}',
+      'must be at least 1 percent',
+    ],
+    [
+      'success_criteria: {}, sr_threshold: {default_value: {value: 101}, runtime_key: a}',
+      'must be at most 100',
+    ],
+    ['success_criteria: {}, enabled: {runtime_key: a}', 'needs default_value'],
+    ['success_criteria: {http_criteria: {}}', 'needs http_success_status'],
+    [
+      'success_criteria: {http_criteria: {http_success_status: [{start: 99, end: 300}]}}',
+      'no range of status codes',
+    ],
+    [
+      'success_criteria: {http_criteria: {http_success_status: [{start: 300, end: 300}]}}',
+      'no range of status codes',
+    ],
+    ['success_criteria: {grpc_criteria: {grpc_success_status: [0, 17]}}', 'is no gRPC status'],
+  ])('%s is refused', async (fields, text) => {
+    const problems = await said(oneFilter(kType, fields))
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toContain(text)
+  })
+})
+
+describe('adaptive concurrency', () => {
+  const kType = 'adaptive_concurrency.v3.AdaptiveConcurrency'
+  const needed = (limit = '', measuring = '', more = '') =>
+    `gradient_controller_config: {${more}
+      concurrency_limit_params: {concurrency_update_interval: 0.1s, ${limit}},
+      min_rtt_calc_params: {interval: 60s, ${measuring}}}`
+
+  it('has the defaults of Envoy, and the flags of its names', async () => {
+    const names = new Map<number, unknown>()
+    const { listeners } = await compiled(oneFilter(kType, needed()), names)
+    const manager = listeners[0]?.filterChains[0]?.filter
+    const filter = manager?.kind === 'http' ? manager.filters[0]?.config : undefined
+    if (filter?.kind !== 'adaptive-concurrency') throw new Error('no such filter')
+    const values = Object.entries(filter.gradient).map(([name, { value, flag }]) => [
+      name,
+      [value, String(names.get(flag)).replace(/^runtime .*gradient_controller\./, '')],
+    ])
+    expect(Object.fromEntries(values)).toEqual({
+      percentile: [50, 'sample_aggregate_percentile'],
+      mostConcurrency: [1000, 'max_concurrency_limit'],
+      updateEvery: [100, 'sample_rtt_calc_interval_ms'],
+      measureEvery: [60_000, 'min_rtt_calc_interval_ms'],
+      requests: [50, 'min_rtt_aggregate_request_count'],
+      jitter: [15, 'jitter'],
+      leastConcurrency: [3, 'min_concurrency'],
+      buffer: [25, 'min_rtt_buffer'],
+    })
+    expect(filter).toMatchObject({ enabled: plain(1), exceededStatus: 503 })
+  })
+
+  it('takes what is written', async () => {
+    const fields = `${needed(
+      'max_concurrency_limit: 9',
+      'request_count: 8, jitter: {value: 7}, min_concurrency: 6, buffer: {value: 5}',
+      'sample_aggregate_percentile: {value: 90},',
+    )}, enabled: {default_value: false, runtime_key: b}`
+    expect(await compiledFilter(kType, fields)).toMatchObject({
+      enabled: { value: 0 },
+      gradient: {
+        percentile: { value: 90 },
+        mostConcurrency: { value: 9 },
+        requests: { value: 8 },
+        jitter: { value: 7 },
+        leastConcurrency: { value: 6 },
+        buffer: { value: 5 },
+      },
+    })
+  })
+
+  it.each([
+    ['TooManyRequests', 429],
+    ['OK', 503],
+    ['Found', 503],
+    ['GatewayTimeout', 504],
+  ])('answers %s as %i', async (code, status) => {
+    const fields = `${needed()}, concurrency_limit_exceeded_status: {code: ${code}}`
+    expect(await compiledFilter(kType, fields)).toMatchObject({ exceededStatus: status })
+  })
+
+  it.each([
+    ['', 'needs one of gradient_controller_config'],
+    [needed('max_concurrency_limit: 0'), 'must be more than 0'],
+    [needed('', 'min_concurrency: 0'), 'must be more than 0'],
+    [needed('', 'request_count: 0'), 'must be more than 0'],
+    [needed('', 'jitter: {value: 101}'), 'must be at most 100'],
+    [
+      `gradient_controller_config: {min_rtt_calc_params: {interval: 1s},
+        concurrency_limit_params: {}}`,
+      'needs concurrency_update_interval',
+    ],
+    [
+      `gradient_controller_config: {min_rtt_calc_params: {interval: 0.0001s},
+        concurrency_limit_params: {concurrency_update_interval: 1s}}`,
+      'must be at least',
+    ],
+    [`${needed()}, concurrency_limit_exceeded_status: {code: 0}`, 'code'],
+  ])('%s is refused', async (fields, text) => {
+    const problems = await said(oneFilter(kType, fields))
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toContain(text)
+  })
+})

@@ -3,6 +3,8 @@
 import type { NativeFilterConfig, NativeFilterRouteConfig } from '../../../native/index.ts'
 import type { AnyMessage } from '../../schema/messages.generated.ts'
 import type { Context } from '../context.ts'
+import { adaptiveConcurrency, kAdaptiveConcurrency } from './adaptive_concurrency.ts'
+import { admissionControl, kAdmissionControl } from './admission_control.ts'
 import { dynamicForwardProxy, kDynamicForwardProxy } from './dynamic_forward_proxy.ts'
 import { kStatefulSession, statefulSession } from './stateful_session.ts'
 
@@ -18,6 +20,8 @@ export interface FilterCompiler {
 }
 
 export const filterCompilers: ReadonlyMap<string, FilterCompiler> = new Map([
+  [kAdaptiveConcurrency, adaptiveConcurrency],
+  [kAdmissionControl, admissionControl],
   [kDynamicForwardProxy, dynamicForwardProxy],
   [kStatefulSession, statefulSession],
 ])
