@@ -195,6 +195,7 @@ void Router::prepareRetries(const ForwardAction& action) {
 void Router::start(UpstreamRequest& request, ClusterLocal& cluster, const HostEntry& picked) {
   triedHost_ = picked.host->id();
   triedPriority_ = picked.priority;
+  triedCanary_ = picked.canary;
   UpstreamTarget target{&cluster, picked.host, cluster.pin(), priority_, selection_.context()};
   request.setClientWritable(!clientBlocked_);
   if (cluster.snapshot().config().connect.proxyProtocol != spec::ProxyProtocol::kNone) {

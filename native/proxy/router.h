@@ -147,6 +147,7 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   uint64_t retryAtMs_ = 0;  // back-off until then, loop ms; 0: no retry is pending
   uint32_t attempts_ = 0;
   uint8_t triedPriority_ = 0;
+  bool triedCanary_ = false;
   Priority priority_ = Priority::kDefault;
   bool requestEnded_ = false;
   bool headOnly_ = false;      // the request has no body

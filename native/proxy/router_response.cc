@@ -150,10 +150,10 @@ bool Router::dropForOverload(const ClusterLocal& cluster) {
   stream_.info().setFlag(all ? ResponseFlag::kUnconditionalDropOverload
                              : ResponseFlag::kDropOverload);
   std::string_view mark = all ? "x-envoy-unconditional-drop-overload" : "x-envoy-drop-overload";
-  stream_.reply({.status = 503,
-                 .body = all ? "unconditional drop overload" : "drop overload",
-                 .details = all ? "unconditional_drop_overload" : "drop_overload",
-                 .mark = stream_.suppressesEnvoyHeaders() ? std::string_view() : mark});
+  reply({.status = 503,
+         .body = all ? "unconditional drop overload" : "drop overload",
+         .details = all ? "unconditional_drop_overload" : "drop_overload",
+         .mark = stream_.suppressesEnvoyHeaders() ? std::string_view() : mark});
   return true;
 }
 
@@ -184,6 +184,9 @@ void Router::timeOutReply(const char* details) {
 
 void Router::reply(LocalReply what) {
   if (action_ != nullptr && action_->attemptCountInResponse) what.attemptCount = attempts_;
+  // Once a response has begun it was counted.
+  ClusterLocal* cluster = final_ != nullptr ? nullptr : stream_.worker().upstream.cluster(slot_);
+  if (cluster != nullptr) cluster->countCompleted(what.status, stream_.internal(), triedCanary_);
   stream_.reply(what);
 }
 

@@ -202,19 +202,17 @@ void UpstreamRequest::readLoad(const HeaderList& fields) {
 
 void UpstreamRequest::countResponse(const ResponseHead& head, bool retried) {
   const uint16_t status = head.status;
+  const ClusterSnapshot& cluster = *pin_.get<ClusterSnapshot>();
+  const HostEntry* entry = cluster.entry(*host_);
+  const bool canary = entry != nullptr && entry->canary;
   if (!retried) {
-    ++stats_[kRqCompleted];
-    if (status < 600) ++stats_[kRq1xx + status / 100 - 1];
+    cluster_->countCompleted(status, info_.internal, canary);
   } else {
     ++stats_[kRetryRqCompleted];
     if (status < 600) ++stats_[kRetryRq1xx + status / 100 - 1];
+    cluster_->responses().count(
+        {.status = status, .retried = true, .internal = info_.internal, .canary = canary});
   }
-  const ClusterSnapshot& cluster = *pin_.get<ClusterSnapshot>();
-  const HostEntry* entry = cluster.entry(*host_);
-  cluster_->responses().count({.status = status,
-                               .retried = retried,
-                               .internal = info_.internal,
-                               .canary = entry != nullptr && entry->canary});
   const ZoneStatNames* zones = cluster.zoneStats();
   if (__builtin_expect(zones != nullptr, 0) && !retried && entry != nullptr) {
     const BlockId* zone = zones->block(entry->locality);

@@ -36,6 +36,13 @@ const HostEntry* ClusterLocal::pick(const PickContext& context) {
   return host;
 }
 
+void ClusterLocal::countCompleted(uint16_t status, bool internal, bool canary) {
+  using namespace cluster_stat;
+  ++stats_[kRqCompleted];
+  if (status < 600) ++stats_[kRq1xx + status / 100 - 1];
+  responses_.count({.status = status, .retried = false, .internal = internal, .canary = canary});
+}
+
 void ClusterLocal::countPick(uint32_t events) {
   static constexpr struct {
     PickEvent event;

@@ -66,6 +66,8 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   Pin pin() const { return pin_.again(); }
   StatBlock stats() const { return stats_; }
   ResponseStats& responses() { return responses_; }
+  // A client was answered, by a host or in its place. `internal`: the client; `canary`: the host.
+  void countCompleted(uint16_t status, bool internal, bool canary);
   HistogramCells& requestTime() const { return *requestTime_; }
   HistogramCells& connectTime() const { return *connectTime_; }
   HistogramCells& connectionLength() const { return *length_; }

@@ -55,6 +55,25 @@ TEST_CASE("without a policy nothing is retried") {
   CHECK(client.get() == 200);
 }
 
+TEST_CASE("answers in the place of an upstream count as its responses") {
+  ScriptedOrigin origin({drop(), hang()});
+  Running proxy(1, {origin.port()}, [](spec::Forward& forward) { forward.timeout = 50; });
+  Client client(proxy.port);
+  CHECK(client.get() == 503);  // the connection ended
+  CHECK(client.get() == 504);  // the route's timeout
+  proxy.publish({});
+  proxy.group->turn();
+  // Until the worker sees that there is no host.
+  REQUIRE(proxy.until(
+      [&] { return client.get() == 503 && client.text().ends_with("no healthy upstream"); }));
+  const uint64_t all = proxy.counter("cluster.web.upstream_rq_completed");
+  CHECK(all >= 3);
+  CHECK(proxy.counter("cluster.web.upstream_rq_5xx") == all);
+  CHECK(proxy.counter("cluster.web.upstream_rq_504") == 1);
+  CHECK(proxy.counter("cluster.web.upstream_rq_503") == all - 1);
+  CHECK(proxy.counter("cluster.web.external.upstream_rq_5xx") == all);
+}
+
 TEST_CASE("when the retries are used up, the last response is the client's") {
   ScriptedOrigin origin({answer(503, "1"), answer(502, "2"), answer(500, "3")});
   Running proxy(1, {origin.port()}, retrying(fast("5xx", 2)));
