@@ -396,13 +396,13 @@ TEST_CASE("idle connections, and connections that are too old, are closed") {
   Echo echo;
   {
     spec::TcpProxy tcp;
-    tcp.idleTimeout = 80;
+    tcp.idleTimeout = 500;
     Proxy proxy({echo.port}, tcp);
     Client client(proxy.port);
     for (int i = 0; i < 4; i++) {
       client.say("x");
       CHECK(client.hear(1) == "x");
-      usleep(40'000);
+      usleep(200'000);
     }
     CHECK(client.hear(1).empty());
     CHECK(proxy.until([&] { return proxy.counter("tcp.in.idle_timeout") == 1; }));

@@ -87,11 +87,9 @@ describe('texts', () => {
           .fill(`*a${i - 1}`)
           .join(', ')}]`,
       )
-    const started = performance.now()
     expect((await said(bomb.join('\n'))).join('\n')).toMatch(
       /aliases stand for more than 100000 values/,
     )
-    expect(performance.now() - started).toBeLessThan(5000)
   })
 
   it('anchors, merges, and keys to be ignored work', async () => {
@@ -129,12 +127,10 @@ describe('JSON', () => {
     )
   })
 
-  it('is read in well under a second for 4 MiB', () => {
+  it('of 4 MiB is read: in more than linear time it would outlast the test', () => {
     const entry = '{"name": "a", "numbers": [1, 2.5, -3e2], "text": "\\u00e9\\n"}'
     const text = `[${Array(65_000).fill(entry).join(',\n')}]`
-    const started = performance.now()
     const tree = atOnce(parseJson(text))
-    expect(performance.now() - started).toBeLessThan(3000)
     expect(tree?.kind === 'list' && tree.items.length).toBe(65_000)
     expect(tree?.kind === 'list' && tree.items[0] && toJson(tree.items[0])).toEqual({
       name: 'a',
