@@ -62,6 +62,7 @@ void readFields(JsReader& in, Lb& out) {
   in.optional("subsets", out.subsets);
   in.optional("dropPerMillion", out.dropPerMillion);
   in.optional("dropLimitPerMillion", out.dropLimitPerMillion);
+  in.optional("maintenancePerMillion", out.maintenancePerMillion);
 }
 
 void readFields(JsReader& in, HashPolicy& out) {

@@ -78,7 +78,7 @@ void Router::forward(const ForwardAction& action) {
   StreamInfo& info = stream_.info();
   ++stream_.httpStats()[http_stat::kRqRouted];
   ClusterLocal* cluster = findCluster(action);
-  if (cluster == nullptr || dropForOverload(*cluster)) return;
+  if (cluster == nullptr || inMaintenance(*cluster) || dropForOverload(*cluster)) return;
   selection_.begin(action, pick_, stream_.request(), info, stream_.arena());
   if (const spec::OnDemand* rules = cluster->snapshot().onDemand()) {
     selection_.setKey(hostKey(*rules));

@@ -110,6 +110,8 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   void take(UpstreamRequest& request);
   void fail(UpstreamRequest& request, ResetReason reason);
   void timeOutReply(const char* details);
+  bool takesPart(uint32_t perMillion);
+  bool inMaintenance(const ClusterLocal& cluster);
   bool dropForOverload(const ClusterLocal& cluster);
   void noHealthyUpstream();
   void reply(LocalReply what);

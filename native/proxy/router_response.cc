@@ -139,12 +139,29 @@ void Router::fail(UpstreamRequest& request, ResetReason reason) {
          .overloaded = reason == ResetReason::kOverflow && !stream_.suppressesEnvoyHeaders()});
 }
 
+// Whether this request is one of so many of a million.
+bool Router::takesPart(uint32_t perMillion) {
+  if (__builtin_expect(perMillion == 0, 1)) return false;
+  // Not by the request's own number: what chose the cluster by it would be taken as a whole.
+  return below(stream_.worker().random.next(), spec::Lb::kMillion) < perMillion;
+}
+
+// Runtime `upstream.maintenance_mode.<cluster>`. True: the request was answered.
+bool Router::inMaintenance(const ClusterLocal& cluster) {
+  if (!takesPart(cluster.snapshot().maintenancePerMillion())) return false;
+  ++stats_[kRqMaintenanceMode];
+  stream_.info().setFlag(ResponseFlag::kUpstreamOverflow);
+  reply({.status = 503,
+         .body = "maintenance mode",
+         .details = "maintenance_mode",
+         .overloaded = !stream_.suppressesEnvoyHeaders()});
+  return true;
+}
+
 // `drop_overloads` of the cluster's assignment. True: the request was answered.
 bool Router::dropForOverload(const ClusterLocal& cluster) {
   uint32_t part = cluster.snapshot().dropPerMillion();
-  if (__builtin_expect(part == 0, 1)) return false;
-  // Not the request's own number: what chose the cluster by it would be dropped as a whole.
-  if (below(stream_.worker().random.next(), spec::Lb::kMillion) >= part) return false;
+  if (!takesPart(part)) return false;
   ++stats_[kRqDropOverload];
   bool all = part == spec::Lb::kMillion;
   stream_.info().setFlag(all ? ResponseFlag::kUnconditionalDropOverload

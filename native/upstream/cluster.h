@@ -140,6 +140,8 @@ class ClusterSnapshot final : public Snapshot {
   uint32_t dropPerMillion() const {
     return std::min(config_->lb.dropPerMillion, config_->lb.dropLimitPerMillion);
   }
+  // Of requests: that part is to be answered in the cluster's place.
+  uint32_t maintenancePerMillion() const { return config_->lb.maintenancePerMillion; }
   bool reportsImmediateFail() const { return config_->reportImmediateFail; }
 
  private:

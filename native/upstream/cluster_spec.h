@@ -170,6 +170,8 @@ struct Lb {
   std::optional<SubsetLb> subsets;
   // Of requests, dropped before a host is chosen (`drop_overloads`), and the most that is.
   uint32_t dropPerMillion = 0, dropLimitPerMillion = kMillion;
+  // Of requests, answered in the cluster's place while it is in maintenance.
+  uint32_t maintenancePerMillion = 0;
   static constexpr uint32_t kMillion = 1'000'000;
 };
 

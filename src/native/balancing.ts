@@ -57,6 +57,8 @@ export interface NativeLb {
   readonly dropPerMillion?: number
   /** The most that is dropped of them, whatever an assignment says. */
   readonly dropLimitPerMillion?: number
+  /** Of requests, answered in the cluster's place while it is in maintenance. */
+  readonly maintenancePerMillion?: number
 }
 
 /** A part of a cluster's hosts for each combination of values of these keys of their metadata. */

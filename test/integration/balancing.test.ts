@@ -211,3 +211,25 @@ describe('drop_overloads', () => {
     expect(await answers(millrace, 10)).toEqual({ served: 10 })
   })
 })
+
+it('upstream.maintenance_mode answers in the place of the cluster that it names', async () => {
+  const ports = [await sayingService('up'), await sayingService('down')] as const
+  const routes = [route('/down', 'down'), route('/', 'web')]
+  const config = {
+    ...bootstrap(
+      [httpListener({ routes })],
+      [cluster('web', [ports[0]]), cluster('down', [ports[1]])],
+    ),
+    layered_runtime: {
+      layers: [{ name: 'l', static_layer: { 'upstream.maintenance_mode.down': 100 } }],
+    },
+  }
+  const millrace = await Millrace.start(['-c', write(temporaryFolder(), 'config.json', config)])
+  expect(await (await fetch(millrace.url())).text()).toBe('up')
+  const refused = await fetch(millrace.url('/down'))
+  expect([refused.status, refused.headers.get('x-envoy-overloaded')]).toEqual([503, 'true'])
+  expect(await refused.text()).toBe('maintenance mode')
+  expect(await millrace.stat('cluster.down.upstream_rq_maintenance_mode')).toBe(1)
+  expect(await millrace.stat('cluster.down.upstream_rq_503')).toBe(1)
+  expect(await millrace.stat('cluster.down.upstream_rq_total')).toBe(0)
+})

@@ -65,6 +65,7 @@ export function compileLb(context: Context, cluster: Cluster): NativeLb {
       typeof threshold === 'number' ? threshold : (common?.healthy_panic_threshold?.value ?? 50),
     ),
     ...dropLimit(context),
+    ...maintenance(context, cluster),
     ...assignmentLb(context, cluster.load_assignment),
   }
 }
@@ -99,9 +100,21 @@ export function assignmentLb(
 /** Runtime: percent of requests that `drop_overloads` may take at the most. */
 function dropLimit(context: Context): Pick<NativeLb, 'dropLimitPerMillion'> {
   const limit = context.runtime.get('load_balancing_policy.drop_overload_limit')
-  if (typeof limit !== 'number') return {}
-  return { dropLimitPerMillion: Math.min(100, Math.max(0, Math.trunc(limit))) * (kMillion / 100) }
+  return typeof limit === 'number' ? { dropLimitPerMillion: perMillion(limit) } : {}
 }
+
+/** Runtime: percent of requests that are answered in the cluster's place. */
+function maintenance(
+  context: Context,
+  { name = '' }: Cluster,
+): Pick<NativeLb, 'maintenancePerMillion'> {
+  const percent = context.runtime.get(`upstream.maintenance_mode.${name}`)
+  return typeof percent === 'number' ? { maintenancePerMillion: perMillion(percent) } : {}
+}
+
+/** Of a whole percentage of the runtime's, as Envoy takes it. */
+const perMillion = (percent: number): number =>
+  Math.min(100, Math.max(0, Math.trunc(percent))) * (kMillion / 100)
 
 // ---- lb_policy
 
