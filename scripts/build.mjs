@@ -4,14 +4,12 @@
 //   build/Debug/millrace.node   with --debug: the addon through CMake, with assertions
 // --ts leaves the addon out, --native leaves TypeScript out.
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { bin, buildEnv, root, run } from './lib.mjs'
 
 const args = new Set(process.argv.slice(2))
 
 function releaseAddon() {
-  const jobs = String(availableParallelism())
-  const steps = ['configure', 'build', '--jobs', jobs, '--loglevel', 'error']
+  const steps = ['configure', 'build', '--loglevel', 'error']
   run(process.execPath, [bin('node-gyp'), ...steps], { env: buildEnv() })
 }
 

@@ -1,6 +1,7 @@
 // What the development scripts share: running a tool, finding one, and where things are.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -54,7 +55,7 @@ export const compilerEnv = () => ({
 
 /**
  * The environment for node-gyp and cmake-js: the headers of the running Node where it has them
- * beside it, so that nothing is downloaded, and ccache where there is one.
+ * beside it, so that nothing is downloaded, ccache where there is one, and every CPU.
  */
 export function buildEnv() {
   const env = compilerEnv()
@@ -63,6 +64,7 @@ export function buildEnv() {
     env.npm_config_nodedir = prefix
   }
   if (env.CXX === undefined && has('ccache')) env.CXX = 'ccache c++'
+  env.JOBS ??= String(availableParallelism()) // node-gyp's; prebuildify has no option for it
   return env
 }
 
