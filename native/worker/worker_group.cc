@@ -93,6 +93,7 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
   stopped_ = true;
   held_ = false;
   staged_.clear();
+  waiting_ = nullptr;
   for (auto& worker : workers_) report_.connectionsCut += worker->stopAndJoin();
   clusters_.stopBuilding();
   turn();
@@ -142,6 +143,7 @@ void WorkerGroup::stage(Worker& worker, uint32_t listener, std::function<void()>
 void WorkerGroup::postStaged() {
   auto staged = std::move(staged_);
   staged_.clear();
+  waiting_ = nullptr;
   for (Staged& s : staged) {
     // Posted tasks come before the quiet period of a turn: what was committed before them is taken
     // first.
@@ -158,14 +160,20 @@ bool WorkerGroup::dropStaged(uint32_t listener) {
 }
 
 void WorkerGroup::whenTaken(std::function<void()> done) {
-  auto left = std::make_shared<std::atomic<size_t>>(workers_.size());
-  auto shared = std::make_shared<std::function<void()>>(std::move(done));
-  for (auto& worker : workers_) {
-    stage(*worker, 0, [this, left, shared] {
-      if (left->fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-      toMain([shared] { (*shared)(); });
-    });
+  if (waiting_ == nullptr) {
+    // However many wait for this turn's commit, it is one task for each worker.
+    waiting_ = std::make_shared<std::vector<std::function<void()>>>();
+    auto left = std::make_shared<std::atomic<size_t>>(workers_.size());
+    for (auto& worker : workers_) {
+      stage(*worker, 0, [this, left, waiting = waiting_] {
+        if (left->fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        toMain([waiting] {
+          for (auto& each : *waiting) each();
+        });
+      });
+    }
   }
+  waiting_->push_back(std::move(done));
 }
 
 // ---- Snapshots

@@ -213,6 +213,8 @@ class WorkerGroup {
     std::function<void()> fn;
   };
   std::vector<Staged> staged_;
+  // Who waits for this turn's commit; null: nobody.
+  std::shared_ptr<std::vector<std::function<void()>>> waiting_;
   bool started_ = false, stopped_ = false, held_ = false;
   StopReport report_;
   std::vector<OutlierEvent> outlierEvents_;

@@ -67,10 +67,11 @@ TEST_CASE("answers in the place of an upstream count as its responses") {
   REQUIRE(proxy.until(
       [&] { return client.get() == 503 && client.text().ends_with("no healthy upstream"); }));
   const uint64_t all = proxy.counter("cluster.web.upstream_rq_completed");
-  CHECK(all >= 3);
+  const uint64_t late = proxy.counter("cluster.web.upstream_rq_504");
+  CHECK(late >= 1);  // more, where the worker saw the host a moment longer
+  CHECK(all >= late + 2);
+  CHECK(proxy.counter("cluster.web.upstream_rq_503") == all - late);
   CHECK(proxy.counter("cluster.web.upstream_rq_5xx") == all);
-  CHECK(proxy.counter("cluster.web.upstream_rq_504") == 1);
-  CHECK(proxy.counter("cluster.web.upstream_rq_503") == all - 1);
   CHECK(proxy.counter("cluster.web.external.upstream_rq_5xx") == all);
 }
 
