@@ -10,6 +10,7 @@ import type {
   NativeOutlierEvent,
   SlotId,
 } from '../native/index.ts'
+import { every, type Timer } from '../timers.ts'
 import type { ClusterHome } from './cluster_home.ts'
 import type {
   DiscoveryCounters,
@@ -62,7 +63,7 @@ export class ManagedCluster {
   #source: DiscoverySource | OnDemandSource | undefined
   #checker: HealthChecker | undefined
   #outlier: OutlierDetector | undefined
-  #reweighing: NodeJS.Timeout | undefined
+  #reweighing: Timer | undefined
   #hadTraffic = false
   #lookedAt = Number.NEGATIVE_INFINITY
   /** Hosts whose first check the cluster's readiness waits for. */
@@ -141,7 +142,7 @@ export class ManagedCluster {
     this.#source?.stop()
     this.#checker?.stop()
     this.#outlier?.stop()
-    clearInterval(this.#reweighing)
+    this.#reweighing?.stop()
     this.#becomeReady()
   }
 
@@ -403,12 +404,12 @@ export class ManagedCluster {
   }
 
   #startReweighing(): void {
-    clearInterval(this.#reweighing)
+    this.#reweighing?.stop()
     const { clientWeights } = this.#definition.lb
     if (!clientWeights) return
     const { core } = this.#home
     const reweigh = (): void => core.reweigh(this.slot)
-    this.#reweighing = setInterval(reweigh, clientWeights.updatePeriod).unref()
+    this.#reweighing = every(clientWeights.updatePeriod, reweigh).unref()
   }
 
   #setFlags(id: number, flags: number): void {

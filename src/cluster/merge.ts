@@ -3,6 +3,8 @@
 // ClusterManagerImpl::scheduleUpdate. "At once" is when the code that made the change has ended:
 // what a program or a source changes in one go, call by call, is one update.
 
+import { after, type Timer } from '../timers.ts'
+
 export interface MergeCounters {
   /** All changes that were published. */
   updated: number
@@ -15,7 +17,7 @@ export class UpdateMerger {
   readonly #publish: () => void
   readonly #counters: MergeCounters
   #window: number
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   /** Of the update that is made when the code that runs now has ended. */
   #soon: object | undefined
   #last = Number.NEGATIVE_INFINITY
@@ -36,12 +38,12 @@ export class UpdateMerger {
     if (this.#soon) return
     const outside = now - this.#last > this.#window
     if (this.#window > 0 && mergeable && !outside) {
-      this.#timer ??= setTimeout(() => this.#merged(), this.#window).unref()
+      this.#timer ??= after(this.#window, () => this.#merged()).unref()
       return
     }
     if (mergeable && outside) this.#counters.outOfMergeWindow++
     if (this.#timer) this.#counters.mergeCancelled++
-    clearTimeout(this.#timer)
+    this.#timer?.stop()
     this.#timer = undefined
     this.#last = now
     const update = {}
@@ -64,7 +66,7 @@ export class UpdateMerger {
 
   /** What waits was published by other means, or never will be. */
   cancel(): void {
-    clearTimeout(this.#timer)
+    this.#timer?.stop()
     this.#timer = undefined
     this.#soon = undefined
   }

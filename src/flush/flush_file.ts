@@ -10,6 +10,7 @@ import {
   type NativeFlushFile,
   type NativeFlushStats,
 } from '../native/index.ts'
+import { after, type Timer } from '../timers.ts'
 import { endedError, errnoName, fileError, wrongArgument } from './errors.ts'
 import {
   type CheckedOptions,
@@ -332,12 +333,12 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
   #endFile(patience: number): Promise<FlushLoss> {
     return new Promise((resolve) => {
       const finish = (): void => {
-        clearTimeout(timer)
+        timer.stop()
         this.#stopped = undefined
         resolve(this.#close(this.#native.finish()))
       }
       // A thread that hangs in the kernel never tells that it has stopped.
-      const timer = setTimeout(finish, Math.min(patience + kEndGrace, 2 ** 31 - 1))
+      const timer = after(patience + kEndGrace, finish)
       this.#stopped = finish
       this.#native.hold(true)
       this.#native.end(patience)
@@ -345,14 +346,14 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
   }
 
   async #leave(patience: number): Promise<FlushLoss> {
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, patience)
+      timer = after(patience, resolve)
     })
     // What cannot be written now stays with the flush thread, which reports it.
     const flushed = this.#ask(this.#flushes, this.#native.flush()).catch(() => undefined)
     await Promise.race([flushed, late])
-    clearTimeout(timer)
+    timer?.stop()
     return this.#close({ lines: 0, bytes: 0 })
   }
 

@@ -2,6 +2,7 @@
 
 import type { NativeHistogram, NativeStat } from '../native/index.ts'
 import { taggedName } from '../stats/tags.ts'
+import { after } from '../timers.ts'
 import { optionalNumber, optionalSignal, optionsObject } from './arguments.ts'
 
 interface Named {
@@ -156,13 +157,13 @@ export class StatsEnd {
     if (ms <= 0 || this.#over || signal?.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       const done = (): void => {
-        clearTimeout(timer)
+        timer.stop()
         this.#waiting.delete(done)
         signal?.removeEventListener('abort', done)
         resolve()
       }
       // What keeps the process alive is the proxy.
-      const timer = setTimeout(done, ms).unref()
+      const timer = after(ms, done).unref()
       this.#waiting.add(done)
       signal?.addEventListener('abort', done)
     })

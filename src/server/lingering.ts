@@ -1,9 +1,11 @@
 // What a new configuration no longer names, but connections accepted before may still use: it is
 // given back after a delay, unless it comes back first.
 
+import { after, type Timer } from '../timers.ts'
+
 export class Lingering {
   readonly #delayMs: number
-  readonly #timers = new Map<string, NodeJS.Timeout>()
+  readonly #timers = new Map<string, Timer>()
   /** What fell due while somebody held it back. */
   readonly #due = new Map<string, () => void>()
   #held = false
@@ -15,18 +17,18 @@ export class Lingering {
   /** Runs `giveBack` after the delay; once for each key. */
   schedule(key: string, giveBack: () => void): void {
     if (this.#timers.has(key) || this.#due.has(key)) return
-    const timer = setTimeout(() => {
+    const timer = after(this.#delayMs, () => {
       this.#timers.delete(key)
       if (this.#held) this.#due.set(key, giveBack)
       else giveBack()
-    }, this.#delayMs)
+    })
     timer.unref()
     this.#timers.set(key, timer)
   }
 
   /** The key is in use again. */
   keep(key: string): void {
-    clearTimeout(this.#timers.get(key))
+    this.#timers.get(key)?.stop()
     this.#timers.delete(key)
     this.#due.delete(key)
   }
@@ -45,7 +47,7 @@ export class Lingering {
 
   /** Forgets everything: the core is about to go. */
   clear(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer)
+    for (const timer of this.#timers.values()) timer.stop()
     this.#timers.clear()
     this.#due.clear()
   }

@@ -22,6 +22,7 @@ import {
 } from '../native/index.ts'
 import { Runtime, type RuntimeValue } from '../runtime/runtime.ts'
 import { inSlices } from '../slices.ts'
+import { after, every, pause, type Timer } from '../timers.ts'
 import { atExit } from './at_exit.ts'
 import { type Changes, Deployment } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
@@ -77,9 +78,9 @@ export class Server {
   #adminAddress: NativeAddress | undefined
   #admin: AdminServer | undefined
   #healthFailed = false
-  #gracefulDrain: NodeJS.Timeout | undefined
-  #dateTimer: NodeJS.Timeout | undefined
-  #holdTimer: NodeJS.Timeout | undefined
+  #gracefulDrain: Timer | undefined
+  #dateTimer: Timer | undefined
+  #holdTimer: Timer | undefined
   #reloading: Promise<unknown> = Promise.resolve()
   readonly #forgetExit: () => void
   #stopped: Promise<NativeStopReport> | undefined
@@ -119,8 +120,8 @@ export class Server {
       this.#publishDate()
       const changes = await this.#putInForce(loaded, () => this.core.start())
       if (this.#stopped) throw closedWhileStarting()
-      this.#dateTimer = setInterval(() => this.#publishDate(), kDateIntervalMs).unref()
-      this.#holdTimer = setInterval(() => {}, kHoldIntervalMs)
+      this.#dateTimer = every(kDateIntervalMs, () => this.#publishDate()).unref()
+      this.#holdTimer = every(kHoldIntervalMs, () => {})
       this.#state = 'LIVE'
       return changes
     } catch (error) {
@@ -224,9 +225,9 @@ export class Server {
   drainListeners(thenStop: boolean): void {
     if (this.#gracefulDrain || this.#stopped) return
     this.core.drainAll(this.options.drainTimeMs)
-    this.#gracefulDrain = setTimeout(() => {
+    this.#gracefulDrain = after(this.options.drainTimeMs, () => {
       if (thenStop && !this.#stopped) this.stopListeners()
-    }, this.options.drainTimeMs).unref()
+    }).unref()
   }
 
   /**
@@ -240,7 +241,7 @@ export class Server {
     this.core.drainAll(Math.min(kDrainSpreadMs, deadlineMs))
     const deadline = performance.now() + deadlineMs
     while (!this.#stopped && this.core.connectionCount() > 0 && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, kDrainPollMs))
+      await pause(kDrainPollMs)
     }
   }
 
@@ -261,15 +262,15 @@ export class Server {
   async #stop(): Promise<NativeStopReport> {
     this.#state = 'DRAINING'
     this.#forgetExit()
-    clearInterval(this.#dateTimer)
-    clearTimeout(this.#gracefulDrain)
+    this.#dateTimer?.stop()
+    this.#gracefulDrain?.stop()
     this.deployment.close()
     await this.clusters.close()
     await this.#admin?.close()
     try {
       return await this.core.stop(kStopDeadlineMs)
     } finally {
-      clearInterval(this.#holdTimer)
+      this.#holdTimer?.stop()
     }
   }
 

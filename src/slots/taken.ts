@@ -2,6 +2,7 @@
 
 import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
+import { after, type Timer } from '../timers.ts'
 import type { Batch, Interest, Part } from './part.ts'
 import { closedError } from './part.ts'
 
@@ -91,20 +92,17 @@ export function checkOptions(options: PublishOptions | undefined): void {
   }
 }
 
-/** Longer is for ever: the limit of Node's timers. */
-const TIMEOUT_MAX = 2 ** 31 - 1
-
 function waitFor(
   part: Part,
   batch: Batch,
   { timeout, signal }: PublishOptions,
 ): Promise<undefined> {
   return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const end = (error?: Error): void => {
       part.unlisten(interest)
       part.waited()
-      clearTimeout(timer)
+      timer?.stop()
       signal?.removeEventListener('abort', onAbort)
       if (error === undefined) resolve(undefined)
       else reject(error)
@@ -132,8 +130,8 @@ function waitFor(
     part.wait()
     if (signal?.aborted) return onAbort()
     signal?.addEventListener('abort', onAbort)
-    if (timeout !== undefined && timeout <= TIMEOUT_MAX) {
-      timer = setTimeout(() => giveUp(`not taken by every thread within ${timeout} ms`), timeout)
+    if (timeout !== undefined) {
+      timer = after(timeout, () => giveUp(`not taken by every thread within ${timeout} ms`))
     }
     interest.onNews()
   })

@@ -3,6 +3,7 @@
 
 import type { DnsDefinition, DnsTarget, HostDefinition } from '../../config/index.ts'
 import type { NativeAddress, NativeLocality } from '../../native/index.ts'
+import { after, type Timer } from '../../timers.ts'
 import { sameHosts } from '../same_hosts.ts'
 import type { DnsAnswer, DnsClient } from './dns_client.ts'
 import type { DiscoverySink, DiscoverySource } from './source.ts'
@@ -33,7 +34,7 @@ interface Target {
   readonly definition: DnsTarget
   hosts: readonly HostDefinition[]
   failures: number
-  timer?: NodeJS.Timeout
+  timer?: Timer
 }
 
 export class DnsDiscovery implements DiscoverySource {
@@ -70,7 +71,7 @@ export class DnsDiscovery implements DiscoverySource {
 
   stop(): void {
     this.#stopped = true
-    for (const { timer } of this.#targets) clearTimeout(timer)
+    for (const { timer } of this.#targets) timer?.stop()
     this.#client.cancel()
   }
 
@@ -91,7 +92,7 @@ export class DnsDiscovery implements DiscoverySource {
       counters.failure++
     }
     const pause = nextRefresh(this.#definition, target.failures, ttl)
-    target.timer = setTimeout(() => void this.#resolve(target), pause).unref()
+    target.timer = after(pause, () => void this.#resolve(target)).unref()
     if (first && --this.#waiting === 0 && this.#definition.waitForWarm) this.#sink.ready()
   }
 

@@ -11,6 +11,7 @@ import { isIP } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { DnsCacheDefinition, HostDefinition } from '../../config/index.ts'
 import type { NativeHostRefusal } from '../../native/index.ts'
+import { after, type Timer } from '../../timers.ts'
 import { nextRefresh } from './dns.ts'
 import { type DnsAnswer, DnsClient } from './dns_client.ts'
 
@@ -51,7 +52,7 @@ interface Entry {
   isNew: boolean
   failures: number
   usedAt: number
-  timer: NodeJS.Timeout | undefined
+  timer: Timer | undefined
 }
 
 export class DnsCache {
@@ -113,7 +114,7 @@ export class DnsCache {
 
   /** Nothing is asked any more. */
   close(): void {
-    for (const { timer } of this.#entries.values()) clearTimeout(timer)
+    for (const { timer } of this.#entries.values()) timer?.stop()
     this.#entries.clear()
     this.#client.cancel()
   }
@@ -174,7 +175,7 @@ export class DnsCache {
     if (this.#entries.get(entry.key) !== entry) return
     this.#take(entry, answer?.addresses ?? [])
     entry.isNew = false
-    entry.timer = setTimeout(() => this.#refresh(entry), this.#pause(entry, answer)).unref()
+    entry.timer = after(this.#pause(entry, answer), () => this.#refresh(entry)).unref()
   }
 
   /** undefined: there is no answer. */
@@ -196,17 +197,17 @@ export class DnsCache {
   /** Rejects after the query timeout, whatever the resolver is about. */
   async #ask(name: string): Promise<DnsAnswer> {
     const { queryTimeout, family } = this.#definition
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
+      timer = after(queryTimeout, () => {
         this.counters.queryTimeout++
         reject(new Error('timeout'))
-      }, queryTimeout)
+      })
     })
     try {
       return await Promise.race([this.#client.resolve(name, family), late])
     } finally {
-      clearTimeout(timer)
+      timer?.stop()
     }
   }
 

@@ -5,6 +5,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Assignment, EdsDefinition, HostDefinition } from '../../config/index.ts'
+import { after, pause, type Timer } from '../../timers.ts'
 import type { AssignmentFile, AssignmentFiles } from './assignment_files.ts'
 import type { DiscoverySink, DiscoverySource } from './source.ts'
 
@@ -24,7 +25,7 @@ export class EdsDiscovery implements DiscoverySource {
   readonly #sink: DiscoverySink
   #file: AssignmentFile | undefined
   #watcher: FSWatcher | undefined
-  #stale: NodeJS.Timeout | undefined
+  #stale: Timer | undefined
   #stopped = false
   /** Loads follow one another. */
   #loading: Promise<void> = Promise.resolve()
@@ -58,7 +59,7 @@ export class EdsDiscovery implements DiscoverySource {
     this.#stopped = true
     this.#watcher?.close()
     this.#file?.close()
-    clearTimeout(this.#stale)
+    this.#stale?.stop()
   }
 
   #load(first: boolean): void {
@@ -66,7 +67,7 @@ export class EdsDiscovery implements DiscoverySource {
     this.#queued = true
     this.#loading = this.#loading.then(async () => {
       // What is written in several steps is read after the last of them.
-      await new Promise((resolve) => setTimeout(resolve, first ? 0 : 10))
+      await pause(first ? 0 : 10)
       this.#queued = false
       if (!this.#stopped) await this.#read(first)
       if (first && !this.#stopped) this.#sink.ready()
@@ -98,14 +99,14 @@ export class EdsDiscovery implements DiscoverySource {
   }
 
   #take(assignment: Assignment): void {
-    clearTimeout(this.#stale)
+    this.#stale?.stop()
     this.#sink.report(assignment)
     if (assignment.staleAfter === undefined) return
     this.#sink.counters.timeoutReceived++
-    this.#stale = setTimeout(() => {
+    this.#stale = after(assignment.staleAfter, () => {
       this.#sink.counters.stale++
       const unhealthy = (host: HostDefinition): HostDefinition => ({ ...host, health: 'unhealthy' })
       this.#sink.report({ ...assignment, hosts: assignment.hosts.map(unhealthy) })
-    }, assignment.staleAfter).unref()
+    }).unref()
   }
 }

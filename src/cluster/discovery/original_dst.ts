@@ -3,6 +3,7 @@
 
 import { isIPv6 } from 'node:net'
 import type { HostDefinition, OriginalDstDefinition } from '../../config/index.ts'
+import { every, type Timer } from '../../timers.ts'
 import type { OnDemandSink, OnDemandSource } from './source.ts'
 
 /**
@@ -15,7 +16,7 @@ export class OriginalDstDiscovery implements OnDemandSource {
   readonly #definition: OriginalDstDefinition
   readonly #sink: OnDemandSink
   readonly #hosts = new Map<string, HostDefinition>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
 
   constructor(definition: OriginalDstDefinition, sink: OnDemandSink) {
     this.#definition = definition
@@ -25,12 +26,12 @@ export class OriginalDstDiscovery implements OnDemandSource {
   start(): void {
     for (const host of this.#sink.hosts()) this.#hosts.set(keyOf(host), host)
     const { cleanupInterval } = this.#definition
-    this.#timer = setInterval(() => this.#cleanUp(), cleanupInterval).unref()
+    this.#timer = every(cleanupInterval, () => this.#cleanUp()).unref()
     this.#sink.ready()
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    this.#timer?.stop()
   }
 
   want(keys: readonly string[]): void {

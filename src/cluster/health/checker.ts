@@ -3,6 +3,7 @@
 // manager.
 
 import type { HealthCheckDefinition } from '../../config/index.ts'
+import { after, type Timer } from '../../timers.ts'
 import { GrpcProber } from './grpc_prober.ts'
 import { HttpProber } from './http_prober.ts'
 import type { Prober, ProbeTarget } from './prober.ts'
@@ -41,8 +42,8 @@ interface Session {
   readonly host: number
   readonly prober: Prober
   readonly state: HealthState
-  timer: NodeJS.Timeout | undefined
-  timeout: NodeJS.Timeout | undefined
+  timer: Timer | undefined
+  timeout: Timer | undefined
   /** Counts checks: a grace period that belongs to an older one is void. */
   turn: number
   stalls: number
@@ -92,8 +93,8 @@ export class HealthChecker {
     const session = this.#sessions.get(host)
     if (!session) return
     this.#sessions.delete(host)
-    clearTimeout(session.timer)
-    clearTimeout(session.timeout)
+    session.timer?.stop()
+    session.timeout?.stop()
     session.turn++
     session.prober.close()
   }
@@ -141,7 +142,7 @@ export class HealthChecker {
   }
 
   #schedule(session: Session, pause: number): void {
-    session.timer = setTimeout(() => this.#begin(session), pause).unref()
+    session.timer = after(pause, () => this.#begin(session)).unref()
   }
 
   #begin(session: Session): void {
@@ -154,7 +155,7 @@ export class HealthChecker {
     const turn = ++session.turn
     session.checking = true
     session.stalls = this.#stalls.count()
-    session.timeout = setTimeout(() => this.#timedOut(session, turn), this.#definition.timeout)
+    session.timeout = after(this.#definition.timeout, () => this.#timedOut(session, turn))
     session.timeout.unref()
     session.prober.check((result) => {
       if (session.turn === turn) this.#ended(session, result)
@@ -171,7 +172,7 @@ export class HealthChecker {
   }
 
   #ended(session: Session, result: CheckResult): void {
-    clearTimeout(session.timeout)
+    session.timeout?.stop()
     session.checking = false
     const network = !result.ok && (result.kind === 'network' || result.kind === 'network-timeout')
     if (network && this.#stalls.count() !== session.stalls) {

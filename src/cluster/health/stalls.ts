@@ -1,6 +1,8 @@
 // Notices when the main thread did not turn, so that what this thread was too late to see is not
 // held against a host.
 
+import { every, type Timer } from '../../timers.ts'
+
 /** How often the thread says that it turns. */
 const kTickMs = 20
 /** A gap of so much more is a stall; less is what timers are late by. */
@@ -8,7 +10,7 @@ const kStallMs = 20
 
 export class StallMonitor {
   #users = 0
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #last = 0
   /** Number of stalls so far. */
   #count = 0
@@ -17,11 +19,11 @@ export class StallMonitor {
   use(): void {
     if (this.#users++ > 0) return
     this.#last = performance.now()
-    this.#timer = setInterval(() => this.count(), kTickMs).unref()
+    this.#timer = every(kTickMs, () => this.count()).unref()
   }
 
   release(): void {
-    if (--this.#users === 0) clearInterval(this.#timer)
+    if (--this.#users === 0) this.#timer?.stop()
   }
 
   /** How many stalls there were, one that just ended included. */

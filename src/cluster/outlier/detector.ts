@@ -3,6 +3,7 @@
 
 import type { OutlierDefinition } from '../../config/index.ts'
 import type { NativeOutlierCount } from '../../native/index.ts'
+import { every, type Timer } from '../../timers.ts'
 import { type OutlierAction, OutlierDecisions } from './decisions.ts'
 
 export interface OutlierCluster {
@@ -14,7 +15,7 @@ export interface OutlierCluster {
 export class OutlierDetector {
   readonly decisions: OutlierDecisions
   readonly #cluster: OutlierCluster
-  #timer: NodeJS.Timeout
+  #timer: Timer
 
   constructor(rules: OutlierDefinition, cluster: OutlierCluster) {
     this.decisions = new OutlierDecisions(rules)
@@ -22,18 +23,18 @@ export class OutlierDetector {
     this.#timer = this.#start(rules)
   }
 
-  #start({ interval }: OutlierDefinition): NodeJS.Timeout {
-    return setInterval(() => this.#sweep(), interval).unref()
+  #start({ interval }: OutlierDefinition): Timer {
+    return every(interval, () => this.#sweep()).unref()
   }
 
   setRules(rules: OutlierDefinition): void {
     this.decisions.setRules(rules)
-    clearInterval(this.#timer)
+    this.#timer.stop()
     this.#timer = this.#start(rules)
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    this.#timer.stop()
   }
 
   add(host: number): void {
