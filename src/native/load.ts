@@ -1,6 +1,6 @@
 /** The one place that loads the addon. */
 
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MillraceError } from '../errors.ts'
@@ -108,11 +108,31 @@ function ownFolder(): string {
     const folder = dirname(fileURLToPath(url))
     const root = join(folder, '../..')
     // Here this file is in dist/native/ or src/native/.
-    if (existsSync(join(root, 'native/sources.mjs'))) return root
+    if (isOwnPackage(root)) return root
     if (existsSync(folder)) return folder
   }
   // In a bundle of CommonJS.
   return typeof __dirname === 'string' ? __dirname : programFolder()
+}
+
+function isOwnPackage(folder: string): boolean {
+  const file = join(folder, 'package.json')
+  if (!existsSync(file)) return false
+  try {
+    return (JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }).name === 'millrace'
+  } catch {
+    return false // somebody else's, around a bundle
+  }
+}
+
+/**
+ * The published binaries, by a path that file tracers (@vercel/nft, and so Next.js's standalone
+ * output) can follow: they copy the folder that an expression without variables names.
+ */
+function tracedPrebuilds(): readonly string[] {
+  const url: string | undefined = import.meta.url
+  if (!url?.startsWith('file:')) return []
+  return [join(dirname(fileURLToPath(import.meta.url)), '../../prebuilds')]
 }
 
 function programFolder(): string {
@@ -121,11 +141,11 @@ function programFolder(): string {
 
 /** Published binaries for this platform, where a bundle may have them beside it. */
 function besideBundle(): readonly string[] {
-  const folders = [packageRoot, programFolder()]
+  const beside = [packageRoot, programFolder()].map((folder) => join(folder, 'prebuilds'))
   const platform = `${process.platform}-${process.arch}`
   const libc = existsSync('/etc/alpine-release') ? 'musl' : 'glibc'
-  return [...new Set(folders)].flatMap((folder) => {
-    const prebuilds = join(folder, 'prebuilds', platform)
+  return [...new Set([...tracedPrebuilds(), ...beside])].flatMap((folder) => {
+    const prebuilds = join(folder, platform)
     if (!existsSync(prebuilds)) return []
     // millrace.glibc.node, millrace.musl.node; without a tag where there is one libc.
     return readdirSync(prebuilds)

@@ -1,10 +1,11 @@
 // The package as a user gets it: packed with a prebuilt binary, installed elsewhere with install
 // scripts off, started on each supported line of Node. Its last line is "N passed, N failed".
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { bin, buildEnv, root } from '../../scripts/lib.mjs'
 import { checkLibraries } from './libraries.mjs'
+import { managers, runsNothing } from './managers.mjs'
 import { check, exec, expect, fails, LONG_OUTPUT, proxies, stage, suite } from './stage.mjs'
 
 const OTHER_NODES = ['22', '24', '26']
@@ -58,6 +59,7 @@ async function install(tarball, dir) {
   )
   const { stderr } = await exec('npm', ['install', '--ignore-scripts', tarball], { cwd: dir })
   expect(!/install-scripts|gyp/.test(stderr), `npm said: ${stderr}`)
+  runsNothing(join(dir, 'node_modules'))
   return dir
 }
 
@@ -92,6 +94,20 @@ async function typedConsumers(dir) {
   const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules/@types')]
   const files = ['types.mts', 'types.cts']
   await exec(process.execPath, [bin('tsc'), ...strict, ...types, ...files], { cwd: dir })
+}
+
+/** The doors in jest, whose require is its own, from a test in CommonJS. */
+async function inJest(dir) {
+  mkdirSync(dir)
+  writeFileSync(join(dir, 'package.json'), '{ "private": true }\n')
+  await exec('npm', ['install', '--ignore-scripts', 'jest@30'], { cwd: dir })
+  const program = (door, name) =>
+    `test('${door}', () => expect(typeof require('${door}').${name}).toBe('function'))\n`
+  const tests = program('millrace', 'createProxy') + program('millrace/core', 'SlotTable')
+  const at = join(dir, '../consumer/doors.test.js') // where the package is installed
+  writeFileSync(at, tests + program('millrace/pino', 'destination'))
+  const jest = [join(dir, 'node_modules/jest/bin/jest.js'), '--rootDir', dirname(at), at]
+  await exec(process.execPath, jest, { cwd: dirname(at) })
 }
 
 /** Without a binary that fits: the error names one command, and that command helps. */
@@ -173,6 +189,8 @@ await suite(async (work) => {
         await check(`the same binary on Node ${version}`, () => proxies(node, [main], dir))
         await check(`every door on Node ${version}`, () => consumers(node, dir))
       }
+      await managers(work, tarball)
+      await check('jest, a test in CommonJS', () => inJest(join(work, 'jest')))
       await check('build-native names what is missing', () => namesWhatIsMissing(dir))
       await check('built from source where no binary fits', () => fromSource(dir))
     }

@@ -1,5 +1,5 @@
-// Checks of grpc.health.v1.Health, through @grpc/grpc-js, which is loaded by the first of them. The
-// two messages are so small that they are written and read by hand.
+// Checks of grpc.health.v1.Health, through @grpc/grpc-js (grpc_client.ts), which is loaded by the
+// first of them. The two messages are so small that they are written and read by hand.
 
 import type { Client, ClientUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js'
 import type { GrpcCheckDefinition } from '../../config/index.ts'
@@ -10,7 +10,7 @@ const kMethod = '/grpc.health.v1.Health/Check'
 const kServing = 1
 const kUnavailable = 14
 
-type Grpc = typeof import('@grpc/grpc-js')
+type Grpc = typeof import('./grpc_client.ts')
 let loading: Promise<Grpc> | undefined
 
 export class GrpcProber implements Prober {
@@ -30,7 +30,7 @@ export class GrpcProber implements Prober {
 
   check(done: (result: CheckResult) => void): void {
     const turn = ++this.#turn
-    loading ??= import('@grpc/grpc-js')
+    loading ??= import('./grpc_client.ts')
     loading.then(
       (grpc) => {
         if (turn === this.#turn) this.#ask(grpc, turn, done)
