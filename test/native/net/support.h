@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "net/listener.h"
 #include "net/net_context.h"
 #include "net/socket.h"
+#include "support/socket_buffers.h"
 
 namespace millrace::test {
 
@@ -32,8 +34,8 @@ struct Net {
   void turns(int n = 6) {
     for (int i = 0; i < n; i++) loop->runOnce(0);
   }
-  // Runs the loop until `done`, for at most two seconds.
-  bool until(const std::function<bool()>& done, uint64_t ms = 2000) {
+  // Runs the loop until `done`. The limit is for tests that fail: a busy machine may take long.
+  bool until(const std::function<bool()>& done, uint64_t ms = 30'000) {
     uint64_t end = monotonicNs() + ms * kNsPerMs;
     while (!done()) {
       if (monotonicNs() > end) return false;
@@ -123,7 +125,7 @@ class Plain {
     text.resize(n > 0 ? size_t(n) : 0);
     return text;
   }
-  // Hears until `size` bytes have come, or nothing comes for a second.
+  // Hears until `size` bytes have come, or nothing more will.
   std::string hear(Net& net, size_t size) {
     std::string all;
     net.until([&] {
@@ -131,6 +133,13 @@ class Plain {
       return all.size() >= size || ended || (error != 0 && error != EAGAIN);
     });
     return all;
+  }
+  // Waits for the end of stream or an error; what comes before it is dropped.
+  bool awaitEnd(Net& net) {
+    return net.until([&] {
+      hear();
+      return ended || (error != 0 && error != EAGAIN);
+    });
   }
   bool ended = false;
   int error = 0;
@@ -143,16 +152,24 @@ inline Address loopback(uint16_t port = 0) {
   return *Address::ip("127.0.0.1", port);
 }
 
-// A connected pair over TCP: the first end is non-blocking.
-inline void tcpPair(int& ours, Plain& theirs) {
+// Sockets that listen on loopback; what they accept has buffers of kSocketBuffer.
+inline ListenSockets listenHere() {
   ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  for (const Fd& fd : sockets.fds) fixSocketBuffers(fd.get());
+  return sockets;
+}
+
+// A connected pair over TCP, with buffers of kSocketBuffer: the first end is non-blocking.
+inline void tcpPair(int& ours, Plain& theirs) {
+  ListenSockets sockets = listenHere();
   int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  fixSocketBuffers(client);
   int noDelay = 1;
   setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &noDelay, sizeof noDelay);
   CHECK(connect(client, sockets.local.sockaddrPtr(), sockets.local.size()) == 0);
   Address peer;
   pollfd ready{sockets.fds[0].get(), POLLIN, 0};
-  poll(&ready, 1, 1000);
+  poll(&ready, 1, 30'000);
   ours = acceptOn(sockets.fds[0].get(), peer);
   CHECK(ours >= 0);
   theirs = Plain(client);
@@ -175,6 +192,16 @@ struct Pair {
   Connection* connection;
 };
 
+// Waits until `size` bytes lie in the socket, without reading them.
+inline void awaitReadable(int fd, size_t size) {
+  int there = 0;
+  for (int i = 0; i < 30'000 && size_t(there) < size; i++) {
+    if (i > 0) usleep(1000);
+    ioctl(fd, FIONREAD, &there);
+  }
+  CHECK(size_t(there) >= size);
+}
+
 // Bytes that are different everywhere.
 inline std::string pattern(size_t size, uint32_t seed = 1) {
   std::string text(size, '\0');
@@ -183,6 +210,17 @@ inline std::string pattern(size_t size, uint32_t seed = 1) {
     c = char(seed >> 24);
   }
   return text;
+}
+
+// Waits until `count` connections are ready to be accepted.
+inline void awaitWaiting(int listener, uint32_t count) {
+  tcp_info info{};  // of a socket that listens: Linux has the length of the queue in tcpi_unacked
+  for (int i = 0; i < 30'000 && info.tcpi_unacked < count; i++) {
+    if (i > 0) usleep(1000);
+    socklen_t size = sizeof info;
+    CHECK(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+  }
+  CHECK(info.tcpi_unacked >= count);
 }
 
 // An address of this machine where connects hang: a full backlog.
@@ -197,7 +235,7 @@ struct FullBacklog {
       connect(fd.get(), sockets.local.sockaddrPtr(), sockets.local.size());
       clients.push_back(std::move(fd));
     }
-    usleep(20'000);
+    awaitWaiting(sockets.fds[0].get(), 2);  // the backlog and one, as Linux counts
   }
   ListenSockets sockets;
   std::vector<Fd> clients;
