@@ -18,6 +18,7 @@ Napi::Function Core::define(Napi::Env env) {
                       InstanceMethod<&Core::publishRoutes>("publishRoutes"),
                       InstanceMethod<&Core::publishCluster>("publishCluster"),
                       InstanceMethod<&Core::updateHosts>("updateHosts"),
+                      InstanceMethod<&Core::addressProblem>("addressProblem"),
                       InstanceMethod<&Core::reweigh>("reweigh"),
                       InstanceMethod<&Core::setLocalCluster>("setLocalCluster"),
                       InstanceMethod<&Core::withdrawCluster>("withdrawCluster"),

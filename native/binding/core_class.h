@@ -62,6 +62,7 @@ class Core final : public Napi::ObjectWrap<Core> {
   void publishRoutes(const Napi::CallbackInfo& info);
   void publishCluster(const Napi::CallbackInfo& info);
   void updateHosts(const Napi::CallbackInfo& info);
+  Napi::Value addressProblem(const Napi::CallbackInfo& info);
   void hold(const Napi::CallbackInfo& info);
   void resume(const Napi::CallbackInfo& info);
   void reweigh(const Napi::CallbackInfo& info);

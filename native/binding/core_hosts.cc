@@ -1,7 +1,17 @@
-// Methods of NativeCore about hosts that on-demand clusters add as requests name them.
+// Methods of NativeCore about single hosts: whether they can be had, and those that on-demand
+// clusters add as requests name them.
 #include "binding/core_class.h"
 
 namespace millrace {
+
+Napi::Value Core::addressProblem(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  spec::Address address;
+  if (!argument(info, 0, address)) return env.Undefined();
+  Status usable = HostSet::check(address);
+  if (usable.ok()) return env.Undefined();
+  return Napi::String::New(env, usable.error().message);
+}
 
 Napi::Value Core::takeWantedHosts(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

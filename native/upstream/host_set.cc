@@ -54,15 +54,21 @@ struct HostSet::Resolved {
   std::vector<Address> additional;
 };
 
+static Result<Address> addressOf(const spec::Address& a) {
+  return a.isUnix() ? Address::unixPath(a.path) : Address::ip(a.ip, a.port);
+}
+
+Status HostSet::check(const spec::Address& address) {
+  auto usable = addressOf(address);
+  return usable ? Status{} : Status{usable.error()};
+}
+
 Result<HostSet::Resolved> HostSet::resolve(const spec::Host& spec) {
-  auto one = [](const spec::Address& a) {
-    return a.isUnix() ? Address::unixPath(a.path) : Address::ip(a.ip, a.port);
-  };
-  auto address = one(spec.address);
+  auto address = addressOf(spec.address);
   if (!address) return address.error();
   Resolved resolved{*address, {}};
   for (const spec::Address& more : spec.additionalAddresses) {
-    auto next = one(more);
+    auto next = addressOf(more);
     if (!next) return next.error();
     resolved.additional.push_back(*next);
   }

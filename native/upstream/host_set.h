@@ -97,6 +97,9 @@ class HostSet {
  public:
   explicit HostSet(uint32_t workers) : workers_(workers) {}
 
+  // Whether a host can be at this address, as things are now. Error: ERR_MILLRACE_ADDRESS.
+  static Status check(const spec::Address& address);
+
   // Adds a host or changes it. A known id keeps its Host while address, additional addresses and
   // hostname stay; otherwise the old one is removed, and this is another one. Errors:
   // ERR_MILLRACE_ADDRESS; nothing has changed then.

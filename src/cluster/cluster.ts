@@ -24,10 +24,11 @@ import { type CheckCounters, HealthChecker } from './health/checker.ts'
 import type { ProbeTarget } from './health/prober.ts'
 import type { CheckOutcome, CheckResult } from './health/state.ts'
 import { type HostEntry, HostTable, judged, type TableChange } from './host_table.ts'
-import { UpdateMerger } from './merge.ts'
+import type { When } from './merge.ts'
 import { kNoRate, type OutlierAction, type OutlierDecisions } from './outlier/decisions.ts'
 import { OutlierDetector } from './outlier/detector.ts'
-import { sameHosts, sameLocalities } from './same_hosts.ts'
+import { ClusterPublisher, type Frame, mustBeUsable } from './publisher.ts'
+import { addressText, sameHosts, sameLocalities, sameSets } from './same_hosts.ts'
 
 export interface HostView {
   /** Of {@link HostFlag}. */
@@ -42,9 +43,6 @@ export interface MembershipCounters {
   membershipChange: number
 }
 
-/** What {@link EndpointsDefinition} says beside its hosts. */
-type Frame = Omit<EndpointsDefinition, 'hosts'>
-
 /** How long an answer of "no traffic yet" is good for. */
 const kTrafficLookMs = 1_000
 
@@ -52,18 +50,20 @@ export class ManagedCluster {
   readonly slot: SlotId
   readonly #home: ClusterHome
   readonly #table = new HostTable()
-  readonly #merger: UpdateMerger
+  readonly #publisher: ClusterPublisher
   #definition: ClusterDefinition
   /** What is said of hosts as a whole. */
   #frame: Frame
   /** Endpoints that a program set stand in for those of the configuration. */
   #override = false
-  /** Endpoints that a program set are in force, and nobody wants them any more. */
-  #overrideForgotten = false
+  /** No configuration has it any more. */
+  #retired = false
   #source: DiscoverySource | OnDemandSource | undefined
   #checker: HealthChecker | undefined
   #outlier: OutlierDetector | undefined
   #reweighing: Timer | undefined
+  /** What changes is published by who exchanges it. */
+  #exchanging = false
   #hadTraffic = false
   #lookedAt = Number.NEGATIVE_INFINITY
   /** Hosts whose first check the cluster's readiness waits for. */
@@ -73,8 +73,6 @@ export class ManagedCluster {
   #becomeReady: () => void = () => {}
   /** Discovery was tried, and every host that it found was checked. */
   readonly ready: Promise<void>
-  version = 0
-  updatedAt = 0
   readonly discoveryCounters: DiscoveryCounters = {
     attempt: 0,
     success: 0,
@@ -100,12 +98,15 @@ export class ManagedCluster {
     this.#home = home
     this.#definition = definition
     this.#frame = { localities: definition.localities }
-    this.#merger = new UpdateMerger(definition.updateMergeWindow, home.merges, () =>
-      this.#publishDelta(),
-    )
+    this.#publisher = new ClusterPublisher(slot, home, this.#table, () => ({
+      definition: this.#definition,
+      frame: this.#frame,
+    }))
     this.ready = new Promise((resolve) => {
       this.#becomeReady = () => {
+        if (this.#warm) return
         this.#warm = true
+        this.#publisher.flush()
         resolve()
       }
     })
@@ -113,6 +114,14 @@ export class ManagedCluster {
 
   get definition(): ClusterDefinition {
     return this.#definition
+  }
+
+  get version(): number {
+    return this.#publisher.version
+  }
+
+  get updatedAt(): number {
+    return this.#publisher.updatedAt
   }
 
   /** Hosts as discovery, or a program, says that they are now. */
@@ -133,12 +142,12 @@ export class ManagedCluster {
     this.#startOutlier()
     this.#startReweighing()
     this.#apply(this.#table.replace(this.#definition.hosts, this.#newFlags, this.#keeps))
-    this.#publishAll(now)
-    this.#startSource()
+    this.#publisher.all(now)
+    this.#startSource(undefined)
   }
 
   stop(): void {
-    this.#merger.cancel()
+    this.#publisher.cancel()
     this.#source?.stop()
     this.#checker?.stop()
     this.#outlier?.stop()
@@ -152,57 +161,79 @@ export class ManagedCluster {
    */
   update(next: ClusterDefinition, now: number): boolean {
     const before = this.#definition
-    const forgotten = this.#overrideForgotten
+    const retired = this.#retired
     const sameRest = isDeepStrictEqual(withoutHosts(before), withoutHosts(next))
-    if (!forgotten && sameRest && sameHosts(before.hosts, next.hosts)) return false
-    this.#overrideForgotten = false
+    if (!retired && sameRest && sameHosts(before.hosts, next.hosts)) return false
+    this.#retired = false
     this.#definition = next
-    this.#merger.setWindow(next.updateMergeWindow)
-    if (!isDeepStrictEqual(before.healthCheck, next.healthCheck)) this.#restartChecker()
+    this.#publisher.setWindow(next.updateMergeWindow)
+    const sameChecks = isDeepStrictEqual(before.healthCheck, next.healthCheck)
+    if (retired || !sameChecks) this.#restartChecker(retired)
     if (!isDeepStrictEqual(before.outlierDetection, next.outlierDetection)) this.#startOutlier()
     if (!isDeepStrictEqual(before.lb.clientWeights, next.lb.clientWeights)) this.#startReweighing()
+    this.#dropUnkept()
     const others =
-      forgotten ||
+      retired ||
       !isDeepStrictEqual(before.discovery, next.discovery) ||
       !sameHosts(before.hosts, next.hosts) ||
       !sameLocalities(before.localities, next.localities)
     if (!others) {
-      this.#publishAll(now)
+      this.#publisher.all(now)
       return true
     }
+    const { change, sameFrame } = this.#exchangeHosts(before)
+    if (sameRest && sameFrame && change) this.#tell(change, true, 'now')
+    else this.#publisher.all(now)
+    return true
+  }
+
+  /** Hosts are what the definition says from now on, and no program. */
+  #exchangeHosts(before: ClusterDefinition): {
+    readonly change: TableChange | undefined
+    readonly sameFrame: boolean
+  } {
+    const { discovery, hosts, localities, onDemand } = this.#definition
     this.#override = false
-    this.#source?.stop()
+    const source = this.#source
+    source?.stop()
     this.#source = undefined
+    const sameFrame = this.#isFrame({ localities })
     // Hosts that were added on demand, and others, are no answers to each other's questions.
-    const sameKind = before.discovery?.kind === next.discovery?.kind
-    if (!sameKind && (before.onDemand || next.onDemand)) {
+    const sameKind = before.discovery?.kind === discovery?.kind
+    if (!sameKind && (before.onDemand || onDemand)) {
       this.#setHosts({ hosts: [], localities: [] }, true)
     }
-    const sameFrame = sameRest && this.#isFrame({ localities: next.localities })
-    // Until the first answer, hosts stay as they are.
-    const change = next.discovery
-      ? undefined
-      : this.#setHosts({ hosts: next.hosts, localities: next.localities }, true)
-    if (sameFrame && change) this.#tell(change, true, false)
-    else this.#publishAll(now)
-    this.#startSource()
-    return true
+    // Where hosts are to be found, they stay as they are until that was tried.
+    const change = discovery ? undefined : this.#setHosts({ hosts, localities }, true)
+    this.#exchanging = true
+    this.#startSource(source)
+    this.#exchanging = false
+    return { change, sameFrame }
   }
 
   /**
    * `remove` go and `set` come, or are as they say from now on. What is there then stands in for
-   * discovery and for what is configured, until that changes.
+   * discovery and for what is configured, until that changes. Throws, with nothing changed, for a
+   * host that workers cannot be told of.
    */
   changeEndpoints(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void {
+    mustBeUsable(this.#home.core, set)
     this.#override = true
     this.#change(set, remove)
   }
 
-  /** The configuration has no such cluster any more; when it comes back, it is another one. */
-  forgetOverride(): void {
-    if (!this.#override) return
-    this.#override = false
-    this.#overrideForgotten = true
+  /**
+   * The configuration has no such cluster any more. Its hosts serve what was routed to them before,
+   * and are checked no more; when it comes back, it is another one.
+   */
+  retire(): void {
+    if (this.#retired) return
+    this.#retired = true
+    this.#checker?.stop()
+    this.#checker = undefined
+    this.#unchecked.clear()
+    this.#checkReady()
+    this.#dropUnkept()
   }
 
   /** What is known of a host beside its numbers. */
@@ -256,14 +287,15 @@ export class ManagedCluster {
 
   // ---- Hosts
 
-  #startSource(): void {
+  #startSource(before: DiscoverySource | undefined): void {
     const { core } = this.#home
     const inForce = (): boolean => this.#source === source && !this.#override
     const sink: OnDemandSink = {
       counters: this.discoveryCounters,
-      report: (endpoints) => {
-        if (inForce()) this.#take(endpoints)
+      report: (endpoints, anew = false) => {
+        if (inForce()) this.#take(endpoints, anew)
       },
+      mustBeUsable: (hosts) => mustBeUsable(core, hosts),
       hosts: () => this.#table.definitions(),
       change: (set, remove) => {
         if (inForce()) this.#change(set, remove)
@@ -279,7 +311,7 @@ export class ManagedCluster {
         if (this.#source === source) this.#found()
       },
     }
-    const source = this.#home.source(this.#definition, sink)
+    const source = this.#home.source(this.#definition, sink, before)
     this.#source = source
     if (source) source.start()
     else this.#found()
@@ -294,17 +326,19 @@ export class ManagedCluster {
     if (this.#discovered && this.#unchecked.size === 0) this.#becomeReady()
   }
 
-  #take(endpoints: EndpointsDefinition): void {
+  #take(endpoints: EndpointsDefinition, anew: boolean): void {
     const sameFrame = this.#isFrame(endpoints)
-    const change = this.#setHosts(endpoints, false)
-    this.#tell(change, sameFrame, true)
-    if (sameFrame && !change.membership && !change.updated) this.discoveryCounters.noRebuild++
+    if (anew && sameFrame && sameSets(this.#table.definitions(), endpoints.hosts)) return
+    const change = this.#setHosts(endpoints, anew)
+    const { membership, updated, health } = change
+    this.#tell(change, sameFrame, membership ? 'now' : health ? 'turn' : 'window')
+    if (sameFrame && !membership && !updated) this.discoveryCounters.noRebuild++
   }
 
   #change(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void {
     const change = this.#table.change(set, remove, this.#newFlags)
     this.#apply(change)
-    this.#tell(change, true, false)
+    this.#tell(change, true, 'now')
   }
 
   #isFrame({ localities, lb }: Frame): boolean {
@@ -313,9 +347,10 @@ export class ManagedCluster {
   }
 
   /** Tells workers of a change, where there is one. */
-  #tell({ membership, updated }: TableChange, sameFrame: boolean, mergeable: boolean): void {
-    if (!sameFrame) this.#publishAll(Date.now())
-    else if (membership || updated) this.#merger.change(mergeable && !membership)
+  #tell({ membership, updated }: TableChange, sameFrame: boolean, when: When): void {
+    if (this.#exchanging) return
+    if (!sameFrame) this.#publisher.all(Date.now())
+    else if (membership || updated) this.#publisher.change(when)
   }
 
   #setHosts({ hosts, localities, lb }: EndpointsDefinition, atOnce: boolean): TableChange {
@@ -353,6 +388,15 @@ export class ManagedCluster {
     if (added.length + removed.length > 0) this.membership.membershipChange++
   }
 
+  /** Hosts that stayed for passing their checks go when that is no reason any more. */
+  #dropUnkept(): void {
+    const gone = this.#table.dropPending(this.#keeps)
+    if (gone.length === 0) return
+    for (const { id } of gone) this.#forget(id)
+    this.membership.membershipChange++
+    this.#publisher.change('now')
+  }
+
   #forget(id: number): void {
     this.#checker?.remove(id)
     this.#outlier?.remove(id)
@@ -361,47 +405,6 @@ export class ManagedCluster {
   }
 
   // ---- Publishing
-
-  #publishAll(now: number): void {
-    this.#merger.cancel()
-    const {
-      discovery: _discovery,
-      healthCheck: _healthCheck,
-      outlierDetection: _outlierDetection,
-      updateMergeWindow: _window,
-      ignoreHealthOnHostRemoval: _ignoreHealth,
-      ignoreNewHostsUntilFirstCheck: _ignoreNew,
-      ...native
-    } = this.#definition
-    const { localities, lb } = this.#frame
-    const hosts = this.#table.takeAll()
-    this.#home.core.publishCluster(this.slot, {
-      ...native,
-      lb: { ...native.lb, ...lb },
-      hosts,
-      localities,
-    })
-    this.#published(now)
-  }
-
-  #publishDelta(): void {
-    const delta = this.#table.takeDelta()
-    if (!delta) return
-    try {
-      this.#home.core.updateHosts(this.slot, delta)
-    } catch (error) {
-      // Such as an address of an interface that is not there. Nobody waits for this.
-      this.#home.refused(this.#definition.name, error)
-      return
-    }
-    this.#published(Date.now())
-  }
-
-  #published(now: number): void {
-    this.version++
-    this.updatedAt = now
-    this.#home.changed(this.#definition.name)
-  }
 
   #startReweighing(): void {
     this.#reweighing?.stop()
@@ -416,11 +419,16 @@ export class ManagedCluster {
     const entry = this.#table.get(id)
     const was = healthOf(entry?.flags ?? 0)
     if (!entry || !this.#table.setFlags(id, flags)) return
-    this.#merger.change(true)
     const health = healthOf(flags)
+    this.#publisher.change(health === was ? 'window' : 'turn')
     if (health === was) return
     const { name } = this.#definition
-    this.#home.health({ cluster: name, address: addressText(entry), health, was })
+    this.#home.health({
+      cluster: name,
+      address: addressText(entry.definition.address),
+      health,
+      was,
+    })
   }
 
   // ---- Active checks
@@ -441,16 +449,20 @@ export class ManagedCluster {
     )
   }
 
-  /** Other rules: what is known of hosts stays, and goes on under them. */
-  #restartChecker(): void {
+  /**
+   * Other rules: what is known of hosts stays, and goes on under them. `anew`: it is long ago, and
+   * the next check decides at once.
+   */
+  #restartChecker(anew: boolean): void {
     const before = this.#checker
-    const firsts = new Set([...this.#table.values()].filter(({ id }) => before?.isFirst(id)))
+    const hosts = [...this.#table.values()]
+    const firsts = new Set(anew ? hosts : hosts.filter(({ id }) => before?.isFirst(id)))
     before?.stop()
     this.#checker = undefined
     this.#startChecker()
-    for (const entry of this.#table.values()) {
+    for (const entry of hosts) {
       if (this.#checker) this.#check(entry, firsts.has(entry))
-      else this.#table.setFlags(entry.id, entry.flags & ~kCheckFlags)
+      else this.#setFlags(entry.id, entry.flags & ~kCheckFlags)
     }
     if (!this.#checker) {
       this.#unchecked.clear()
@@ -495,7 +507,7 @@ export class ManagedCluster {
       this.#table.remove(id)
       this.#forget(id)
       this.membership.membershipChange++
-      this.#merger.change(false)
+      this.#publisher.change('now')
     } else {
       this.#setFlags(id, flags)
       if (result.ok) this.#outlier?.checkSucceeded(id)
@@ -525,7 +537,7 @@ export class ManagedCluster {
     this.#outlier = undefined
     if (!outlierDetection) {
       for (const { id, flags } of this.#table.values()) {
-        this.#table.setFlags(id, flags & ~HostFlag.failedOutlierCheck)
+        this.#setFlags(id, flags & ~HostFlag.failedOutlierCheck)
       }
       return
     }
@@ -544,7 +556,7 @@ export class ManagedCluster {
       if (!entry) continue
       const { name, outlierDetection } = this.#definition
       if (outlierDetection?.eventLog) {
-        const event = outlierEvent(name, addressText(entry), action)
+        const event = outlierEvent(name, addressText(entry.definition.address), action)
         this.#home.eventLogs.write(outlierDetection.eventLog, event)
       }
       if (action.action === 'eject') {
@@ -561,11 +573,4 @@ export class ManagedCluster {
 
 function withoutHosts({ hosts: _hosts, ...rest }: ClusterDefinition): object {
   return rest
-}
-
-function addressText({ definition: { address } }: HostEntry): string {
-  if ('path' in address) return address.path
-  return address.ip.includes(':')
-    ? `[${address.ip}]:${address.port}`
-    : `${address.ip}:${address.port}`
 }

@@ -12,6 +12,7 @@ export type ClusterRunCore = Pick<
   NativeCore,
   | 'publishCluster'
   | 'updateHosts'
+  | 'addressProblem'
   | 'reweigh'
   | 'clusterHosts'
   | 'outlierWindow'
@@ -26,14 +27,18 @@ export interface ClusterHome {
   readonly stalls: StallMonitor
   readonly eventLogs: EventLogs
   readonly merges: MergeCounters
-  /** Makes the source that a definition asks for; undefined: it asks for none. */
+  /**
+   * Makes the source that a definition asks for; undefined: it asks for none. `before`: the one
+   * whose place it takes, for what it was answered.
+   */
   source(
     cluster: ClusterDefinition,
     sink: OnDemandSink,
+    before: DiscoverySource | undefined,
   ): DiscoverySource | OnDemandSource | undefined
   /** Whether a feature that is on by default was not turned off. */
   enabled(key: string): boolean
-  /** Workers could not be told of hosts; those that they have stay. */
+  /** Workers could not be told of a host, or of hosts. */
   refused(name: string, error: unknown): void
   /** After every change of hosts or of their health. */
   changed(name: string): void

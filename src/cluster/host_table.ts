@@ -27,6 +27,8 @@ export interface TableChange {
   readonly moved: readonly HostEntry[]
   /** Whether anything of the others changed. */
   readonly updated: boolean
+  /** Whether the health of one of them did. */
+  readonly health: boolean
   /** Whether hosts came, went, or changed their place. */
   readonly membership: boolean
 }
@@ -41,6 +43,7 @@ interface Findings {
   named: number
   twins: boolean
   updated: boolean
+  health: boolean
   moves: boolean
 }
 
@@ -159,6 +162,7 @@ export class HostTable {
       named: 0,
       twins: false,
       updated: false,
+      health: false,
       moves: false,
     }
     for (const host of hosts) {
@@ -184,13 +188,15 @@ export class HostTable {
     found.moves ||= before.priority !== host.priority || before.locality !== host.locality
     found.updated = true
     entry.definition = host
+    const was = healthOf(entry.flags)
     entry.flags = (entry.flags & ~kDiscoveryFlags) | discoveryFlags(host)
+    found.health ||= healthOf(entry.flags) !== was
     this.#dirty.add(entry.id)
   }
 
   /** Of `candidates`, those go that were not named. */
   #changeOf(
-    { added, moved, updated, moves }: Findings,
+    { added, moved, updated, health, moves }: Findings,
     candidates: Iterable<Mutable>,
     keep: (entry: HostEntry) => boolean,
   ): TableChange {
@@ -206,7 +212,7 @@ export class HostTable {
     }
     for (const { id } of removed) this.remove(id)
     const membership = moves || added.length > 0 || removed.length > 0
-    return { added, removed, moved, updated, membership }
+    return { added, removed, moved, updated, health, membership }
   }
 
   #add(key: string, definition: HostDefinition, flags: number): HostEntry {
@@ -227,6 +233,19 @@ export class HostTable {
     this.#byId.delete(id)
     this.#dirty.delete(id)
     this.#removed.add(id)
+  }
+
+  /** Hosts that stayed for now, and do not any more. */
+  dropPending(keep: (entry: HostEntry) => boolean): readonly HostEntry[] {
+    const removed = [...this.#pending].filter((entry) => !keep(entry))
+    for (const { id } of removed) this.remove(id)
+    return removed
+  }
+
+  /** A host as workers are told of it. */
+  native(id: number): NativeHost | undefined {
+    const entry = this.#byId.get(id)
+    return entry && nativeHost(entry)
   }
 
   /** Sets a host's flags; says whether workers have to know. */
@@ -270,6 +289,7 @@ const kNoChange: TableChange = {
   removed: [],
   moved: [],
   updated: false,
+  health: false,
   membership: false,
 }
 

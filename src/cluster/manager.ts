@@ -26,6 +26,7 @@ import { EventLogs } from './event_logs.ts'
 import { StallMonitor } from './health/stalls.ts'
 import type { MergeCounters } from './merge.ts'
 import type { OutlierDecisions } from './outlier/decisions.ts'
+import { mustBeUsable } from './publisher.ts'
 
 /** The part of the core that clusters need. */
 export type ClusterCore = ClusterRunCore &
@@ -114,6 +115,8 @@ export class ClusterManager {
 
   /**
    * Puts `cluster` in force if it is new or differs from the one of its name; says whether it did.
+   * One that is new is checked first, as by {@link check}.
+   *
    * Endpoints that {@link changeEndpoints} gave, and what discovery found, stay until a
    * configuration has others than the one that was in force then.
    */
@@ -125,13 +128,14 @@ export class ClusterManager {
       if (changed) this.counters.modified++
       return changed
     }
+    this.check(cluster)
     const slot = this.slot(name)
     const managed = new ManagedCluster(slot, cluster, {
       core: this.#core,
       stalls: this.#stalls,
       eventLogs: this.eventLogs,
       merges: this.merges,
-      source: (definition, sink) => this.#source(definition, sink),
+      source: (definition, sink, before) => this.#source(definition, sink, before),
       enabled: (key) => isEnabled(this.#options.runtime?.(key)),
       changed: (changed) => this.#tellWatchers(changed),
       refused: (refused, error) =>
@@ -145,22 +149,41 @@ export class ClusterManager {
     return true
   }
 
+  /** Throws for the first host of its own list that workers could not be told of. */
+  check({ name, hosts }: ClusterDefinition): void {
+    try {
+      mustBeUsable(this.#core, hosts)
+    } catch (error) {
+      throw new Error(`cluster ${name}: ${messageOf(error)}`)
+    }
+  }
+
   #source(
     cluster: ClusterDefinition,
     sink: OnDemandSink,
+    before: DiscoverySource | undefined,
   ): DiscoverySource | OnDemandSource | undefined {
     const { discovery, localities } = cluster
     switch (discovery?.kind) {
       case undefined:
         return undefined
       case 'dns':
-        return new DnsDiscovery(discovery, localities, new DnsClient(discovery.resolver), sink)
+        return new DnsDiscovery(
+          { definition: discovery, localities, client: new DnsClient(discovery.resolver) },
+          sink,
+          before instanceof DnsDiscovery ? before : undefined,
+        )
       case 'eds': {
         const rejected = (path: string, error: unknown): void => {
           const fields = { cluster: cluster.name, path, error: messageOf(error) }
           this.#options.log?.warn(fields, 'update rejected')
         }
-        return new EdsDiscovery(discovery, { files: this.#files, log: { rejected } }, sink)
+        return new EdsDiscovery(
+          discovery,
+          { files: this.#files, log: { rejected } },
+          sink,
+          before instanceof EdsDiscovery ? before : undefined,
+        )
       }
       case 'original-dst':
         return new OriginalDstDiscovery(discovery, sink)
@@ -223,7 +246,7 @@ export class ClusterManager {
     const known = new Set(names)
     const directory = [...known].sort()
     for (const [name, cluster] of this.#clusters) {
-      if (!known.has(name)) cluster.forgetOverride()
+      if (!known.has(name)) cluster.retire()
     }
     if (isDeepStrictEqual(directory, this.#directory)) return
     this.#directory = directory

@@ -1,7 +1,8 @@
-// When a change of hosts is published: at once when hosts come or go, or when the last one was long
-// ago; otherwise together with others at the end of the window. As Envoy's
-// ClusterManagerImpl::scheduleUpdate. "At once" is when the code that made the change has ended:
-// what a program or a source changes in one go, call by call, is one update.
+// When a change of hosts is published: at once when hosts come or go, at the end of the turn when
+// their health is another one, and what can wait (weights, metadata) together with others at the
+// end of the window, as in Envoy's ClusterManagerImpl::scheduleUpdate. Envoy lets health wait, too,
+// which keeps a host that was ejected in use for as long. "At once" is when the code that made the
+// change has ended: what a program or a source changes in one go, call by call, is one update.
 
 import { after, type Timer } from '../timers.ts'
 
@@ -13,6 +14,9 @@ export interface MergeCounters {
   outOfMergeWindow: number
 }
 
+/** `turn`: with what else is found out in this turn of the event loop. */
+export type When = 'now' | 'turn' | 'window'
+
 export class UpdateMerger {
   readonly #publish: () => void
   readonly #counters: MergeCounters
@@ -20,6 +24,7 @@ export class UpdateMerger {
   #timer: Timer | undefined
   /** Of the update that is made when the code that runs now has ended. */
   #soon: object | undefined
+  #turn: NodeJS.Immediate | undefined
   #last = Number.NEGATIVE_INFINITY
 
   /** `window`: ms; 0: nothing is merged. */
@@ -33,41 +38,49 @@ export class UpdateMerger {
     this.#window = window
   }
 
-  /** Something changed. `mergeable`: it may wait for others. */
-  change(mergeable: boolean, now: number = performance.now()): void {
-    if (this.#soon) return
+  /** Something changed. */
+  change(when: When, now: number = performance.now()): void {
+    if (this.#soon || (this.#turn && when !== 'now')) return
     const outside = now - this.#last > this.#window
-    if (this.#window > 0 && mergeable && !outside) {
+    if (this.#window > 0 && when === 'window' && !outside) {
       this.#timer ??= after(this.#window, () => this.#merged()).unref()
       return
     }
-    if (mergeable && outside) this.#counters.outOfMergeWindow++
+    if (when === 'window' && outside) this.#counters.outOfMergeWindow++
     if (this.#timer) this.#counters.mergeCancelled++
-    this.#timer?.stop()
-    this.#timer = undefined
+    this.cancel()
     this.#last = now
+    if (when === 'turn') {
+      this.#turn = setImmediate(() => this.flush())
+      return
+    }
     const update = {}
     this.#soon = update
     queueMicrotask(() => {
-      if (this.#soon !== update) return
-      this.#soon = undefined
-      this.#counters.updated++
-      this.#publish()
+      if (this.#soon === update) this.flush()
     })
   }
 
   #merged(): void {
-    this.#timer = undefined
     this.#last = performance.now()
-    this.#counters.updated++
     this.#counters.updatedViaMerge++
+    this.flush()
+  }
+
+  /** Publishes at once what waits, if anything does. */
+  flush(): void {
+    if (!this.#timer && !this.#soon && !this.#turn) return
+    this.cancel()
+    this.#counters.updated++
     this.#publish()
   }
 
   /** What waits was published by other means, or never will be. */
   cancel(): void {
     this.#timer?.stop()
+    clearImmediate(this.#turn)
     this.#timer = undefined
+    this.#turn = undefined
     this.#soon = undefined
   }
 }

@@ -9,6 +9,14 @@ import type { NativeAddress, NativeLocality } from '../native/index.ts'
 export const keyOf = ({ hostname, address }: HostDefinition): string =>
   'path' in address ? `${address.path}|${hostname}` : `${address.ip}:${address.port}|${hostname}`
 
+/** `1.2.3.4:80`, `[::1]:80`, or a path. */
+export function addressText(address: NativeAddress): string {
+  if ('path' in address) return address.path
+  return address.ip.includes(':')
+    ? `[${address.ip}]:${address.port}`
+    : `${address.ip}:${address.port}`
+}
+
 /** The same host, and nothing of it is different. */
 export function isSame(a: HostDefinition, b: HostDefinition): boolean {
   return (
@@ -18,6 +26,22 @@ export function isSame(a: HostDefinition, b: HostDefinition): boolean {
 
 export function sameHosts(a: readonly HostDefinition[], b: readonly HostDefinition[]): boolean {
   return sameLists(a, b, isSame)
+}
+
+/** As {@link sameHosts}, in whatever order. */
+export function sameSets(a: readonly HostDefinition[], b: readonly HostDefinition[]): boolean {
+  if (a === b) return true
+  const byKey = new Map(a.map((host) => [keyOf(host), host]))
+  const named = new Set<string>()
+  for (const host of b) {
+    const key = keyOf(host)
+    // Of one that is there twice, the first one counts.
+    if (named.has(key)) continue
+    named.add(key)
+    const other = byKey.get(key)
+    if (!other || !isSame(other, host)) return false
+  }
+  return named.size === byKey.size
 }
 
 /** Of two that are the same host: whether nothing is different. */

@@ -12,7 +12,7 @@ import type {
 } from './clusters.ts'
 import type { NativeListener } from './listeners.ts'
 import type { NativeRouteTable } from './routes.ts'
-import type { SlotId } from './values.ts'
+import type { NativeAddress, SlotId } from './values.ts'
 
 /** A runtime value; `denominator` 0: the code's own default denominator. null: no such key. */
 export type NativeRuntimeValue = { readonly value: number; readonly denominator: number } | null
@@ -136,6 +136,11 @@ export interface NativeCore {
   publishCluster(slot: SlotId, cluster: NativeCluster): void
   /** Changes hosts of the cluster that was published last; the core keeps the others. */
   updateHosts(slot: SlotId, delta: NativeHostDelta): void
+  /**
+   * What is wrong with a host's address, such as an interface that is not there (now); undefined:
+   * nothing. One host of which something is wrong makes the two above throw, with nothing changed.
+   */
+  addressProblem(address: NativeAddress): string | undefined
   /** Takes the weights that hosts of the cluster have reported. */
   reweigh(slot: SlotId): void
   /** The cluster of the proxies themselves, for zone-aware routing of the others. */

@@ -126,6 +126,7 @@ export class Deployment {
     this.#lingering.hold()
     try {
       const compiled = yield* compile(loaded, this.#resources.resolver(uses))
+      for (const { cluster } of compiled.clusters) this.#clusters.check(cluster)
       const plan = { ...this.#plan(compiled, uses), layers: loaded.runtimeLayers }
       const newClusters = yield* this.#publishNew(plan, now)
       return { newClusters, undo, commit: (then) => this.#finish(plan, bound, undo, then) }

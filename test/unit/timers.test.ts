@@ -116,13 +116,19 @@ describe('a name is asked for', () => {
       cancel: () => {},
     } as unknown as DnsClient
     const counters = {} as DiscoverySink['counters']
-    const sink: DiscoverySink = { counters, ready: () => {}, report: () => {} }
+    const sink: DiscoverySink = {
+      counters,
+      ready: () => {},
+      report: () => {},
+      hosts: () => [],
+      mustBeUsable: () => {},
+    }
     const health = 'healthy' as const
     const host = { hostname: 'a.test', weight: 1, priority: 0, locality: 0, health }
     const definition: DnsDefinition = {
       kind: 'dns',
       strict: true,
-      family: 'v4',
+      family: 'v4-only',
       refresh: kDay,
       respectTtl: true,
       jitter: 0,
@@ -130,7 +136,7 @@ describe('a name is asked for', () => {
       waitForWarm: true,
       targets: [{ name: 'a.test', port: 80, host }],
     }
-    const discovery = new DnsDiscovery(definition, [], client, sink)
+    const discovery = new DnsDiscovery({ definition, localities: [], client }, sink)
     discovery.start()
     await vi.advanceTimersByTimeAsync(30 * kDay - 1)
     expect(asked).toBe(1)

@@ -27,9 +27,9 @@ export class AggregateDiscovery implements DiscoverySource {
   }
 
   start(): void {
-    const changed = (): void => this.#report()
+    const changed = (): void => this.#report(false)
     this.#unwatch = this.#definition.clusters.map((name) => this.#view.watch(name, changed))
-    this.#report()
+    this.#report(true)
     this.#sink.ready()
   }
 
@@ -37,11 +37,11 @@ export class AggregateDiscovery implements DiscoverySource {
     for (const unwatch of this.#unwatch) unwatch()
   }
 
-  #report(): void {
+  #report(anew: boolean): void {
     this.#sink.counters.attempt++
     this.#sink.counters.success++
     const parts = this.#definition.clusters.flatMap((name) => this.#view.endpoints(name) ?? [])
-    this.#sink.report(concatenated(parts))
+    this.#sink.report(concatenated(parts), anew)
   }
 }
 

@@ -1,10 +1,10 @@
 // STRICT_DNS and LOGICAL_DNS: every name is asked for again and again, each at its own pace. A
-// failure keeps the last good answer.
+// failure keeps the last good answer, and so does another definition with the same name in it.
 
-import type { DnsDefinition, DnsTarget, HostDefinition } from '../../config/index.ts'
+import type { DnsDefinition, DnsFamily, DnsTarget, HostDefinition } from '../../config/index.ts'
 import type { NativeAddress, NativeLocality } from '../../native/index.ts'
 import { after, type Timer } from '../../timers.ts'
-import { sameHosts } from '../same_hosts.ts'
+import { keyOf, sameHosts } from '../same_hosts.ts'
 import type { DnsAnswer, DnsClient } from './dns_client.ts'
 import type { DiscoverySink, DiscoverySource } from './source.ts'
 
@@ -30,11 +30,32 @@ export function nextRefresh(
   return pause + Math.floor(random() * jitter)
 }
 
+/** One of a name's addresses. */
+interface Place {
+  readonly address: string
+  /** What an SRV record says; absent: what the target says. */
+  readonly port?: number
+  readonly weight?: number
+}
+
+/** What a name was answered last, and what came of it. */
+interface Known {
+  readonly places: readonly Place[]
+  readonly hosts: readonly HostDefinition[]
+}
+
 interface Target {
   readonly definition: DnsTarget
-  hosts: readonly HostDefinition[]
+  /** undefined: there is no answer yet. */
+  known: Known | undefined
   failures: number
   timer?: Timer
+}
+
+export interface DnsDiscoveryOptions {
+  readonly definition: DnsDefinition
+  readonly localities: readonly NativeLocality[]
+  readonly client: DnsClient
 }
 
 export class DnsDiscovery implements DiscoverySource {
@@ -43,28 +64,51 @@ export class DnsDiscovery implements DiscoverySource {
   readonly #client: DnsClient
   readonly #sink: DiscoverySink
   readonly #targets: readonly Target[]
+  /**
+   * Hosts that no name of the definition stands for: those that were there before it, as long as
+   * not every name was tried.
+   */
+  #standIns: readonly HostDefinition[] = []
   #waiting: number
   #stopped = false
 
+  /** `before`: what it was answered holds until there are answers of one's own. */
   constructor(
-    definition: DnsDefinition,
-    localities: readonly NativeLocality[],
-    client: DnsClient,
+    { definition, localities, client }: DnsDiscoveryOptions,
     sink: DiscoverySink,
+    before?: DnsDiscovery,
   ) {
     this.#definition = definition
     this.#localities = localities
     this.#client = client
     this.#sink = sink
-    this.#targets = definition.targets.map((target) => ({
-      definition: target,
-      hosts: [],
-      failures: 0,
-    }))
+    const answers = before?.answersOf(definition.family)
+    this.#targets = definition.targets.map((target) => {
+      const known = answers?.get(questionOf(target))
+      return { definition: target, failures: 0, known: known && this.#knownOf(target, known) }
+    })
     this.#waiting = this.#targets.length
   }
 
+  /** The latest answers, by {@link questionOf}; none to questions of another family. */
+  answersOf(family: DnsFamily): ReadonlyMap<string, Known> {
+    const answers = new Map<string, Known>()
+    if (family !== this.#definition.family) return answers
+    for (const { definition, known } of this.#targets) {
+      if (known) answers.set(questionOf(definition), known)
+    }
+    return answers
+  }
+
   start(): void {
+    if (this.#targets.some(({ known }) => !known)) {
+      const found = new Set(this.#found().map(keyOf))
+      const others = this.#sink.hosts().filter((host) => !found.has(keyOf(host)))
+      // Where they were said to be is of the definition before.
+      const { locality = 0, priority = 0 } = this.#targets[0]?.definition.host ?? {}
+      this.#standIns = others.map((host) => ({ ...host, locality, priority }))
+    }
+    this.#report(true)
     if (this.#waiting === 0 || !this.#definition.waitForWarm) this.#sink.ready()
     for (const target of this.#targets) void this.#resolve(target, true)
   }
@@ -80,12 +124,12 @@ export class DnsDiscovery implements DiscoverySource {
     counters.attempt++
     let ttl: number | undefined
     try {
-      const found = await this.#find(target.definition, target.hosts)
+      const found = await this.#find(target.definition)
       if (this.#stopped) return
       ttl = found.ttl
       target.failures = 0
       counters.success++
-      this.#take(target, found.hosts)
+      this.#take(target, found.places)
     } catch {
       if (this.#stopped) return
       target.failures++
@@ -93,36 +137,51 @@ export class DnsDiscovery implements DiscoverySource {
     }
     const pause = nextRefresh(this.#definition, target.failures, ttl)
     target.timer = after(pause, () => void this.#resolve(target)).unref()
-    if (first && --this.#waiting === 0 && this.#definition.waitForWarm) this.#sink.ready()
+    if (first && --this.#waiting === 0) this.#tried()
   }
 
-  #take(target: Target, hosts: readonly HostDefinition[]): void {
-    const { counters } = this.#sink
-    if (hosts.length === 0) counters.empty++
-    // The one host of a logical cluster stays where it was when there is nowhere else.
-    const stays = hosts.length === 0 && !this.#definition.strict
-    if (stays || sameHosts(hosts, target.hosts)) {
-      counters.noRebuild++
-      return
+  #tried(): void {
+    if (this.#standIns.length > 0) {
+      this.#standIns = []
+      this.#report(true)
     }
-    target.hosts = hosts
-    this.#sink.report({
-      hosts: this.#targets.flatMap((each) => each.hosts),
-      localities: this.#localities,
-    })
+    if (this.#definition.waitForWarm) this.#sink.ready()
   }
 
-  async #find(
-    target: DnsTarget,
-    before: readonly HostDefinition[],
-  ): Promise<{ hosts: HostDefinition[]; ttl?: number }> {
-    const { family, strict } = this.#definition
-    const places: { address: string; port: number; weight: number }[] = []
+  #take(target: Target, places: readonly Place[]): void {
+    const { counters } = this.#sink
+    if (places.length === 0) counters.empty++
+    const { known } = target
+    const next = this.#knownOf(target.definition, { places, hosts: known?.hosts ?? [] })
+    target.known = next
+    if (sameHosts(next.hosts, known?.hosts ?? [])) counters.noRebuild++
+    else this.#report(false)
+  }
+
+  #report(anew: boolean): void {
+    const hosts = [...this.#found(), ...this.#standIns]
+    this.#sink.report({ hosts, localities: this.#localities }, anew)
+  }
+
+  #found(): HostDefinition[] {
+    return this.#targets.flatMap(({ known }) => known?.hosts ?? [])
+  }
+
+  /** `hosts`: those of the answer before. */
+  #knownOf(target: DnsTarget, { places, hosts }: Known): Known {
+    if (this.#definition.strict) return { places, hosts: strictHosts(target, places) }
+    // The one host of a logical cluster stays where it was when there is nowhere else.
+    if (places.length === 0) return { places, hosts: hosts.slice(0, 1).map(moved(target)) }
+    return { places, hosts: logicalHost(target, places, hosts) }
+  }
+
+  async #find(target: DnsTarget): Promise<{ places: Place[]; ttl?: number }> {
+    const { family } = this.#definition
+    const places: Place[] = []
     let answers: DnsAnswer[]
     if (typeof target.port === 'number') {
-      const { port, host } = target
       const answer = await this.#client.resolve(target.name, family)
-      for (const address of answer.addresses) places.push({ address, port, weight: host.weight })
+      for (const address of answer.addresses) places.push({ address })
       answers = [answer]
     } else {
       const { records } = await this.#client.services(target.port, target.name)
@@ -135,31 +194,46 @@ export class DnsDiscovery implements DiscoverySource {
       })
     }
     const ttls = answers.flatMap(({ ttl }) => (ttl === undefined ? [] : [ttl]))
-    return {
-      hosts: strict ? strictHosts(target, places) : logicalHost(target, places, before),
-      ...(ttls.length > 0 && { ttl: Math.min(...ttls) }),
-    }
+    return { places, ...(ttls.length > 0 && { ttl: Math.min(...ttls) }) }
   }
 }
 
-interface Place {
-  readonly address: string
-  readonly port: number
-  readonly weight: number
+/** What is asked for, whatever is made of the answer. */
+const questionOf = ({ name, port }: DnsTarget): string =>
+  typeof port === 'number' ? name : `_${port}._tcp.${name}`
+
+/** The hosts of places, as a target says that they are. */
+function hostsAt({ port, host }: DnsTarget, places: readonly Place[]): HostDefinition[] {
+  const own = typeof port === 'number' ? port : 0
+  return places.map((place) => ({
+    ...host,
+    weight: place.weight ?? host.weight,
+    address: { ip: place.address, port: place.port ?? own },
+  }))
 }
 
-const addressOf = ({ address, port }: Place): NativeAddress => ({ ip: address, port })
+/** A host where it was, and else as another target says. */
+const moved =
+  ({ host, port }: DnsTarget) =>
+  ({ address, additionalAddresses }: HostDefinition): HostDefinition => {
+    const to = (at: NativeAddress): NativeAddress =>
+      'ip' in at && typeof port === 'number' ? { ...at, port } : at
+    return {
+      ...host,
+      address: to(address),
+      ...(additionalAddresses && { additionalAddresses: additionalAddresses.map(to) }),
+    }
+  }
 
-function byAddress(a: Place, b: Place): number {
-  if (a.address !== b.address) return a.address < b.address ? -1 : 1
+function byAddress({ address: a }: HostDefinition, { address: b }: HostDefinition): number {
+  if (!('ip' in a && 'ip' in b)) return 0
+  if (a.ip !== b.ip) return a.ip < b.ip ? -1 : 1
   return a.port - b.port
 }
 
 /** In an order of their own: servers turn their answers around. */
-function strictHosts({ host }: DnsTarget, places: readonly Place[]): HostDefinition[] {
-  return [...places]
-    .sort(byAddress)
-    .map((place) => ({ ...host, weight: place.weight, address: addressOf(place) }))
+function strictHosts(target: DnsTarget, places: readonly Place[]): HostDefinition[] {
+  return hostsAt(target, places).sort(byAddress)
 }
 
 /**
@@ -167,26 +241,23 @@ function strictHosts({ host }: DnsTarget, places: readonly Place[]): HostDefinit
  * turns its answers around does not end connections.
  */
 function logicalHost(
-  { host }: DnsTarget,
+  target: DnsTarget,
   places: readonly Place[],
   before: readonly HostDefinition[],
 ): HostDefinition[] {
-  const [first] = places
-  if (!first) return []
-  const used = before[0]?.address
-  const inUse = places.find(
-    ({ address, port }) => used && 'ip' in used && used.ip === address && used.port === port,
-  )
-  const chosen = inUse ?? first
-  const additionalAddresses = places
-    .filter((place) => place !== chosen)
+  const found = hostsAt(target, places)
+  const [used] = before.map(moved(target))
+  const chosen = found.find((host) => used && byAddress(host, used) === 0) ?? found[0]
+  if (!chosen) return []
+  const additionalAddresses = found
+    .filter((host) => host !== chosen)
     .sort(byAddress)
     .slice(0, kAddressesMax - 1)
-    .map(addressOf)
+    .map(({ address }) => address)
   return [
     {
-      ...host,
-      address: addressOf(chosen),
+      ...target.host,
+      address: chosen.address,
       ...(additionalAddresses.length > 0 && { additionalAddresses }),
     },
   ]

@@ -6,11 +6,20 @@ import { Resolver } from 'node:dns/promises'
 import { isIP, isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { DnsFamily, DnsResolverDefinition } from '../../config/index.ts'
+import { after } from '../../timers.ts'
 import { SystemNames } from './system_names.ts'
 
 /** As Envoy's c-ares: 5 s, four times. */
 const kTimeoutMs = 5_000
 const kTries = 4
+/**
+ * How long a family is waited for when the other one has addresses, as long as it had none itself:
+ * longer than an answer takes that comes at all, shorter than somebody who starts a program waits.
+ * (RFC 8305, section 3, has 50 ms, for a user who waits for each answer.)
+ */
+const kPatienceMs = 1_000
+/** Names whose families are remembered; with more, all are forgotten, which costs a wait. */
+const kRememberedMax = 16_384
 /** What c-ares calls an answer without what was asked for. */
 const kEmpty: readonly string[] = ['ENOTFOUND', 'ENODATA']
 
@@ -32,12 +41,19 @@ export interface DnsClientOptions {
   readonly names?: SystemNames
   readonly timeoutMs?: number
   readonly tries?: number
+  /** How long the other family is waited for. */
+  readonly patienceMs?: number
 }
+
+type Settled = PromiseSettledResult<DnsAnswer>
+const kNoAnswer: Settled = { status: 'fulfilled', value: { addresses: [] } }
 
 export class DnsClient {
   readonly #definition: DnsResolverDefinition
   readonly #options: DnsClientOptions
   readonly #names: SystemNames
+  /** Families and names that had addresses. */
+  readonly #had = new Set<string>()
   #resolver: Resolver | undefined
 
   constructor(definition: DnsResolverDefinition, options: DnsClientOptions = {}) {
@@ -54,18 +70,55 @@ export class DnsClient {
         return this.#lookup(name, 4)
       case 'v6-only':
         return this.#lookup(name, 6)
-      case 'all': {
-        const answers = await Promise.allSettled([this.#lookup(name, 6), this.#lookup(name, 4)])
-        return together(answers)
-      }
+      case 'all':
+        return together(await this.#both(name, 6, 4, () => false))
       default: {
         const [first, second] = family === 'auto' ? ([6, 4] as const) : ([4, 6] as const)
-        const [answer] = await Promise.allSettled([this.#lookup(name, first)])
-        if (answer.status === 'fulfilled' && answer.value.addresses.length > 0) return answer.value
-        // Servers that fail for a family which they do not know are common.
-        return together([answer, ...(await Promise.allSettled([this.#lookup(name, second)]))])
+        const answers = await this.#both(name, first, second, hasAddresses)
+        const [preferred] = answers
+        return hasAddresses(preferred) ? preferred.value : together(answers)
       }
     }
+  }
+
+  /**
+   * Asks for both families at once: servers that fail for a family which they do not know, or are
+   * silent about it, are common. `enough`: whether the first one's answer is all that is wanted.
+   * Once there are addresses of the second, the first has some more time, unless it had addresses
+   * before: then it is waited for, so that one lost packet changes no hosts.
+   */
+  async #both(
+    name: string,
+    first: 4 | 6,
+    second: 4 | 6,
+    enough: (answer: Settled) => boolean,
+  ): Promise<[Settled, Settled]> {
+    const settled = (family: 4 | 6): Promise<Settled> =>
+      Promise.allSettled([this.#lookup(name, family)]).then(([answer]) => {
+        if (hasAddresses(answer)) this.#remember(`${family} ${name}`)
+        return answer
+      })
+    const asked = { first: settled(first), second: settled(second) }
+    const late = async (family: 4 | 6, other: Settled): Promise<Settled> => {
+      if (!hasAddresses(other) || this.#had.has(`${family} ${name}`)) return new Promise(() => {})
+      return new Promise((resolve) => {
+        after(this.#options.patienceMs ?? kPatienceMs, () => resolve(kNoAnswer)).unref()
+      })
+    }
+    const one = await Promise.race([
+      asked.first.then((answer) => ({ first: answer })),
+      asked.second.then((answer) => ({ second: answer })),
+    ])
+    if ('first' in one) {
+      if (enough(one.first)) return [one.first, kNoAnswer]
+      return [one.first, await Promise.race([asked.second, late(second, one.first)])]
+    }
+    return [await Promise.race([asked.first, late(first, one.second)]), one.second]
+  }
+
+  #remember(key: string): void {
+    if (this.#had.size >= kRememberedMax) this.#had.clear()
+    this.#had.add(key)
   }
 
   /** The SRV records of `_<service>._tcp.<name>`, best first. */
@@ -141,6 +194,9 @@ function together(answers: readonly PromiseSettledResult<DnsAnswer>[]): DnsAnswe
   const ttls = good.flatMap(({ ttl }) => (ttl === undefined ? [] : [ttl]))
   return { addresses, ...(ttls.length > 0 && { ttl: Math.min(...ttls) }) }
 }
+
+const hasAddresses = (answer: Settled): answer is PromiseFulfilledResult<DnsAnswer> =>
+  answer.status === 'fulfilled' && answer.value.addresses.length > 0
 
 function hasFamily(family: 4 | 6): boolean {
   return Object.values(networkInterfaces()).some((addresses) =>

@@ -27,17 +27,34 @@ export class EdsDiscovery implements DiscoverySource {
   #watcher: FSWatcher | undefined
   #stale: Timer | undefined
   #stopped = false
+  /** What the file said last; undefined: nothing yet. */
+  #latest: Assignment | undefined
   /** Loads follow one another. */
   #loading: Promise<void> = Promise.resolve()
   #queued = false
 
-  constructor(definition: EdsDefinition, options: EdsOptions, sink: DiscoverySink) {
+  /** `before`: what it read holds until the file is read again, if it is the same assignment. */
+  constructor(
+    definition: EdsDefinition,
+    options: EdsOptions,
+    sink: DiscoverySink,
+    before?: EdsDiscovery,
+  ) {
     this.#definition = definition
+    this.#latest = before?.latestOf(definition)
     this.#options = options
     this.#sink = sink
   }
 
+  /** What was read, if it is what `definition` asks for. */
+  latestOf({ path, serviceName, listAsAny }: EdsDefinition): Assignment | undefined {
+    const own = this.#definition
+    const same = own.path === path && own.serviceName === serviceName && own.listAsAny === listAsAny
+    return same ? this.#latest : undefined
+  }
+
   start(): void {
+    if (this.#latest) this.#take(this.#latest, true)
     const { path, watchedDirectory, listAsAny } = this.#definition
     this.#file = this.#options.files.open(path, listAsAny)
     const folder = watchedDirectory ?? dirname(path)
@@ -70,7 +87,10 @@ export class EdsDiscovery implements DiscoverySource {
       await pause(first ? 0 : 10)
       this.#queued = false
       if (!this.#stopped) await this.#read(first)
-      if (first && !this.#stopped) this.#sink.ready()
+      if (!first || this.#stopped) return
+      // What was there before stood in until this was tried.
+      if (!this.#latest) this.#sink.report({ hosts: [], localities: [] }, true)
+      this.#sink.ready()
     })
   }
 
@@ -85,12 +105,10 @@ export class EdsDiscovery implements DiscoverySource {
       if (size === undefined) throw new Error(`${path} is not there`)
       const assignment = (await this.#file?.read())?.get(serviceName)
       if (this.#stopped) return
+      if (assignment) this.#sink.mustBeUsable(assignment.hosts)
       counters.success++
-      if (!assignment) {
-        counters.empty++
-        return
-      }
-      this.#take(assignment)
+      if (!assignment) counters.empty++
+      else this.#take(assignment, this.#latest === undefined)
     } catch (error) {
       if (this.#stopped) return
       counters.rejected++
@@ -98,15 +116,17 @@ export class EdsDiscovery implements DiscoverySource {
     }
   }
 
-  #take(assignment: Assignment): void {
+  #take(assignment: Assignment, anew: boolean): void {
     this.#stale?.stop()
-    this.#sink.report(assignment)
+    this.#latest = assignment
+    this.#sink.report(assignment, anew)
     if (assignment.staleAfter === undefined) return
     this.#sink.counters.timeoutReceived++
     this.#stale = after(assignment.staleAfter, () => {
       this.#sink.counters.stale++
       const unhealthy = (host: HostDefinition): HostDefinition => ({ ...host, health: 'unhealthy' })
-      this.#sink.report({ ...assignment, hosts: assignment.hosts.map(unhealthy) })
+      this.#latest = { ...assignment, hosts: assignment.hosts.map(unhealthy) }
+      this.#sink.report(this.#latest)
     }).unref()
   }
 }

@@ -5,8 +5,15 @@ import type { NativeHostRefusal } from '../../native/index.ts'
 
 /** What the manager takes from a source; all of it on the main thread. */
 export interface DiscoverySink {
-  /** All hosts that there are now. A source says so when something changed. */
-  report(endpoints: EndpointsDefinition): void
+  /**
+   * All hosts that there are now. A source says so when something changed. `anew`: by another
+   * definition than what was there before, of which nothing stays for passing its checks.
+   */
+  report(endpoints: EndpointsDefinition, anew?: boolean): void
+  /** Hosts that are there now, which a source before this one may have found. */
+  hosts(): readonly HostDefinition[]
+  /** Throws for the first of the hosts that workers cannot be told of. */
+  mustBeUsable(hosts: readonly HostDefinition[]): void
   /** The first attempt is over, whatever came of it. */
   ready(): void
   readonly counters: DiscoveryCounters
@@ -32,8 +39,6 @@ export interface DiscoverySource {
 
 /** What a source takes and gives that adds hosts as requests name them. */
 export interface OnDemandSink extends DiscoverySink {
-  /** Hosts that are there: of a source of the same kind before this one. */
-  hosts(): readonly HostDefinition[]
   /** These come, or are as they say from now on; those go. */
   change(set: readonly HostDefinition[], remove: readonly HostDefinition[]): void
   /** Requests that wait for these are answered. */

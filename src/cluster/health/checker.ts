@@ -1,6 +1,10 @@
 // Active health checks of one cluster: a session for each host, each with its own timers and its
 // own connection. What a check found goes through the state of the host (state.ts) to the cluster
 // manager.
+//
+// A check that runs while this thread stands still gets the time that it stood still in addition,
+// but never more than its timeout once more: a thread that is always busy finds out, too, who is
+// mute.
 
 import type { HealthCheckDefinition } from '../../config/index.ts'
 import { after, type Timer } from '../../timers.ts'
@@ -46,8 +50,13 @@ interface Session {
   timeout: Timer | undefined
   /** Counts checks: a grace period that belongs to an older one is void. */
   turn: number
-  stalls: number
   checking: boolean
+  /** What the monitor said when the check began. */
+  stalledBefore: number
+  /** ms that the check got in addition. */
+  excused: number
+  /** The check was begun once more, for a connection that may have ended because of a stall. */
+  again: boolean
 }
 
 export class HealthChecker {
@@ -80,8 +89,10 @@ export class HealthChecker {
       timer: undefined,
       timeout: undefined,
       turn: 0,
-      stalls: 0,
       checking: false,
+      stalledBefore: 0,
+      excused: 0,
+      again: false,
     }
     this.#sessions.set(host, session)
     const pause = firstInterval(this.#definition)
@@ -147,36 +158,54 @@ export class HealthChecker {
 
   #begin(session: Session): void {
     this.counters.attempt++
+    session.excused = 0
+    session.again = false
     this.#run(session)
   }
 
-  /** Also again, when this thread was in the way of the check. */
   #run(session: Session): void {
     const turn = ++session.turn
     session.checking = true
-    session.stalls = this.#stalls.count()
-    session.timeout = after(this.#definition.timeout, () => this.#timedOut(session, turn))
-    session.timeout.unref()
+    session.stalledBefore = this.#stalls.total()
+    this.#limit(session, turn, this.#definition.timeout)
     session.prober.check((result) => {
       if (session.turn === turn) this.#ended(session, result)
     })
+  }
+
+  #limit(session: Session, turn: number, ms: number): void {
+    session.timeout = after(ms, () => this.#timedOut(session, turn)).unref()
   }
 
   #timedOut(session: Session, turn: number): void {
     // What has already come is in the queue of events behind this timer.
     setImmediate(() => {
       if (session.turn !== turn || !session.checking) return
+      const excused = this.#excuse(session)
+      if (excused > 0) {
+        this.#limit(session, turn, excused)
+        return
+      }
       session.prober.abort()
       this.#ended(session, { ok: false, kind: 'network-timeout' })
     })
+  }
+
+  /** ms, whole ones, that this thread took from the check, as far as it is not excused already. */
+  #excuse(session: Session): number {
+    const stalled = this.#stalls.total() - session.stalledBefore - session.excused
+    const excused = Math.floor(Math.min(stalled, this.#definition.timeout - session.excused))
+    if (excused > 0) session.excused += excused
+    return excused
   }
 
   #ended(session: Session, result: CheckResult): void {
     session.timeout?.stop()
     session.checking = false
     const network = !result.ok && (result.kind === 'network' || result.kind === 'network-timeout')
-    if (network && this.#stalls.count() !== session.stalls) {
-      // This thread did not turn for a while: that is not the host's failure.
+    if (network && result.kind === 'network' && !session.again && this.#excuse(session) > 0) {
+      // The host may have given up waiting for this thread.
+      session.again = true
       session.prober.abort()
       this.#run(session)
       return

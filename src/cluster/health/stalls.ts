@@ -12,25 +12,25 @@ export class StallMonitor {
   #users = 0
   #timer: Timer | undefined
   #last = 0
-  /** Number of stalls so far. */
-  #count = 0
+  #total = 0
 
-  /** Counts while somebody uses it. */
+  /** Measures while somebody uses it. */
   use(): void {
     if (this.#users++ > 0) return
     this.#last = performance.now()
-    this.#timer = every(kTickMs, () => this.count()).unref()
+    this.#timer = every(kTickMs, () => this.total()).unref()
   }
 
   release(): void {
     if (--this.#users === 0) this.#timer?.stop()
   }
 
-  /** How many stalls there were, one that just ended included. */
-  count(): number {
+  /** ms that the thread has stood still so far, a stall that just ended included. */
+  total(): number {
     const now = performance.now()
-    if (now - this.#last > kTickMs + kStallMs) this.#count++
+    const gap = now - this.#last
+    if (gap > kTickMs + kStallMs) this.#total += gap - kTickMs
     this.#last = now
-    return this.#count
+    return this.#total
   }
 }

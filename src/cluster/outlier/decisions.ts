@@ -165,9 +165,11 @@ export class OutlierDecisions {
   /** The end of an interval: hosts come back, and rates are looked at. */
   sweep(counts: readonly NativeOutlierCount[], now: number): OutlierAction[] {
     const actions: OutlierAction[] = []
+    const healthy: HostState[] = []
     for (const [host, state] of this.#hosts) {
       const action = this.#checkEjected(host, state, now)
       if (action) actions.push(action)
+      else if (state.ejectedAt === undefined) healthy.push(state)
       state.successRate = kNoRate
       state.localSuccessRate = kNoRate
     }
@@ -175,6 +177,11 @@ export class OutlierDecisions {
     this.#local = kNoRates
     this.#rates(counts, false, now, actions)
     if (this.#rules.split) this.#rates(counts, true, now, actions)
+    // The next ejection is shorter for every interval in which there was no reason for one. Envoy
+    // counts before it looks at rates, so that what they eject is always out for the same time.
+    for (const state of healthy) {
+      if (state.ejectedAt === undefined && state.multiplier > 0) state.multiplier--
+    }
     return actions
   }
 
@@ -186,10 +193,7 @@ export class OutlierDecisions {
   }
 
   #checkEjected(host: number, state: HostState, now: number): OutlierAction | undefined {
-    if (state.ejectedAt === undefined) {
-      if (state.multiplier > 0) state.multiplier--
-      return undefined
-    }
+    if (state.ejectedAt === undefined) return undefined
     return now - state.ejectedAt >= state.ejectedFor ? this.#uneject(host, state, now) : undefined
   }
 

@@ -142,7 +142,8 @@ export function records(
   }
 }
 
-function endOfQuestion(query: Buffer): number {
+/** Where a query's first question ends. */
+export function endOfQuestion(query: Buffer): number {
   let at = 12
   while ((query[at] ?? 0) !== 0) at += (query[at] ?? 0) + 1
   return at + 5

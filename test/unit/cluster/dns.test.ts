@@ -3,12 +3,20 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { nextRefresh } from '../../../src/cluster/discovery/dns.ts'
 import { DnsClient } from '../../../src/cluster/discovery/dns_client.ts'
 import { SystemNames } from '../../../src/cluster/discovery/system_names.ts'
 import type { DnsFamily } from '../../../src/config/index.ts'
-import { badDns, Dns, type QueryType, records, withCode } from '../../integration/support/dns.ts'
+import {
+  badDns,
+  Dns,
+  endOfQuestion,
+  type QueryType,
+  records,
+  withCode,
+} from '../../integration/support/dns.ts'
 import { temporaryFolder } from '../../integration/support/files.ts'
 
 describe('a name is asked for again', () => {
@@ -225,6 +233,68 @@ describe('a server', () => {
     await expect(dns.resolve('web.test', 'v4-only')).rejects.toMatchObject({ code: 'ESERVFAIL' })
     good = true
     expect((await dns.resolve('web.test', 'v4-only')).addresses).toEqual(['10.0.0.1'])
+  })
+
+  describe('that is silent about one family', () => {
+    const speaking = { A: four, AAAA: six }
+    /** Answers for what is in `families`, and nothing else. */
+    const partly =
+      (families: ReadonlySet<QueryType>) =>
+      (query: Buffer): Buffer | undefined => {
+        const isA = query.readUInt16BE(endOfQuestion(query) - 4) === 1
+        return families.has(isA ? 'A' : 'AAAA') ? records(speaking)(query) : undefined
+      }
+    const patient = (port: number, patienceMs: number): DnsClient =>
+      new DnsClient(
+        {
+          servers: [`127.0.0.1:${port}`],
+          serversAsFallback: false,
+          search: true,
+          routableOnly: false,
+        },
+        { names: system('').names, timeoutMs: 60_000, tries: 1, patienceMs },
+      )
+
+    it.each<[DnsFamily, QueryType, readonly string[]]>([
+      ['auto', 'A', ['10.0.0.1']],
+      ['auto', 'AAAA', ['fd00::1']],
+      ['v4-preferred', 'AAAA', ['fd00::1']],
+      ['v4-preferred', 'A', ['10.0.0.1']],
+      ['all', 'A', ['10.0.0.1']],
+      ['all', 'AAAA', ['fd00::1']],
+    ])('%s has the other one (%s) after a bounded time', async (family, only, expected) => {
+      const port = await badDns(partly(new Set([only])))
+      const dns = patient(port, 50)
+      expect((await dns.resolve('web.test', family)).addresses).toEqual(expected)
+      dns.cancel()
+    })
+
+    it('is asked for both at once', async () => {
+      const asked = new Set<number>()
+      const port = await badDns((query) => {
+        asked.add(query.readUInt16BE(endOfQuestion(query) - 4))
+        return undefined
+      })
+      const dns = patient(port, 60_000)
+      const found = dns.resolve('web.test', 'auto').catch(() => {})
+      await expect.poll(() => [...asked].sort(), { timeout: 20_000 }).toEqual([1, 28])
+      dns.cancel()
+      await found
+    })
+
+    it('is waited for when it had addresses before: a lost packet changes no hosts', async () => {
+      const families = new Set<QueryType>(['A', 'AAAA'])
+      const port = await badDns((query) => partly(families)(query))
+      const dns = patient(port, 1)
+      expect((await dns.resolve('web.test', 'auto')).addresses).toEqual(['fd00::1'])
+      families.delete('AAAA')
+      const found = dns.resolve('web.test', 'auto')
+      const early = await Promise.race([found, sleep(300).then(() => 'none yet')])
+      expect(early).toBe('none yet')
+      dns.cancel()
+      // What is not known is not "none": the hosts of before stay.
+      expect(await found).toMatchObject({ addresses: ['10.0.0.1'] })
+    })
   })
 
   it('that is never heard of does not hold up who gives up', async () => {

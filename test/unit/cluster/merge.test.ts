@@ -7,7 +7,9 @@ const merger = (window: number): UpdateMerger =>
   new UpdateMerger(window, counters, () => published++)
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  vi.useFakeTimers({
+    toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate', 'performance'],
+  })
   published = 0
   counters = { updated: 0, updatedViaMerge: 0, mergeCancelled: 0, outOfMergeWindow: 0 }
 })
@@ -20,10 +22,10 @@ const ended = (): Promise<void> => Promise.resolve()
 
 it('the first change goes at once, those within the window together', async () => {
   const updates = merger(1000)
-  updates.change(true)
+  updates.change('window')
   await ended()
   expect(published).toBe(1)
-  for (let i = 0; i < 5; i++) updates.change(true)
+  for (let i = 0; i < 5; i++) updates.change('window')
   expect(published).toBe(1)
   vi.advanceTimersByTime(1000)
   expect(published).toBe(2)
@@ -39,10 +41,10 @@ it('the first change goes at once, those within the window together', async () =
 
 it('hosts that come or go are published at once, with what waits', async () => {
   const updates = merger(1000)
-  updates.change(true)
+  updates.change('window')
   await ended()
-  updates.change(true)
-  updates.change(false)
+  updates.change('window')
+  updates.change('now')
   await ended()
   expect(published).toBe(2)
   vi.advanceTimersByTime(5000)
@@ -50,10 +52,46 @@ it('hosts that come or go are published at once, with what waits', async () => {
   expect(counters.mergeCancelled).toBe(1)
 })
 
+it('a change of health waits for the end of the turn, and for nothing else', async () => {
+  const updates = merger(1000)
+  updates.change('now')
+  await ended()
+  for (let i = 0; i < 5; i++) updates.change('turn')
+  await ended()
+  expect(published).toBe(1)
+  vi.advanceTimersByTime(0)
+  expect(published).toBe(2)
+  // What waits for the window goes with it, and nothing is left.
+  updates.change('window')
+  updates.change('turn')
+  updates.change('window')
+  vi.advanceTimersByTime(0)
+  expect(published).toBe(3)
+  vi.advanceTimersByTime(5000)
+  expect(published).toBe(3)
+  // It does not hold up what is published at once.
+  updates.change('turn')
+  updates.change('now')
+  await ended()
+  expect(published).toBe(4)
+  vi.advanceTimersByTime(5000)
+  expect(published).toBe(4)
+})
+
+it('what waits can be published before its time, once', () => {
+  const updates = merger(1000)
+  updates.flush()
+  expect(published).toBe(0)
+  updates.change('turn')
+  updates.flush()
+  vi.advanceTimersByTime(5000)
+  expect(published).toBe(1)
+})
+
 it('without a window nothing waits', async () => {
   const updates = merger(0)
   for (let i = 0; i < 3; i++) {
-    updates.change(true)
+    updates.change('window')
     await ended()
   }
   expect(published).toBe(3)
@@ -61,7 +99,7 @@ it('without a window nothing waits', async () => {
 
 it('what changes in one go is one update', async () => {
   const updates = merger(1000)
-  for (let i = 0; i < 100; i++) updates.change(i % 2 === 0)
+  for (let i = 0; i < 100; i++) updates.change(i % 2 === 0 ? 'window' : 'now')
   expect(published).toBe(0)
   await ended()
   expect(published).toBe(1)
@@ -72,13 +110,13 @@ it('what changes in one go is one update', async () => {
 
 it('what is cancelled is not published, and what comes then is', async () => {
   const updates = merger(1000)
-  updates.change(false)
+  updates.change('now')
   updates.cancel()
   await ended()
   expect(published).toBe(0)
-  updates.change(false)
+  updates.change('now')
   updates.cancel()
-  updates.change(false)
+  updates.change('now')
   await ended()
   expect(published).toBe(1)
 })

@@ -27,6 +27,7 @@ class Sink implements OnDemandSink {
   ready(): void {
     this.isReady = true
   }
+  mustBeUsable(): void {}
   hosts(): HostDefinition[] {
     return [...this.all.values()]
   }

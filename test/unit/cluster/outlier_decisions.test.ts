@@ -177,6 +177,61 @@ describe('success rates', () => {
   })
 })
 
+describe('an ejection for whatever reason', () => {
+  const alone = {
+    maxEjectionPercent: 100,
+    successRateMinimumHosts: 99,
+    enforcingFailurePercentage: 100,
+    enforcingFailurePercentageLocalOrigin: 100,
+    split: true,
+  }
+  const rates = { ...alone, successRateMinimumHosts: 5, failurePercentageMinimumHosts: 99 }
+  const bad = (host: number): NativeOutlierCount => ({
+    ...{ host, total: 100, success: host === 0 ? 0 : 100 },
+    ...{ localTotal: 100, localSuccess: host === 0 ? 0 : 100 },
+  })
+  const external = [0, 1, 2, 3, 4, 5, 6].map((host) => ({ ...bad(host), localTotal: 0 }))
+  const local = [0, 1, 2, 3, 4, 5, 6].map((host) => ({ ...bad(host), total: 0 }))
+  type Eject = (outlier: OutlierDecisions, now: number) => unknown
+  const counts =
+    (list: readonly NativeOutlierCount[]): Eject =>
+    (outlier, now) =>
+      outlier.sweep(list, now)
+
+  // A host that fails whenever it is in use: it is out for longer each time. Before a sweep whose
+  // counts eject it, there is one that brings it back, as in life.
+  it.each<[string, Partial<OutlierDefinition>, Eject]>([
+    ['failure-percentage', alone, counts(external)],
+    ['failure-percentage-local-origin', alone, counts(local)],
+    ['success-rate', rates, counts(external)],
+    ['success-rate-local-origin', rates, counts(local)],
+  ])('of its rates (%s) gets longer each time', (kind, more, eject) => {
+    const outlier = decisions(7, more)
+    const lengths: number[] = []
+    let now = 0
+    for (let round = 0; round < 4; round++) {
+      eject(outlier, now)
+      expect(outlier.isEjected(0), `round ${round}`).toBe(true)
+      const from = now
+      while (outlier.isEjected(0)) {
+        now += rules.interval
+        outlier.sweep([], now)
+      }
+      lengths.push(now - from)
+      now += rules.interval // it is in use for an interval, whose counts end it
+    }
+    expect(lengths).toEqual([30_000, 60_000, 90_000, 120_000])
+    expect(outlier.counters.enforced[kind as 'success-rate']).toBe(4)
+    // Intervals without a reason make the next one shorter again.
+    for (let i = 0; i < 3; i++) outlier.sweep([], now)
+    eject(outlier, now)
+    outlier.sweep([], now + 59_999)
+    expect(outlier.isEjected(0)).toBe(true)
+    outlier.sweep([], now + 60_000)
+    expect(outlier.isEjected(0)).toBe(false)
+  })
+})
+
 it('a failure percentage at the threshold ejects where it is enforced', () => {
   const counts = [counted(0, 15), ...[1, 2, 3, 4].map((host) => counted(host, 16))]
   const alone = { maxEjectionPercent: 100, successRateMinimumHosts: 99 }

@@ -1,5 +1,6 @@
-import { beforeEach, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { ClusterManager } from '../../../src/cluster/manager.ts'
+import type { HostDefinition } from '../../../src/config/index.ts'
 import { cluster } from '../admin/target.ts'
 import { RecordingCore } from './recording_core.ts'
 
@@ -59,6 +60,56 @@ it('publishes the directory when its names change', () => {
   expect(core.take()).toEqual([])
   manager.publishDirectory(['a'])
   expect(core.take()).toEqual(['directory a 2'])
+})
+
+describe('a host that the core refuses', () => {
+  const at = (ip: string): HostDefinition => ({
+    ...(cluster('web', 1).hosts[0] as HostDefinition),
+    address: { ip, port: 1 },
+  })
+  const told = (): unknown[] =>
+    [...(core.hosts.get(1)?.values() ?? [])].map(({ address }) => 'ip' in address && address.ip)
+
+  it('costs no other host anything, and comes back with the next change', async () => {
+    const warned: object[] = []
+    const log = { warn: (fields: object) => warned.push(fields) }
+    manager = new ClusterManager(core.asCore(), { log })
+    const web = { ...cluster('web', 1), hosts: [at('10.0.0.1'), at('fe80::1%eth7')] }
+    manager.publish(web)
+    expect(told()).toEqual(['10.0.0.1', 'fe80::1%eth7'])
+    core.zonesGone.add('eth7') // as when an interface goes
+    manager.publish({ ...web, connectTimeout: 7 })
+    expect(told()).toEqual(['10.0.0.1'])
+    manager.changeEndpoints('web', [at('10.0.0.2')], [at('10.0.0.1')])
+    await Promise.resolve()
+    expect(told()).toEqual(['10.0.0.2'])
+    expect(warned).toEqual([{ cluster: 'web', error: 'no interface eth7' }])
+    core.zonesGone.clear()
+    manager.changeEndpoints('web', [at('10.0.0.3')], [])
+    await Promise.resolve()
+    expect(told().sort()).toEqual(['10.0.0.2', '10.0.0.3', 'fe80::1%eth7'])
+    // It is gone for workers, too, when they are told of a change of it alone.
+    core.zonesGone.add('eth7')
+    manager.publish({ ...web, hosts: [{ ...at('fe80::1%eth7'), weight: 5 }, at('10.0.0.3')] })
+    await Promise.resolve()
+    expect(told()).toEqual(['10.0.0.3'])
+    expect(warned).toHaveLength(2)
+  })
+
+  it('is refused by name where somebody hears it, with nothing changed', async () => {
+    core.zonesGone.add('eth7')
+    const web = { ...cluster('web', 1), hosts: [at('10.0.0.1'), at('fe80::1%eth7')] }
+    expect(() => manager.publish(web)).toThrow('cluster web: [fe80::1%eth7]:1: no interface eth7')
+    expect(manager.get('web')).toBeUndefined()
+    expect(core.take()).toEqual([])
+    manager.publish({ ...web, hosts: [at('10.0.0.1')] })
+    const change = (): void =>
+      manager.changeEndpoints('web', [at('10.0.0.2'), at('fe80::1%eth7')], [at('10.0.0.1')])
+    expect(change).toThrow('[fe80::1%eth7]:1: no interface eth7')
+    await Promise.resolve()
+    expect(told()).toEqual(['10.0.0.1'])
+    expect(manager.endpoints('web')).toHaveLength(1)
+  })
 })
 
 it('has the weights that hosts report taken for as long as the policy says so', () => {

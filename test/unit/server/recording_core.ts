@@ -2,8 +2,10 @@
 // no worker needs to run for that.
 
 import type {
+  NativeAddress,
   NativeCluster,
   NativeCore,
+  NativeHost,
   NativeHostDelta,
   NativeListener,
   NativeLocalCluster,
@@ -18,6 +20,10 @@ export class RecordingCore {
   readonly calls: Call[] = []
   readonly listeners = new Map<string, NativeListener>()
   readonly clusters = new Map<number, NativeCluster>()
+  /** What workers have of each cluster, by slot and id. */
+  readonly hosts = new Map<number, Map<number, NativeHost>>()
+  /** Interfaces that addresses must not name. */
+  readonly zonesGone = new Set<string>()
   readonly deltas: NativeHostDelta[] = []
   local: NativeLocalCluster = { slot: 0 }
   readonly outlierEvents: NativeOutlierEvent[] = []
@@ -47,12 +53,28 @@ export class RecordingCore {
     this.calls.push(`routes ${slot} ${table.name}`)
   }
   publishCluster(slot: number, cluster: NativeCluster): void {
+    this.#mustTake(cluster.hosts)
+    this.hosts.set(slot, new Map(cluster.hosts.map((host) => [host.id, host])))
     this.clusters.set(slot, cluster)
     this.calls.push(`cluster ${slot} ${cluster.name}`)
   }
   updateHosts(slot: number, { set, remove }: NativeHostDelta): void {
+    this.#mustTake(set)
+    const hosts = this.hosts.get(slot) ?? new Map()
+    for (const id of remove) hosts.delete(id)
+    for (const host of set) hosts.set(host.id, host)
     this.calls.push(`hosts ${slot} +${set.map(({ id }) => id)} -${remove}`)
     this.deltas.push({ set, remove })
+  }
+  addressProblem(address: NativeAddress): string | undefined {
+    const zone = 'ip' in address ? /%(.*)/.exec(address.ip)?.[1] : undefined
+    return zone && this.zonesGone.has(zone) ? `no interface ${zone}` : undefined
+  }
+  #mustTake(hosts: readonly NativeHost[]): void {
+    for (const { address } of hosts) {
+      const problem = this.addressProblem(address)
+      if (problem !== undefined) throw new Error(problem)
+    }
   }
   takeOutlierEvents(): readonly NativeOutlierEvent[] {
     return this.outlierEvents.splice(0)
