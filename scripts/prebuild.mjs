@@ -1,8 +1,8 @@
-// npm run prebuild: the binary of this platform into prebuilds/<platform>-<arch>/, as it is
+// npm run prebuilds: the binary of this platform into prebuilds/<platform>-<arch>/, as it is
 // published. It is built against the oldest supported Node's headers; Node-API makes it load in all
 // newer ones.
-//   npm run prebuild -- --arch x64+arm64    macOS: one file for both
-//   npm run prebuild -- --arch arm64        Linux on x64: with Debian's g++-aarch64-linux-gnu
+//   npm run prebuilds -- --arch x64+arm64    macOS: one file for both
+//   npm run prebuilds -- --arch arm64        Linux on x64: with Debian's g++-aarch64-linux-gnu
 import { delimiter, join } from 'node:path'
 import { bin, buildEnv, has, root, run } from './lib.mjs'
 

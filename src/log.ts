@@ -12,6 +12,18 @@ export const logLevels: readonly LogLevel[] = [
   'silent',
 ]
 
+/** Envoy's names for levels that are called otherwise here. */
+const kAliases: ReadonlyMap<string, LogLevel> = new Map([
+  ['warning', 'warn'],
+  ['critical', 'fatal'],
+  ['off', 'silent'],
+])
+
+/** undefined: there is no such level. */
+export function logLevel(name: string): LogLevel | undefined {
+  return logLevels.find((level) => level === name) ?? kAliases.get(name)
+}
+
 type Write = (fields: object, message: string) => void
 
 export interface Logger {

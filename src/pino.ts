@@ -11,7 +11,7 @@ export {
   type DestinationOptions,
   destination,
 } from './flush/destination.ts'
-export { terminalDestination } from './terminal_log.ts'
+export { terminalDestination } from './flush/terminal.ts'
 
 /** What pino adds to the options of a transport. */
 interface FromPino {

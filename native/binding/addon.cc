@@ -1,7 +1,9 @@
 // The module that src/native/ loads.
 
 #include <napi.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <iterator>
 
 #include "base/scan.h"
@@ -29,6 +31,14 @@ Napi::Array cpuFeatures(Napi::Env env) {
   return features;
 }
 
+// endProcess(code): ends the process without its exit handlers. libuv's waits for every thread of
+// its pool, and one that reads from a mount that hangs never comes back. Main thread; whoever calls
+// has written out what there was to write.
+Napi::Value endProcess(const Napi::CallbackInfo& info) {
+  const bool given = info.Length() > 0 && info[0].IsNumber();
+  ::_exit(given ? info[0].As<Napi::Number>().Int32Value() : EXIT_FAILURE);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("version", Napi::String::New(env, MILLRACE_VERSION));
   exports.Set("cpuFeatures", cpuFeatures(env));
@@ -37,6 +47,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("attachFlushFile", Napi::Function::New<attachFlushFile>(env, "attachFlushFile"));
   exports.Set("watchEndingSignals",
               Napi::Function::New<watchEndingSignals>(env, "watchEndingSignals"));
+  exports.Set("endProcess", Napi::Function::New<endProcess>(env, "endProcess"));
   napi_property_descriptor slots[] = {
       {"createSlotTable", nullptr, createSlotTable, nullptr, nullptr, nullptr, napi_default,
        nullptr},

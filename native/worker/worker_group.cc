@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/clock.h"
 #include "proxy/date.h"
 #include "proxy/route_table.h"
 #include "proxy/runtime.h"
@@ -97,8 +98,13 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
   for (auto& worker : workers_) report_.connectionsCut += worker->stopAndJoin();
   clusters_.stopBuilding();
   turn();
+  // All of them at once, so that several that stall cost one deadline.
+  const uint64_t untilNs = monotonicNs() + uint64_t{deadlineMs} * 1'000'000;
+  for (auto& [id, log] : logs_) log->file->askStop(deadlineMs);
   for (auto& [id, log] : logs_) {
-    FlushFile::StopReport lost = log->file->stop(deadlineMs);
+    const uint64_t nowNs = monotonicNs();
+    const uint64_t leftNs = untilNs > nowNs ? untilNs - nowNs : 0;
+    FlushFile::StopReport lost = log->file->stop(uint32_t(leftNs / 1'000'000));
     if (!lost.clean) report_.logsLost.push_back({log->name, lost.lostLines, lost.lostBytes});
   }
   return report_;

@@ -1,6 +1,6 @@
 // Endpoints that change something; all of them POST.
 
-import { logLevels } from '../log.ts'
+import { logLevel, logLevels } from '../log.ts'
 import { type Answer, type Endpoint, isOn, text } from './endpoint.ts'
 import type { AdminTarget } from './target.ts'
 
@@ -10,6 +10,10 @@ function drain(target: AdminTarget, query: URLSearchParams): Answer {
   if (skipExit && !graceful) {
     return text('skip_exit requires graceful: without it listeners stop at once\n', 400)
   }
+  if (/INITIALIZING$/.test(target.state())) {
+    const end = 'POST /quitquitquit ends the start'
+    return text(`not live yet, so no listener accepts; ${end}\n`, 409)
+  }
   if (graceful) target.drainListeners(!skipExit)
   else target.stopListeners()
   return text('OK\n')
@@ -18,16 +22,11 @@ function drain(target: AdminTarget, query: URLSearchParams): Answer {
 function logging(target: AdminTarget, query: URLSearchParams): Answer {
   const level = query.get('level') ?? query.get('millrace')
   if (level !== null) {
-    const known = logLevels.find((name) => name === level || alias(level) === name)
+    const known = logLevel(level)
     if (!known) return text(`unknown level "${level}"; there are: ${logLevels.join(', ')}\n`, 400)
     target.log.level = known
   }
   return text(`active loggers:\n  millrace: ${target.log.level}\n`)
-}
-
-/** Envoy's names for levels that pino calls otherwise. */
-function alias(level: string): string | undefined {
-  return { warning: 'warn', critical: 'fatal', off: 'silent' }[level]
 }
 
 function reopenLogs(target: AdminTarget): Answer {

@@ -4,7 +4,7 @@
 import { effectiveYaml, loadConfiguration, searchPath } from '../config/index.ts'
 import { type Arguments, UsageError } from './options.ts'
 import { describe, exitCodeOf } from './report.ts'
-import { sourceOf } from './source.ts'
+import { given, sourceOf } from './source.ts'
 
 function wantedSource(args: Arguments): NonNullable<ReturnType<typeof sourceOf>> {
   const source = sourceOf(args)
@@ -15,7 +15,7 @@ function wantedSource(args: Arguments): NonNullable<ReturnType<typeof sourceOf>>
 export async function validate(args: Arguments): Promise<void> {
   const source = wantedSource(args)
   try {
-    const { name } = await loadConfiguration(source)
+    const { name } = await loadConfiguration(await given(source))
     const answer = args.json ? JSON.stringify({ ok: true, configuration: name }) : `OK: ${name}`
     process.stdout.write(`${answer}\n`)
   } catch (error) {
@@ -29,5 +29,6 @@ export async function showConfiguration(args: Arguments): Promise<void> {
   if (!args.effective) {
     throw new UsageError('config needs --effective', 'millrace config --effective -c FILE')
   }
-  process.stdout.write(effectiveYaml(await loadConfiguration(wantedSource(args))))
+  const source = await given(wantedSource(args))
+  process.stdout.write(effectiveYaml(await loadConfiguration(source)))
 }

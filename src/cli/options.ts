@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util'
 import { didYouMean } from '../config/suggest.ts'
 import { MillraceError } from '../errors.ts'
-import { type LogLevel, logLevels } from '../log.ts'
+import { type LogLevel, logLevel, logLevels } from '../log.ts'
 
 interface Option {
   readonly type: 'string' | 'boolean'
@@ -19,7 +19,7 @@ const options = {
     type: 'string',
     short: 'c',
     value: 'FILE',
-    help: "Envoy's v3 bootstrap or the short form, YAML or JSON",
+    help: "Envoy's v3 bootstrap or the short form, YAML or JSON; -: standard input",
   },
   to: {
     type: 'string',
@@ -49,6 +49,11 @@ const options = {
     type: 'string',
     value: 'S',
     help: 'how long connections may take to end on SIGTERM (default: 600)',
+  },
+  'pid-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'the process id, from when it is ready until it ends',
   },
   effective: { type: 'boolean', help: 'with config: what the configuration means, whole' },
   json: { type: 'boolean', help: 'errors, and the answers of validate and doctor, as JSON' },
@@ -81,6 +86,7 @@ export interface Arguments {
   readonly admin?: string
   readonly concurrency?: number
   readonly logLevel?: LogLevel
+  readonly pidFile?: string
   readonly fileFlushIntervalMs: number
   readonly drainTimeMs: number
 }
@@ -90,6 +96,40 @@ export class UsageError extends MillraceError {
     super('ERR_MILLRACE_USAGE', message, hint === undefined ? {} : { hint })
   }
 }
+
+/** What other proxies call it, and what to write here. */
+const kElsewhere: ReadonlyMap<string, string> = new Map([
+  ['--mode', 'to check a configuration: millrace validate -c FILE'],
+  ['-t', 'to check a configuration: millrace validate -c FILE'],
+  ['-T', 'to see a configuration as it is in force: millrace config --effective -c FILE'],
+  ['--config-path', 'write -c FILE, or --config FILE'],
+  ['--config-yaml', 'write -c -, and the configuration to standard input'],
+  ['--admin-address-path', 'name a port with --admin; the log line "admin interface" has its URL'],
+  ['--component-log-level', 'there is one log: --log-level LEVEL'],
+  ['--log-path', 'the log is on stderr: redirect it, 2>FILE'],
+  ['--drain-strategy', 'connections are closed over a second when the process ends'],
+  ['--parent-shutdown-time-s', 'there is no hot restart yet; --drain-time-s for connections'],
+  ['--restart-epoch', 'there is no hot restart yet: start it once, and reload with SIGHUP'],
+  ['--base-id', 'there is no hot restart yet, and so nothing to tell apart'],
+  ['--service-node', 'write node: {id: …} into the configuration'],
+  ['--service-cluster', 'write node: {cluster: …} into the configuration'],
+  ['-s', 'send a signal: SIGHUP loads the configuration again, SIGTERM ends'],
+  ['-f', 'a configuration is named with -c FILE'],
+  ['-p', 'the process id goes to a file with --pid-file FILE'],
+  ['-D', 'a service manager runs it in the background: systemd, a container, nohup … &'],
+])
+
+const kNoCommands: ReadonlyMap<string, string> = new Map([
+  ['help', 'write millrace --help'],
+  ['version', 'write millrace --version'],
+  ['start', 'write millrace run'],
+  ['check', 'write millrace validate -c FILE'],
+  ['test', 'write millrace validate -c FILE'],
+  ['reload', 'send SIGHUP to the process: kill -HUP PID (--pid-file FILE says which)'],
+  ['stop', 'send SIGTERM to the process: kill PID (--pid-file FILE says which)'],
+  ['quit', 'send SIGTERM to the process: kill PID (--pid-file FILE says which)'],
+  ['reopen', 'send SIGUSR1 to the process: kill -USR1 PID (--pid-file FILE says which)'],
+])
 
 type Values = { [name in OptionName]?: string | boolean | (string | boolean)[] }
 
@@ -111,10 +151,12 @@ export function readArguments(args: readonly string[]): Arguments {
 }
 
 function checkOption(token: { name: string; rawName: string; value: string | undefined }): void {
-  const option = (options as Readonly<Record<string, Option>>)[token.name]
+  const known = Object.hasOwn(options, token.name)
+  const option = known ? (options as Readonly<Record<string, Option>>)[token.name] : undefined
   if (!option) {
     const names = Object.keys(options).map((name) => `--${name}`)
-    throw new UsageError(`unknown option ${token.rawName}`, didYouMean(token.rawName, names))
+    const hint = kElsewhere.get(token.rawName) ?? didYouMean(token.rawName, names)
+    throw new UsageError(`unknown option ${token.rawName}`, hint)
   }
   if (option.type === 'string' && (token.value === undefined || token.value === '')) {
     throw new UsageError(`${token.rawName} needs a value: ${option.value}`)
@@ -126,8 +168,11 @@ function checkOption(token: { name: string; rawName: string; value: string | und
 
 function commandOf([first, second]: readonly string[]): Command {
   if (first === undefined) return 'run'
-  if (!(first in commands)) {
-    const hint = didYouMean(first, Object.keys(commands)) ?? `a file is named with -c ${first}`
+  if (!Object.hasOwn(commands, first)) {
+    const hint =
+      kNoCommands.get(first) ??
+      didYouMean(first, Object.keys(commands)) ??
+      `a file is named with -c ${first}`
     throw new UsageError(`unknown command "${first}"`, hint)
   }
   if (second !== undefined) {
@@ -142,6 +187,7 @@ function checked(command: Command, values: Values): Arguments {
   const config = string('config')
   const listen = string('listen')
   const admin = string('admin')
+  const pidFile = string('pid-file')
   const to = (values.to ?? []) as string[]
   const logLevel = levelOf(string('log-level'))
   const concurrency = numberOf('concurrency', string('concurrency'), 0, 1024)
@@ -167,6 +213,7 @@ function checked(command: Command, values: Values): Arguments {
     ...(config === undefined ? {} : { config }),
     ...(listen === undefined ? {} : { listen }),
     ...(admin === undefined ? {} : { admin }),
+    ...(pidFile === undefined ? {} : { pidFile }),
     ...(logLevel === undefined ? {} : { logLevel }),
     ...(concurrency === undefined ? {} : { concurrency: Math.max(1, concurrency) }),
   }
@@ -190,7 +237,7 @@ function numberOf(
 
 function levelOf(value: string | undefined): LogLevel | undefined {
   if (value === undefined) return undefined
-  const level = logLevels.find((name) => name === value)
+  const level = logLevel(value)
   if (level) return level
   const hint = didYouMean(value, logLevels) ?? `there are: ${logLevels.join(', ')}`
   throw new UsageError(`unknown log level "${value}"`, hint)
@@ -218,8 +265,8 @@ export function helpText(searched: readonly string[]): string {
     ...searched.map((path) => `  ${path}`),
     'With none of them: the demonstration.',
     '',
-    'Signals: SIGTERM, SIGINT drain and end (a second one: at once) · SIGHUP reload the file ·',
-    'SIGUSR1 open the access logs again. Exit code 78: the configuration is wrong.',
+    'Signals: SIGTERM, SIGINT, SIGQUIT drain and end (a second one: at once) · SIGHUP load the',
+    'file again · SIGUSR1 open the access logs again. Exit code 78: the configuration is wrong.',
     '',
   ].join('\n')
 }

@@ -1,29 +1,36 @@
-// What signals mean. A first SIGTERM or SIGINT drains; a second one ends at once.
+// Signals are caught before anything else is loaded: until a process says otherwise, they end it,
+// open Node's debugger (SIGUSR1), or, of the first process of a container, do nothing at all. This
+// file imports nothing.
 
-type Action = (signal: NodeJS.Signals) => void | Promise<void>
+const kCaught = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
 
-export interface SignalActions {
-  readonly drain: Action
-  readonly stop: Action
-  readonly reload: Action
-  readonly reopenLogs: Action
-}
+export type CaughtSignal = (typeof kCaught)[number]
 
-export function onSignals({ drain, stop, reload, reopenLogs }: SignalActions): void {
-  let ending = false
-  const finish: Action = (signal) => {
-    const action = ending ? stop : drain
-    ending = true
-    return action(signal)
+export class Signals {
+  #take: ((signal: CaughtSignal) => void) | undefined
+  readonly #early: CaughtSignal[] = []
+
+  constructor() {
+    for (const signal of kCaught) process.on(signal, this.#on)
   }
-  on('SIGTERM', finish)
-  on('SIGINT', finish)
-  on('SIGHUP', reload)
-  on('SIGUSR1', reopenLogs) // Node would start its debugger
-}
 
-function on(signal: NodeJS.Signals, action: Action): void {
-  process.on(signal, () => {
-    void action(signal)
-  })
+  readonly #on = (signal: NodeJS.Signals): void => {
+    if (this.#take) this.#take(signal as CaughtSignal)
+    else this.#early.push(signal as CaughtSignal)
+  }
+
+  /** From now on they go to `take`; those that came before at once. */
+  giveTo(take: (signal: CaughtSignal) => void): void {
+    this.#take = take
+    for (const signal of this.#early.splice(0)) take(signal)
+  }
+
+  /** For commands that signals simply end. SIGUSR1 stays caught, and means nothing. */
+  release(): void {
+    for (const signal of kCaught) {
+      if (signal !== 'SIGUSR1') process.off(signal, this.#on)
+    }
+    const ending = this.#early.find((signal) => signal !== 'SIGUSR1')
+    if (ending) process.kill(process.pid, ending)
+  }
 }

@@ -1,10 +1,18 @@
 // Which configuration the arguments mean.
 
-import { type ConfigSource, findConfiguration } from '../config/index.ts'
+import { type ConfigSource, findConfiguration, readStandardInput } from '../config/index.ts'
 import { type Arguments, UsageError } from './options.ts'
 
+/** As `-c -` asks for it; not read yet. */
+export interface StandardInput {
+  readonly kind: 'stdin'
+}
+
+const kStandardInput = 'standard input'
+
 /** undefined: there is none. */
-export function sourceOf(args: Arguments): ConfigSource | undefined {
+export function sourceOf(args: Arguments): ConfigSource | StandardInput | undefined {
+  if (args.config === '-') return { kind: 'stdin' }
   if (args.config !== undefined) return { kind: 'file', path: args.config }
   if (args.to.length > 0) {
     return {
@@ -22,4 +30,10 @@ export function sourceOf(args: Arguments): ConfigSource | undefined {
     )
   }
   return { kind: 'file', path }
+}
+
+/** What can be loaded; standard input is read to its end. */
+export async function given(source: ConfigSource | StandardInput): Promise<ConfigSource> {
+  if (source.kind !== 'stdin') return source
+  return { kind: 'text', name: kStandardInput, text: await readStandardInput(kStandardInput) }
 }

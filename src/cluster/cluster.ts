@@ -43,6 +43,8 @@ export interface MembershipCounters {
   membershipChange: number
 }
 
+/** Of hosts that readiness waits for: so many are named. */
+const kAwaitedNamed = 3
 /** How long an answer of "no traffic yet" is good for. */
 const kTrafficLookMs = 1_000
 
@@ -110,6 +112,16 @@ export class ManagedCluster {
         resolve()
       }
     })
+  }
+
+  /** What {@link ready} waits for, for people; nothing when it does not. */
+  awaits(): readonly string[] {
+    if (this.#warm) return []
+    if (!this.#discovered) return this.#source?.awaits?.() ?? ['its endpoints']
+    const hosts = [...this.#unchecked].flatMap((id) => this.#table.get(id) ?? [])
+    const named = hosts.slice(0, kAwaitedNamed).map((host) => addressText(host.definition.address))
+    const more = hosts.length > named.length ? ` and ${hosts.length - named.length} more` : ''
+    return [`the first health check of ${named.join(', ')}${more}`]
   }
 
   get definition(): ClusterDefinition {

@@ -67,6 +67,12 @@ export interface HealthChange {
   readonly was: NativeHealth
 }
 
+/** A cluster that is not ready yet, and what it waits for, for people. */
+export interface AwaitedCluster {
+  readonly cluster: string
+  readonly awaits: readonly string[]
+}
+
 export interface ClusterManagerOptions {
   readonly log?: Pick<Logger, 'warn'>
   /** A runtime key; undefined: it is not set. */
@@ -218,6 +224,14 @@ export class ClusterManager {
   /** Discovery of these clusters was tried, and the hosts that it found were checked. */
   async ready(names: Iterable<string>): Promise<void> {
     await Promise.all(Array.from(names, (name) => this.#clusters.get(name)?.ready))
+  }
+
+  /** Those of these clusters that are not {@link ready}, and what each waits for. */
+  awaited(names: Iterable<string>): readonly AwaitedCluster[] {
+    return Array.from(names).flatMap((cluster) => {
+      const awaits = this.#clusters.get(cluster)?.awaits() ?? []
+      return awaits.length > 0 ? [{ cluster, awaits }] : []
+    })
   }
 
   /**

@@ -14,6 +14,7 @@ export { loadConfiguration } from './load.ts'
 export { ConfigError, formatProblem, type Problem, type ProblemCode } from './problem.ts'
 export type { Bootstrap as EnvoyConfiguration } from './schema/written.generated.ts'
 export type { ShortConfiguration } from './short/types.ts'
+export { readStandardInput } from './source/read.ts'
 export type {
   CompiledCluster,
   CompiledConfiguration,

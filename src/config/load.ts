@@ -79,7 +79,7 @@ async function readText(
     const { objectText } = await import('./source/object.ts')
     return objectText(source.name, source.value)
   }
-  const text = sourceText(source)
+  const text = await sourceText(source)
   return { text, problems: new Problems(text) }
 }
 
@@ -99,8 +99,8 @@ function checkSource(source: ConfigSource): void {
   })
 }
 
-function sourceText(source: Exclude<ConfigSource, { kind: 'object' }>): SourceText {
-  if (source.kind === 'file') return new SourceText(source.path, readSource(source.path))
+async function sourceText(source: Exclude<ConfigSource, { kind: 'object' }>): Promise<SourceText> {
+  if (source.kind === 'file') return new SourceText(source.path, await readSource(source.path))
   if (source.kind === 'text') return new SourceText(source.name, source.text)
   return flagsText(source.to, source.listen)
 }

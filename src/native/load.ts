@@ -26,6 +26,8 @@ export interface NativeModule {
   ): NativeFlushFile | undefined
   /** SIGTERM, SIGINT, SIGHUP, where left to their default, flush these files first. Repeatable. */
   watchEndingSignals(): void
+  /** Ends the process at once, without waiting for threads that read from a mount that hangs. */
+  endProcess(code: number): never
   /** A new table, owned by this thread. */
   createSlotTable(thread: number, name: string): NativeTable
   /** A table of another thread, by its handle. */

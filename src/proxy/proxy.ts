@@ -170,7 +170,8 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
    * Puts another configuration in force; resolves when every worker uses it. A request is served by
    * the one or by the other, never by half of each. Rejects with a `ConfigError` that has every
    * problem, or with what could not be opened; then nothing has changed. Calls wait for one
-   * another.
+   * another, but for one that still waits for its clusters: it rejects then, with
+   * ERR_MILLRACE_SUPERSEDED.
    */
   async apply(configuration: ProxyConfiguration): Promise<void> {
     const server = this.#live('apply')

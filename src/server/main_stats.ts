@@ -10,6 +10,13 @@ export interface ReloadCounters {
   rejected: number
 }
 
+/** Of the log that the program itself writes. */
+export interface OwnLogStats {
+  readonly lines: number
+  readonly dropped: number
+  readonly writeErrors: number
+}
+
 const kStates: readonly ServerState[] = ['LIVE', 'DRAINING', 'PRE_INITIALIZING', 'INITIALIZING']
 
 function stat(type: 'counter' | 'gauge'): (name: string, value: number) => NativeStat {
@@ -33,6 +40,16 @@ function serverStats({ core, startedAt, options, state }: Server): NativeStat[] 
     gauge('server.memory_physical_size', memory.rss),
     gauge('server.memory_heap_size', memory.heapTotal),
     gauge('server.memory_allocated', memory.heapUsed),
+    ...ownLogStats(options.ownLog?.()),
+  ]
+}
+
+function ownLogStats(log: OwnLogStats | undefined): NativeStat[] {
+  if (!log) return []
+  return [
+    counter('server.log.lines_written', log.lines),
+    counter('server.log.lines_dropped', log.dropped),
+    counter('server.log.write_failed', log.writeErrors),
   ]
 }
 

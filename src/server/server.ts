@@ -2,12 +2,14 @@
 // process; none of them listens to signals or ends the process. Main thread only.
 //
 //   PRE_INITIALIZING → INITIALIZING → LIVE → DRAINING → stopped
-//                start()      listening      drain()    stop(), from every state
-//   While LIVE, setHealthFailed() shows DRAINING to those who ask.
+//                start()      listening      drain(),   stop(), from every state
+//                                            from each before it
+//   While LIVE, setHealthFailed() shows DRAINING to those who ask. From DRAINING on, and when
+//   listeners were stopped, no configuration is put in force any more.
 
 import type { AdminServer } from '../admin/server.ts'
 import type { AdminTarget } from '../admin/target.ts'
-import { ClusterManager, type HealthChange } from '../cluster/manager.ts'
+import { type AwaitedCluster, ClusterManager, type HealthChange } from '../cluster/manager.ts'
 import type { LoadedConfiguration } from '../config/index.ts'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../log.ts'
@@ -26,7 +28,8 @@ import { after, every, pause, type Timer } from '../timers.ts'
 import { atExit } from './at_exit.ts'
 import { type Changes, Deployment } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
-import { mainStats, type ReloadCounters } from './main_stats.ts'
+import { mainStats, type OwnLogStats, type ReloadCounters } from './main_stats.ts'
+import { type Load, Succession } from './succession.ts'
 
 /** How old the Date header can become: half of its resolution. */
 const kDateIntervalMs = 500
@@ -42,6 +45,11 @@ const kStopDeadlineMs = 5_000
 /** The same when the process ends without waiting for the server. */
 const kExitDeadlineMs = 2_000
 const kHoldIntervalMs = 2 ** 30
+/** Who waits for clusters says so after so long, and then again and again. */
+const kSayWaitingMs = 1_000
+const kSayWaitingAgainMs = 10_000
+/** So many of the clusters that are waited for are named. */
+const kAwaitedNamed = 10
 
 export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING'
 
@@ -51,6 +59,8 @@ export interface ServerOptions {
   /** How long connections may take to end when the server, or a listener of it, goes. */
   readonly drainTimeMs: number
   readonly log: Logger
+  /** What became of its lines, for the statistics. */
+  readonly ownLog?: () => OwnLogStats
   /** Instead of the admin interface that the configuration names. */
   readonly admin?: NativeAddress
   /** For `/server_info`. */
@@ -61,6 +71,11 @@ export interface ServerOptions {
   readonly onEvent?: (event: NativeEvent) => void
   /** A check or outlier detection changed what workers know of a host. Must not throw. */
   readonly onHealth?: (change: HealthChange) => void
+}
+
+interface OpenAdmin {
+  readonly address: NativeAddress | undefined
+  readonly server: AdminServer | undefined
 }
 
 export class Server {
@@ -81,7 +96,9 @@ export class Server {
   #gracefulDrain: Timer | undefined
   #dateTimer: Timer | undefined
   #holdTimer: Timer | undefined
-  #reloading: Promise<unknown> = Promise.resolve()
+  #coreStarted = false
+  #listenersStopped = false
+  readonly #succession = new Succession((loaded, giveUp) => this.#putInForce(loaded, giveUp))
   readonly #forgetExit: () => void
   #stopped: Promise<NativeStopReport> | undefined
 
@@ -110,7 +127,10 @@ export class Server {
     )
   }
 
-  /** Ready when it returns: listeners accept, and the admin interface answers. */
+  /**
+   * Ready when it returns: listeners accept, and the admin interface answers. It may be with the
+   * configuration of a reload that took the place of `loaded` while that waited for its clusters.
+   */
   async start(loaded: LoadedConfiguration): Promise<Changes> {
     if (this.#state !== 'PRE_INITIALIZING') {
       throw new MillraceError('ERR_MILLRACE_STARTED', 'a server can be started once')
@@ -118,11 +138,11 @@ export class Server {
     this.#state = 'INITIALIZING'
     try {
       this.#publishDate()
-      const changes = await this.#putInForce(loaded, () => this.core.start())
-      if (this.#stopped) throw closedWhileStarting()
-      this.#dateTimer = every(kDateIntervalMs, () => this.#publishDate()).unref()
       this.#holdTimer = every(kHoldIntervalMs, () => {})
-      this.#state = 'LIVE'
+      const changes = await this.#succession.outcome(this.#succession.next(() => loaded))
+      if (this.#stopped) throw closedError()
+      this.#dateTimer = every(kDateIntervalMs, () => this.#publishDate()).unref()
+      if (this.#state === 'INITIALIZING') this.#state = 'LIVE'
       return changes
     } catch (error) {
       await this.stop()
@@ -133,22 +153,16 @@ export class Server {
   /**
    * Puts another configuration in force, touching only what differs; every worker uses it when this
    * resolves. When it cannot be loaded or opened, the one in force stays, and the error is thrown.
-   * Reloads wait for one another.
+   * Reloads wait for one another, but for one that still waits for its clusters: a newer one takes
+   * its place.
    */
-  reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<Changes> {
-    const turn = this.#reloading.then(() => this.#reload(load))
-    this.#reloading = turn.catch(() => {})
-    return turn
-  }
-
-  async #reload(load: () => LoadedConfiguration | Promise<LoadedConfiguration>): Promise<Changes> {
+  async reload(load: Load): Promise<Changes> {
     try {
-      this.#mustBeLive()
-      const loaded = await load()
-      this.#mustBeLive() // loading took a while
-      const changes = await this.#putInForce(loaded)
+      this.#mustGoOn()
+      const changes = await this.#succession.next(load, () => this.#mustGoOn())
       this.reloads.success++
-      this.options.log.info({ configuration: loaded.name, ...changes }, 'configuration reloaded')
+      const configuration = this.#configuration?.loaded.name
+      this.options.log.info({ configuration, ...changes }, 'configuration reloaded')
       return changes
     } catch (error) {
       this.reloads.rejected++
@@ -156,37 +170,79 @@ export class Server {
     }
   }
 
-  #mustBeLive(): void {
-    if (this.#state === 'LIVE') return
-    throw new MillraceError('ERR_MILLRACE_NOT_LIVE', 'only a server that is live can be reloaded')
+  /** Throws when no configuration can be put in force (any more). */
+  #mustGoOn(): void {
+    const ended = this.#ended()
+    if (ended) throw ended
+    if (this.#state !== 'PRE_INITIALIZING') return
+    throw new MillraceError('ERR_MILLRACE_NOT_LIVE', 'a server is started before it is reloaded')
+  }
+
+  #ended(): MillraceError | undefined {
+    if (this.#stopped) return closedError()
+    if (this.#state === 'DRAINING') return drainingError('the server drains')
+    return this.#listenersStopped ? drainingError('the listeners were stopped') : undefined
   }
 
   /** All that can fail comes first; what fails leaves everything as it was. */
-  async #putInForce(loaded: LoadedConfiguration, applied?: () => void): Promise<Changes> {
+  async #putInForce(loaded: LoadedConfiguration, giveUp: AbortSignal): Promise<Changes> {
+    this.#mustGoOn()
     const admin = await this.#openAdmin(this.options.admin ?? loaded.admin)
     let changes: Changes
     try {
-      if (this.#stopped) throw closedWhileStarting()
-      const stopped = (): Error | undefined => (this.#stopped ? closedWhileStarting() : undefined)
+      this.#mustGoOn()
+      const stopped = (): Error | undefined => (this.#stopped ? closedError() : undefined)
       const prepared = await inSlices(this.deployment.prepare(loaded), stopped)
-      // Nothing is sent to clusters of which it is not known yet who and how well they are.
-      await this.clusters.ready(prepared.newClusters)
-      if (this.#stopped) throw closedWhileStarting()
+      try {
+        await this.#warm(prepared.newClusters, giveUp)
+        this.#mustGoOn()
+      } catch (error) {
+        if (!this.#stopped) prepared.undo()
+        throw error
+      }
       changes = await inSlices(prepared.commit(), stopped)
-      applied?.()
+      if (!this.#coreStarted) this.core.start()
+      this.#coreStarted = true
     } catch (error) {
       await admin?.server?.close()
       throw error
     }
     this.#configuration = { loaded, at: Date.now() }
     const before = this.#admin
-    if (admin) {
-      this.#admin = admin.server
-      this.#adminAddress = admin.address
-    }
+    if (admin) this.#setAdmin(admin)
     await this.core.published()
     if (admin) await before?.close()
     return changes
+  }
+
+  /** Nothing is sent to clusters of which it is not known yet who and how well they are. */
+  async #warm(names: readonly string[], giveUp: AbortSignal): Promise<void> {
+    if (this.clusters.awaited(names).length === 0) return
+    giveUp.throwIfAborted()
+    const say = (): void => this.#sayWaiting(this.clusters.awaited(names))
+    let timer = after(kSayWaitingMs, () => {
+      say()
+      timer = every(kSayWaitingAgainMs, say).unref()
+    }).unref()
+    let onAbort = (): void => {}
+    const givenUp = new Promise<never>((_, reject) => {
+      onAbort = () => reject(giveUp.reason as Error)
+      giveUp.addEventListener('abort', onAbort)
+    })
+    try {
+      await Promise.race([this.clusters.ready(names), givenUp])
+    } finally {
+      giveUp.removeEventListener('abort', onAbort)
+      timer.stop()
+    }
+  }
+
+  #sayWaiting(awaited: readonly AwaitedCluster[]): void {
+    if (awaited.length === 0) return
+    const named = awaited.slice(0, kAwaitedNamed)
+    const more = awaited.length - named.length
+    const fields = { state: this.#state, clusters: named, ...(more > 0 && { more }) }
+    this.options.log.info(fields, 'waiting for clusters')
   }
 
   get state(): ServerState {
@@ -215,6 +271,8 @@ export class Server {
 
   /** Stops accepting; connections go on, and are told to close as they answer. */
   stopListeners(): void {
+    this.#listenersStopped = true
+    this.#succession.giveUp(drainingError('the listeners were stopped'))
     for (const { coreName } of this.deployment.listeners()) this.core.drainListener(coreName)
   }
 
@@ -236,10 +294,14 @@ export class Server {
    */
   async drain(deadlineMs: number = this.options.drainTimeMs): Promise<void> {
     if (this.#stopped) return
+    const deadline = performance.now() + deadlineMs
     this.#state = 'DRAINING'
+    this.#succession.giveUp(drainingError('the server drains'))
+    // What has begun to be put in force is, and then ends with the rest.
+    if (this.#succession.busy) await this.#succession.idle()
+    if (this.#stopped) return
     this.stopListeners()
     this.core.drainAll(Math.min(kDrainSpreadMs, deadlineMs))
-    const deadline = performance.now() + deadlineMs
     while (!this.#stopped && this.core.connectionCount() > 0 && performance.now() < deadline) {
       await pause(kDrainPollMs)
     }
@@ -261,6 +323,7 @@ export class Server {
 
   async #stop(): Promise<NativeStopReport> {
     this.#state = 'DRAINING'
+    this.#succession.giveUp(closedError())
     this.#forgetExit()
     this.#dateTimer?.stop()
     this.#gracefulDrain?.stop()
@@ -308,14 +371,21 @@ export class Server {
   }
 
   /** The admin interface at `address`, or undefined when it is there already. */
-  async #openAdmin(
-    address: NativeAddress | undefined,
-  ): Promise<{ address: NativeAddress | undefined; server: AdminServer | undefined } | undefined> {
+  async #openAdmin(address: NativeAddress | undefined): Promise<OpenAdmin | undefined> {
     if (JSON.stringify(address) === JSON.stringify(this.#adminAddress)) return undefined
     if (!address) return { address, server: undefined }
     const { AdminServer } = await import('../admin/server.ts')
     const server = await AdminServer.listen(address, this.#adminTarget(), this.options.log)
-    return { address, server }
+    this.options.log.info({ url: server.url }, 'admin interface')
+    // During the start it is there already, whichever configuration it will be.
+    if (this.#admin || this.#state !== 'INITIALIZING') return { address, server }
+    this.#setAdmin({ address, server })
+    return undefined
+  }
+
+  #setAdmin({ address, server }: OpenAdmin): void {
+    this.#admin = server
+    this.#adminAddress = address
   }
 
   #adminTarget(): AdminTarget {
@@ -349,6 +419,10 @@ export class Server {
   }
 }
 
-function closedWhileStarting(): MillraceError {
+function closedError(): MillraceError {
   return new MillraceError('ERR_MILLRACE_CLOSED', 'closed before the configuration was in force')
+}
+
+function drainingError(why: string): MillraceError {
+  return new MillraceError('ERR_MILLRACE_DRAINING', `${why}: no configuration is put in force`)
 }

@@ -31,7 +31,11 @@ async function emulated(node, args, cwd) {
 
 async function prebuild(dir, node) {
   const env = { ...buildEnv(), npm_config_nodedir: node }
-  await exec('npm', ['run', 'prebuild', '--', '--arch', 'arm64'], { cwd: dir, env, ...LONG_OUTPUT })
+  await exec('npm', ['run', 'prebuilds', '--', '--arch', 'arm64'], {
+    cwd: dir,
+    env,
+    ...LONG_OUTPUT,
+  })
   const folder = join(dir, 'prebuilds/linux-arm64')
   const files = existsSync(folder) ? readdirSync(folder) : []
   expect(files.join() === 'millrace.glibc.node', `it built: ${files}`)
@@ -68,7 +72,7 @@ await suite(async (work) => {
   const dir = await stage(work)
   const main = join(dir, 'dist/cli/main.js')
   const run = ['qemu-aarch64', [join(node, 'bin/node'), main]]
-  const binary = await check('npm run prebuild -- --arch arm64', () => prebuild(dir, node))
+  const binary = await check('npm run prebuilds -- --arch arm64', () => prebuild(dir, node))
   if (binary === undefined) return
   await check('the oldest libraries that are promised', () => checkLibraries(binary))
   await check('millrace doctor', () => doctor(node, main, dir))

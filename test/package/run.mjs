@@ -13,7 +13,7 @@ const MOST_BYTES = 5_000_000
 const PLATFORMS = 6 // linux glibc and musl, macOS; x64 and arm64 each
 
 async function pack(dir) {
-  await exec('npm', ['run', 'prebuild'], { cwd: dir, env: buildEnv(), maxBuffer: 1 << 26 })
+  await exec('npm', ['run', 'prebuilds'], { cwd: dir, env: buildEnv(), maxBuffer: 1 << 26 })
   const { stdout } = await exec('npm', ['pack', '--json', '--ignore-scripts'], { cwd: dir })
   const [report] = JSON.parse(stdout)
   const files = report.files.map(({ path }) => path)
@@ -155,7 +155,7 @@ async function namesWhatIsMissing(dir) {
 
 await suite(async (work) => {
   const staged = await stage(work)
-  const packed = await check('npm run prebuild and npm pack', () => pack(staged))
+  const packed = await check('npm run prebuilds and npm pack', () => pack(staged))
   if (packed !== undefined) {
     const { tarball, files } = packed
     await check('contents of the package', () => checkContents(files))

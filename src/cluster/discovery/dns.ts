@@ -49,6 +49,8 @@ interface Target {
   /** undefined: there is no answer yet. */
   known: Known | undefined
   failures: number
+  /** The first question is over, whatever came of it. */
+  tried: boolean
   timer?: Timer
 }
 
@@ -85,7 +87,12 @@ export class DnsDiscovery implements DiscoverySource {
     const answers = before?.answersOf(definition.family)
     this.#targets = definition.targets.map((target) => {
       const known = answers?.get(questionOf(target))
-      return { definition: target, failures: 0, known: known && this.#knownOf(target, known) }
+      return {
+        definition: target,
+        failures: 0,
+        tried: false,
+        known: known && this.#knownOf(target, known),
+      }
     })
     this.#waiting = this.#targets.length
   }
@@ -119,6 +126,11 @@ export class DnsDiscovery implements DiscoverySource {
     this.#client.cancel()
   }
 
+  awaits(): readonly string[] {
+    const untried = this.#targets.filter(({ tried }) => !tried)
+    return untried.map(({ definition }) => `the addresses of ${definition.name} (DNS)`)
+  }
+
   async #resolve(target: Target, first = false): Promise<void> {
     const { counters } = this.#sink
     counters.attempt++
@@ -135,6 +147,7 @@ export class DnsDiscovery implements DiscoverySource {
       target.failures++
       counters.failure++
     }
+    target.tried = true
     const pause = nextRefresh(this.#definition, target.failures, ttl)
     target.timer = after(pause, () => void this.#resolve(target)).unref()
     if (first && --this.#waiting === 0) this.#tried()

@@ -79,6 +79,10 @@ export class EdsDiscovery implements DiscoverySource {
     this.#stale?.stop()
   }
 
+  awaits(): readonly string[] {
+    return [`the file ${this.#definition.path}`]
+  }
+
   #load(first: boolean): void {
     if (this.#queued) return
     this.#queued = true

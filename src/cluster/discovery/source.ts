@@ -35,6 +35,8 @@ export interface DiscoveryCounters {
 export interface DiscoverySource {
   start(): void
   stop(): void
+  /** Before it is ready: what it waits for, for people. */
+  awaits?(): readonly string[]
 }
 
 /** What a source takes and gives that adds hosts as requests name them. */

@@ -1,6 +1,6 @@
 /** The bytes of a configuration file to text. */
 
-import { readFileSync, statSync } from 'node:fs'
+import { ReadError, readStream, readWithin } from '../../read_file.ts'
 import type { Problem } from '../problem.ts'
 import { ConfigError } from '../problem.ts'
 
@@ -9,31 +9,54 @@ import { ConfigError } from '../problem.ts'
  * second for each 2 MiB.
  */
 const kFileBytesMax = 8 * 1024 * 1024
+/** A FIFO's writer may have to make it first: `-c <(helm template …)`. */
+const kDeadlineMs = 30_000
 
-/** Throws a ConfigError when there is no text to be had. */
-export function readSource(path: string): string {
-  const bytes = readBytes(path)
-  const text = decode(bytes)
-  if (text === undefined || text.includes('\0')) {
-    throw unreadable(path, 'is not text in UTF-8')
+/** Rejects with a ConfigError when there is no text to be had. */
+export async function readSource(path: string): Promise<string> {
+  return textOf(path, () => readWithin(path, { bytesMax: kFileBytesMax, deadlineMs: kDeadlineMs }))
+}
+
+/** As {@link readSource}, to the end of standard input, however long that takes. */
+export async function readStandardInput(name: string): Promise<string> {
+  return textOf(name, () => readStream(process.stdin, kFileBytesMax))
+}
+
+async function textOf(name: string, read: () => Promise<Buffer>): Promise<string> {
+  let bytes: Buffer
+  try {
+    bytes = await read()
+  } catch (error) {
+    throw readProblem(name, error)
   }
+  const text = decode(bytes)
+  if (text === undefined || text.includes('\0')) throw unreadable(name, 'is not text in UTF-8')
   return text
 }
 
-function readBytes(path: string): Buffer {
-  try {
-    const status = statSync(path)
-    if (status.isDirectory()) throw unreadable(path, 'is a directory', 'name the file in it')
-    if (status.size > kFileBytesMax) {
+function readProblem(name: string, error: unknown): ConfigError {
+  const { code = String(error), message } = error as NodeJS.ErrnoException
+  switch (code) {
+    case 'EISDIR':
+      return unreadable(name, 'is a directory', 'name the file in it')
+    case 'EFBIG': {
+      const size = error instanceof ReadError ? error.size : undefined
       const limit = `${kFileBytesMax / 1024 / 1024} MiB`
-      throw unreadable(path, `has ${status.size} bytes, and a configuration has at most ${limit}`)
+      const has = size === undefined ? `more than ${limit}` : `${size} bytes`
+      return unreadable(name, `has ${has}, and a configuration has at most ${limit}`)
     }
-    return readFileSync(path)
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
-    const code = (error as NodeJS.ErrnoException).code ?? String(error)
-    const words = { ENOENT: 'does not exist', EACCES: 'may not be read by this user' }[code]
-    throw unreadable(path, words ?? `cannot be read: ${code}`)
+    case 'ETIMEDOUT':
+      return unreadable(
+        name,
+        `cannot be read: ${message}`,
+        'see whether its file system answers; a FIFO needs a writer that closes it',
+      )
+    case 'ENOENT':
+      return unreadable(name, 'does not exist')
+    case 'EACCES':
+      return unreadable(name, 'may not be read by this user')
+    default:
+      return unreadable(name, `cannot be read: ${code}`)
   }
 }
 

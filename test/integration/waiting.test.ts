@@ -1,0 +1,205 @@
+// Starts and reloads that wait: for clusters, for a file. What a newer configuration, a signal, and
+// a file that never comes mean for them.
+
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { temporaryFolder, write } from './support/files.ts'
+import { type LogLine, Millrace } from './support/millrace.ts'
+import { get, RawClient, sayingService } from './support/peers.ts'
+import {
+  fifo,
+  heldService,
+  kMain,
+  replace,
+  resolved,
+  resolving,
+  serving,
+  servingTwice,
+  warming,
+} from './support/phases.ts'
+
+const said = async (millrace: Millrace): Promise<string> =>
+  (await fetch(millrace.url('/', kMain))).text()
+
+describe('what waits for clusters', () => {
+  it('says for which, and for what of each', async () => {
+    const path = write(
+      temporaryFolder(),
+      'config.json',
+      serving(1, [await resolving('dead.test'), await warming()]),
+    )
+    const millrace = Millrace.spawn(['-c', path])
+    const { clusters, state } = await millrace.log('waiting for clusters')
+    expect(state).toBe('INITIALIZING')
+    expect(clusters).toEqual([
+      { cluster: 'mute', awaits: ['the addresses of dead.test (DNS)'] },
+      {
+        cluster: 'unchecked',
+        awaits: [expect.stringMatching(/^the first health check of 127\.0\.0\.1:\d+$/)],
+      },
+    ])
+  })
+
+  it('as a reload gives way to a correction, whole', async () => {
+    const [first, second] = [await sayingService('first'), await sayingService('second')]
+    const folder = temporaryFolder()
+    const path = write(folder, 'config.json', serving(first))
+    const millrace = await Millrace.start(['-c', path])
+    replace(folder, path, servingTwice(first, [await resolving()]))
+    millrace.signal('SIGHUP')
+    await millrace.log('waiting for clusters')
+    replace(folder, path, serving(second))
+    millrace.signal('SIGHUP')
+    expect(await millrace.log('configuration reloaded')).toMatchObject({ listenersAdded: [] })
+    const givenUp = millrace.lines.find(({ msg }) => msg.startsWith('reload given up'))
+    expect(givenUp?.msg).toContain('a newer configuration')
+    expect(await said(millrace)).toBe('second')
+    expect(await (await fetch(millrace.admin('/clusters'))).text()).not.toContain('mute')
+    expect(await millrace.stat('configuration.reload_success')).toBe(1)
+  })
+
+  it('as a start gives way to a correction', async () => {
+    const folder = temporaryFolder()
+    const path = write(folder, 'config.json', serving(1, [await resolving()]))
+    const millrace = Millrace.spawn(['-c', path, '--admin', '0'])
+    await millrace.log('waiting for clusters')
+    expect((await fetch(millrace.admin('/ready'))).status).toBe(503)
+    replace(folder, path, serving(await sayingService('corrected'), [await resolved()]))
+    millrace.signal('SIGHUP')
+    await millrace.log('ready')
+    expect(await said(millrace)).toBe('corrected')
+    expect(await (await fetch(millrace.admin('/ready'))).text()).toBe('LIVE\n')
+    expect(await millrace.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  it('does not give way to one that is wrong, nor begins anew for the same', async () => {
+    const folder = temporaryFolder()
+    const config = serving(1, [await resolving()])
+    const path = write(folder, 'config.json', config)
+    const millrace = Millrace.spawn(['-c', path, '--admin', '0'])
+    await millrace.log('waiting for clusters')
+    const attempts = (): Promise<number> => millrace.stat('cluster.mute.update_attempt')
+    expect(await attempts()).toBe(1)
+    replace(folder, path, config)
+    millrace.signal('SIGHUP')
+    replace(folder, path, '{"static_resources": 1}')
+    millrace.signal('SIGHUP')
+    const refused = 'reload refused: the configuration in force stays'
+    expect((await millrace.log(refused)).problems).toHaveLength(1)
+    expect(await attempts()).toBe(1)
+    expect(millrace.lines.some(({ msg }) => msg.startsWith('reload given up'))).toBe(false)
+    expect(await (await fetch(millrace.admin('/ready'))).text()).toBe('INITIALIZING\n')
+    expect(await millrace.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  it('as a reload is given up by SIGTERM: it opens nothing, requests finish', async () => {
+    const service = await heldService()
+    const folder = temporaryFolder()
+    const path = write(folder, 'config.json', serving(service.port))
+    const millrace = await Millrace.start(['-c', path])
+    const client = await RawClient.connect(millrace.port(kMain))
+    client.send(get('/held'))
+    await expect.poll(service.held).toBe(1)
+    replace(folder, path, servingTwice(service.port, [await warming()]))
+    millrace.signal('SIGHUP')
+    await millrace.log('waiting for clusters')
+    millrace.signal('SIGTERM')
+    const line = await millrace.log('reload refused: the configuration in force stays')
+    expect(line.error).toContain('the server drains')
+    expect(await (await fetch(millrace.admin('/listeners'))).text()).not.toContain('second')
+    expect(await (await fetch(millrace.admin('/clusters'))).text()).not.toContain('unchecked')
+    service.release()
+    expect(await client.all()).toContain('held')
+    expect(await millrace.exited).toEqual({ code: 0, signal: null })
+  })
+})
+
+describe('a file that blocks', () => {
+  const reading = (line: LogLine): boolean => line.msg === 'waiting for the configuration'
+
+  it('as a FIFO at the start: what is written to it in the end is in force', async () => {
+    const path = fifo(temporaryFolder(), 'config')
+    const millrace = Millrace.spawn(['-c', path, '--admin', '0'])
+    await millrace.until('a word', () => millrace.lines.find(reading))
+    writeFileSync(path, JSON.stringify(serving(await sayingService('from a FIFO'))))
+    await millrace.log('ready')
+    expect(await said(millrace)).toBe('from a FIFO')
+  })
+
+  it('as a FIFO in a reload: everything else goes on', async () => {
+    const folder = temporaryFolder()
+    const path = write(folder, 'config.json', serving(await sayingService('before')))
+    const millrace = await Millrace.start(['-c', path])
+    rmSync(path)
+    fifo(folder, 'config.json')
+    millrace.signal('SIGHUP')
+    await millrace.until('a word', () => millrace.lines.find(reading))
+    expect(await (await fetch(millrace.admin('/ready'))).text()).toBe('LIVE\n')
+    millrace.signal('SIGUSR1')
+    await millrace.log('log files reopened')
+    writeFileSync(path, JSON.stringify(serving(await sayingService('after'))))
+    await millrace.log('configuration reloaded')
+    expect(await said(millrace)).toBe('after')
+  })
+
+  it('is read again when it was to be while it was read', async () => {
+    const folder = temporaryFolder()
+    const path = fifo(folder, 'config.json')
+    const millrace = Millrace.spawn(['-c', path, '--admin', '0'])
+    await millrace.until('a word', () => millrace.lines.find(reading))
+    millrace.signal('SIGHUP')
+    await millrace.log('the file will be loaded again: it is being read already')
+    const next = write(folder, 'next', serving(await sayingService('second')))
+    const first = JSON.stringify(serving(await sayingService('first')))
+    // The FIFO is open for reading; from now on its name leads to the next file.
+    const writer = openSync(path, 'w')
+    renameSync(next, path)
+    writeSync(writer, first)
+    closeSync(writer)
+    await millrace.log('ready')
+    await expect.poll(() => said(millrace)).toBe('second')
+  })
+
+  it('as a mount that hangs: SIGTERM ends the process at once', async () => {
+    // A system call that does not return, as read(2) and open(2) of NFS without its server.
+    const folder = temporaryFolder()
+    const source = write(folder, 'hang.c', kHangingOpen)
+    const library = join(folder, 'hang.so')
+    execFileSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'])
+    const path = write(folder, 'hung.json', serving(1))
+    const millrace = Millrace.spawn(['-c', path], { env: { LD_PRELOAD: library } })
+    await millrace.until('a word', () => millrace.lines.find(reading))
+    expect(await millrace.stop()).toEqual({ code: 0, signal: null })
+    expect(millrace.lines.at(-1)?.msg).toBe('stopped')
+  })
+})
+
+const kHangingOpen = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+static int hung(const char* path) {
+  const char* name = strrchr(path, '/');
+  return name != NULL && strcmp(name, "/hung.json") == 0;
+}
+
+#define OPEN(name)                                             \\
+  int name(const char* path, int flags, ...) {                 \\
+    va_list rest;                                              \\
+    va_start(rest, flags);                                     \\
+    int mode = (flags & O_CREAT) != 0 ? va_arg(rest, int) : 0; \\
+    va_end(rest);                                              \\
+    if (hung(path)) for (;;) pause();                          \\
+    int (*real)(const char*, int, ...) = dlsym(RTLD_NEXT, #name); \\
+    return real(path, flags, mode);                            \\
+  }
+
+OPEN(open)
+OPEN(open64)
+`
