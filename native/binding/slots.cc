@@ -1,6 +1,8 @@
 #include "binding/slots.h"
 
 #include <cstring>
+#include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <utility>
@@ -78,6 +80,9 @@ class NativeTable {
   static void wake(void* self);
   static void onWake(napi_env env, napi_value, void* self, void*);
   void leave();
+  void stopWaking();
+  bool takeNews();
+  void writeWords();
   void turn(napi_env env);
   bool present(const NapiCall& call) const;
   bool slotArgument(const NapiCall& call, bool toChange, SlotId& id) const;
@@ -98,9 +103,14 @@ class NativeTable {
   napi_value find(NapiCall& call);
   napi_value set(NapiCall& call);
   napi_value setKey(NapiCall& call);
+  napi_value draftKey(NapiCall& call);
+  napi_value stageDraft(NapiCall& call);
+  napi_value dropDraft(NapiCall& call);
   napi_value deleteKey(NapiCall& call);
   napi_value clearMap(NapiCall& call);
   napi_value commit(NapiCall& call);
+  napi_value refresh(NapiCall& call);
+  napi_value park(NapiCall& call);
   napi_value awaitTaken(NapiCall& call);
   napi_value read(NapiCall& call);
   napi_value readKey(NapiCall& call);
@@ -112,12 +122,13 @@ class NativeTable {
   napi_value forget(NapiCall& call);
   napi_value close(NapiCall& call);
 
-  std::shared_ptr<SharedTable> table_;  // null: closed here
+  std::shared_ptr<SharedTable> table_;  // null: left
   std::unique_ptr<SharedTable::Member> member_;
   const TableRegistry::Handle handle_;
   const bool owner_;
-  napi_threadsafe_function wake_ = nullptr;
+  napi_threadsafe_function wake_ = nullptr;  // null: nothing will be told
   EnvEnd end_;
+  std::map<uint64_t, std::unique_ptr<MapSnapshot>> drafts_;
   Kept onNews_;  // nothing: nobody listens
   // Memory of JavaScript's: a version for each slot, numbers that answer a read, and room for small
   // values.
@@ -140,9 +151,14 @@ napi_value NativeTable::make(NapiCall& call, std::unique_ptr<NativeTable> table,
       define<&NativeTable::find>("find", self),
       define<&NativeTable::set>("set", self),
       define<&NativeTable::setKey>("setKey", self),
+      define<&NativeTable::draftKey>("draftKey", self),
+      define<&NativeTable::stageDraft>("stageDraft", self),
+      define<&NativeTable::dropDraft>("dropDraft", self),
       define<&NativeTable::deleteKey>("deleteKey", self),
       define<&NativeTable::clearMap>("clearMap", self),
       define<&NativeTable::commit>("commit", self),
+      define<&NativeTable::refresh>("refresh", self),
+      define<&NativeTable::park>("park", self),
       define<&NativeTable::awaitTaken>("awaitTaken", self),
       define<&NativeTable::read>("read", self),
       define<&NativeTable::readKey>("readKey", self),
@@ -195,7 +211,12 @@ void NativeTable::leave() {
   table_.reset();
   registry().dropGone();
   onNews_.drop();
+  stopWaking();
+}
+
+void NativeTable::stopWaking() {
   if (wake_ != nullptr) napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+  wake_ = nullptr;
 }
 
 // Any thread, under the table's lock, while the member exists.
@@ -209,15 +230,23 @@ void NativeTable::onWake(napi_env env, napi_value, void* self, void*) {
   static_cast<NativeTable*>(self)->turn(env);
 }
 
-// Between two turns of the thread's event loop.
-void NativeTable::turn(napi_env env) {
-  if (table_ == nullptr) return;
-  member_->quiesce(
+// True: there was news.
+bool NativeTable::takeNews() {
+  bool parked = member_->parked();
+  bool news = member_->quiesce(
       [](void* words, uint32_t index, uint64_t version) {
         auto& all = *static_cast<std::span<double>*>(words);
         if (index < all.size()) all[index] = double(version);
       },
       &words_);
+  if (parked) writeWords();
+  return news;
+}
+
+// Between two turns of the thread's event loop.
+void NativeTable::turn(napi_env env) {
+  if (table_ == nullptr) return;
+  takeNews();
   napi_value listener = onNews_.get();
   napi_value global;
   if (listener == nullptr || napi_get_global(env, &global) != napi_ok) return;
@@ -309,10 +338,18 @@ napi_value NativeTable::setBuffers(NapiCall& call) {
   words_ = words;
   exchange_ = exchange;
   scratch_ = scratch;
+  if (member_->parked()) {
+    takeNews();
+  } else {
+    writeWords();
+  }
+  return nullptr;
+}
+
+void NativeTable::writeWords() {
   for (uint32_t index = 0; index < words_.size(); index++) {
     words_[index] = double(member_->version(kFirstUse | index));
   }
-  return nullptr;
 }
 
 // onNews(f | undefined): called between two turns, when there may be news.
@@ -324,7 +361,7 @@ napi_value NativeTable::onNews(NapiCall& call) {
 
 napi_value NativeTable::keepAlive(NapiCall& call) {
   bool on = false;
-  if (table_ == nullptr || call[0] == nullptr) return nullptr;
+  if (wake_ == nullptr || call[0] == nullptr) return nullptr;
   napi_get_value_bool(call.env(), call[0], &on);
   if (on) {
     napi_ref_threadsafe_function(call.env(), wake_);
@@ -380,6 +417,40 @@ napi_value NativeTable::setKey(NapiCall& call) {
   return call.number(double(table_->latestVersion(id)));
 }
 
+// draftKey(draft, bytes, parts, key): a key of a map that is being prepared over several turns; the
+// first makes the draft, under whatever number.
+napi_value NativeTable::draftKey(NapiCall& call) {
+  uint64_t draft;
+  std::string key;
+  if (!present(call)) return nullptr;
+  if (!owner_ || !call.integer(0, draft)) return call.failArgument("draft: a number is wanted");
+  if (!call.text(3, key)) return call.failArgument("key: a string is wanted");
+  std::shared_ptr<const Blob> blob = blobArgument(call, 1);
+  if (blob == nullptr) return nullptr;
+  std::unique_ptr<MapSnapshot>& map = drafts_[draft];
+  if (map == nullptr) map = std::make_unique<MapSnapshot>();
+  map->set(key, std::move(blob));
+  return nullptr;
+}
+
+// stageDraft(slot, draft): sets all keys of the draft; the version that it will be.
+napi_value NativeTable::stageDraft(NapiCall& call) {
+  SlotId id;
+  uint64_t draft;
+  if (!slotArgument(call, true, id)) return nullptr;
+  if (!kindArgument(call, id, SharedSnapshot::Kind::kMap)) return nullptr;
+  if (!call.integer(1, draft)) return call.failArgument("draft: a number is wanted");
+  MapSnapshot& map = table_->stageMap(id);
+  if (auto made = drafts_.extract(draft)) map.setAll(*made.mapped());
+  return call.number(double(table_->latestVersion(id)));
+}
+
+napi_value NativeTable::dropDraft(NapiCall& call) {
+  uint64_t draft;
+  if (call.integer(0, draft)) drafts_.erase(draft);
+  return nullptr;
+}
+
 // deleteKey(slot, key): the version that it will be; 0: there was no such key.
 napi_value NativeTable::deleteKey(NapiCall& call) {
   SlotId id;
@@ -404,6 +475,20 @@ napi_value NativeTable::commit(NapiCall& call) {
   if (!present(call)) return nullptr;
   if (!owner_) return call.failArgument("only the owner publishes");
   return call.number(double(table_->commit()));
+}
+
+// refresh(): takes the news within a turn. True: there was some.
+napi_value NativeTable::refresh(NapiCall& call) {
+  if (!present(call)) return nullptr;
+  return call.boolean(takeNews());
+}
+
+// park(): until the thread takes news again nobody waits for it, and each word is NaN.
+napi_value NativeTable::park(NapiCall& call) {
+  if (!present(call)) return nullptr;
+  member_->park();
+  for (double& word : words_) word = std::numeric_limits<double>::quiet_NaN();
+  return nullptr;
 }
 
 // awaitTaken(generation): true, or this thread is woken once every thread has taken it.
@@ -514,6 +599,7 @@ napi_value NativeTable::readers(NapiCall& call) {
     call.set(reader, "taken", call.number(double(state.taken)));
     call.set(reader, "lag", call.number(double(state.lag)));
     call.set(reader, "behindMs", call.number(double(state.behindNs) / double(kNsPerMs)));
+    call.set(reader, "parked", call.boolean(state.parked));
     if (reader != nullptr) napi_set_element(call.env(), readers, i++, reader);
   }
   return readers;
@@ -544,8 +630,19 @@ napi_value NativeTable::forget(NapiCall& call) {
   return nullptr;
 }
 
+// A reader's end. The owner reads on, as all readers do, until its object is collected; it shows
+// what was set last.
 napi_value NativeTable::close(NapiCall&) {
-  leave();
+  if (table_ == nullptr) return nullptr;
+  if (!owner_) {
+    leave();
+    return nullptr;
+  }
+  table_->commit();
+  table_->close();
+  takeNews();
+  onNews_.drop();
+  stopWaking();  // nobody wakes the owner of a closed table
   return nullptr;
 }
 

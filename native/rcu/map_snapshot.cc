@@ -61,6 +61,17 @@ bool MapSnapshot::erase(std::string_view key) {
   return true;
 }
 
+void MapSnapshot::setAll(const MapSnapshot& other) {
+  if (size_ == 0 && nextOrder_ == 0) {
+    buckets_ = other.buckets_;
+    own_.assign(buckets_.size(), false);
+    size_ = other.size_;
+    nextOrder_ = other.nextOrder_;
+    return;
+  }
+  for (const Entry* entry : other.entries()) set(entry->key, entry->blob);
+}
+
 MapSnapshot::Bucket& MapSnapshot::changeable(size_t index) {
   std::shared_ptr<Bucket>& bucket = buckets_[index];
   if (bucket == nullptr || !own_[index]) {

@@ -36,6 +36,8 @@ class MapSnapshot final : public SharedSnapshot {
   // Before it is published.
   void set(std::string_view key, std::shared_ptr<const Blob> blob);
   bool erase(std::string_view key);
+  // As set() for each of its keys, in its order; values are shared.
+  void setAll(const MapSnapshot& other);
 
  private:
   static constexpr size_t kFirstBuckets = 16;

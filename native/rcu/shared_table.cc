@@ -35,6 +35,12 @@ SharedTable::Member::~Member() {
 }
 
 bool SharedTable::Member::quiesce(ChangeFn changed, void* context) {
+  if (parked_) {
+    // Before it looks: the owner waits for this member from here on, or this member sees what the
+    // owner has committed.
+    Lock lock(table_->mutex_);
+    parked_ = false;
+  }
   uint64_t before = reader_->taken();
   changed_ = changed;
   changedContext_ = context;
@@ -47,6 +53,12 @@ bool SharedTable::Member::quiesce(ChangeFn changed, void* context) {
   table_->table_.reclaim();
   table_->tellOwner();
   return news;
+}
+
+void SharedTable::Member::park() {
+  Lock lock(table_->mutex_);
+  parked_ = true;
+  table_->tellOwner();
 }
 
 SharedTable::~SharedTable() {
@@ -116,6 +128,8 @@ bool SharedTable::awaitTaken(uint64_t generation, Member& owner) {
 void SharedTable::close() {
   Lock lock(mutex_);
   if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+  awaited_ = 0;
+  awaiting_ = nullptr;
   for (Member* member : members_) member->wake_(member->context_);
 }
 
@@ -131,8 +145,8 @@ std::vector<SharedTable::ReaderState> SharedTable::readers() const {
   std::vector<ReaderState> states;
   for (const Member* member : members_) {
     uint64_t lag = table_.generation() - member->taken();
-    states.push_back(
-        {member->identity_, member->taken(), lag, lag == 0 ? 0 : now - member->behindSince_});
+    states.push_back({member->identity_, member->taken(), lag,
+                      lag == 0 ? 0 : now - member->behindSince_, member->parked_});
   }
   return states;
 }
@@ -144,7 +158,9 @@ SlotTable::Stats SharedTable::stats() const {
 
 uint64_t SharedTable::leastTaken() const {
   uint64_t least = table_.generation();
-  for (const Member* member : members_) least = std::min(least, member->taken());
+  for (const Member* member : members_) {
+    if (!member->parked_) least = std::min(least, member->taken());
+  }
   return least;
 }
 

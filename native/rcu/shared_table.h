@@ -46,8 +46,14 @@ class SharedTable {
     Member(const Member&) = delete;
     Member& operator=(const Member&) = delete;
 
-    // Between two turns of the thread: takes what was committed. True: there was news.
+    // Takes what was committed, and ends parking. True: there was news. No pointer that value()
+    // gave may be in use.
     bool quiesce(ChangeFn changed, void* context);
+    // The thread is about to block without turning its loop. Until its next quiesce(), before which
+    // it must not ask for a value, awaitTaken() does not wait for it: it cannot see anything older
+    // than what is committed when it looks again.
+    void park();
+    bool parked() const { return parked_; }  // by its thread
     // What the slot held at the last quiesce(), valid until the next; null: nothing.
     const SharedSnapshot* value(SlotId id) const { return reader_->get<SharedSnapshot>(id); }
     uint64_t version(SlotId id) const { return reader_->version(id); }
@@ -61,6 +67,7 @@ class SharedTable {
     void* const context_;
     Reader* reader_;
     uint64_t behindSince_ = 0;  // under the lock: when the first change was committed that it lacks
+    bool parked_ = false;       // written under the lock by its thread
     ChangeFn changed_ = nullptr;
     void* changedContext_ = nullptr;
   };
@@ -70,6 +77,7 @@ class SharedTable {
     uint64_t taken;     // the generation that it has
     uint64_t lag;       // changes that it has not taken
     uint64_t behindNs;  // for how long
+    bool parked;        // nobody waits for it
   };
 
   // `now`: a monotonic clock, ns.
@@ -93,14 +101,15 @@ class SharedTable {
   uint64_t latestVersion(SlotId id) const;
   // Publishes what was staged, all of it together. Returns the generation that has it.
   uint64_t commit();
-  // True: every member has taken `generation`. Else the owner is woken once that is so for the
-  // least generation awaited; then nothing is awaited any more.
+  // True: every member that is not parked has taken `generation`. Else the owner is woken once that
+  // is so for the least generation awaited; then nothing is awaited any more.
   bool awaitTaken(uint64_t generation, Member& owner);
   // Blobs of this table, for telling them apart.
   uint64_t nextBlob() { return ++blobs_; }
 
   // Any thread.
 
+  // Wakes every member once more; the owner's is not woken after that.
   void close();
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   SlotId find(std::string_view name) const;  // kNoSlot: none of that name

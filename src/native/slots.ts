@@ -34,6 +34,8 @@ export interface NativeReaderState {
   readonly taken: number
   readonly lag: number
   readonly behindMs: number
+  /** Nobody waits for it: see {@link NativeTable.park}. */
+  readonly parked: boolean
 }
 
 export interface NativeTableStats {
@@ -70,6 +72,13 @@ export interface NativeTable {
   readers(): NativeReaderState[]
   stats(): NativeTableStats
   closed(): boolean
+  /** Takes the news now, within a turn. True: there was some. */
+  refresh(): boolean
+  /**
+   * Until this thread takes news again, by {@link NativeTable.refresh} or between two turns,
+   * `awaitTaken` does not wait for it. All words are NaN meanwhile; nothing may be read.
+   */
+  park(): void
   /** What a read returned is not used any more; it is detached. */
   forget(memory: ArrayBuffer): void
   close(): void
@@ -79,6 +88,13 @@ export interface NativeTable {
   /** `bytes` is given up: large ones are detached. */
   set(slot: SlotId, bytes: Uint8Array, parts: readonly Uint8Array[]): number
   setKey(slot: SlotId, bytes: Uint8Array, parts: readonly Uint8Array[], key: string): number
+  /**
+   * A key of a map that is prepared over several turns; the first makes the draft, under whatever
+   * number. It takes effect with `stageDraft`, or ends with `dropDraft`.
+   */
+  draftKey(draft: number, bytes: Uint8Array, parts: readonly Uint8Array[], key: string): void
+  stageDraft(slot: SlotId, draft: number): number
+  dropDraft(draft: number): void
   /** 0: there was no such key. */
   deleteKey(slot: SlotId, key: string): number
   clearMap(slot: SlotId): number

@@ -21,13 +21,13 @@ export class Changes<T> implements AsyncIterableIterator<T, undefined>, Interest
     this.#part = part
     this.#index = index
     this.#read = read
-    this.#seen = part.words[index] as number
+    this.#seen = part.version(index)
     if (part.closedHere) this.#done = true
     else part.listen(this)
   }
 
   onNews(): void {
-    const word = this.#part.words[this.#index] as number
+    const word = this.#part.version(this.#index)
     while (this.#waiting.length > 0) {
       const { resolve, reject } = this.#waiting[0] as Settle<T>
       if (this.#part.closedHere) this.#finish()

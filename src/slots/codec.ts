@@ -50,6 +50,9 @@ const VIEWS: readonly (readonly [string, ViewMaker])[] = [
 ]
 const KINDS: ReadonlyMap<string, number> = new Map(VIEWS.map(([name], i) => [name, i]))
 
+const SHARED =
+  'a view of a SharedArrayBuffer could not be cloned: it would be a copy that is shared no more; publish view.slice().'
+
 const align = (size: number): number => Math.ceil(size / PART_ALIGNMENT) * PART_ALIGNMENT
 
 class Encoder extends Serializer {
@@ -68,12 +71,12 @@ class Encoder extends Serializer {
     const kind = KINDS.get(Buffer.isBuffer(object) ? 'Buffer' : nameOf(object))
     if (kind === undefined) throw new TypeError(`${nameOf(object)} could not be cloned.`)
     const { buffer, byteOffset, byteLength } = object
+    if (types.isSharedArrayBuffer(buffer)) throw new TypeError(SHARED)
     const bytes = new Uint8Array(buffer, byteOffset, byteLength)
     this.writeUint32(kind)
     this.writeDouble(this.#offset)
     this.writeDouble(byteLength)
-    // Another thread may be writing to shared memory: what is published is what was there now.
-    this.parts.push(types.isSharedArrayBuffer(buffer) ? bytes.slice() : bytes)
+    this.parts.push(bytes)
     this.#offset += align(byteLength)
   }
 }
@@ -108,7 +111,7 @@ function nameOf(object: object): string {
 }
 
 /** `where`: how messages name the value, e.g. `slot 'rules'`. */
-export function encode(value: unknown, where: string): Encoded {
+export function encode(value: unknown, where: () => string): Encoded {
   const encoder = new Encoder()
   try {
     encoder.writeHeader()
@@ -119,7 +122,7 @@ export function encode(value: unknown, where: string): Encoded {
     const what = cause instanceof Error ? cause.message : kindOf(cause)
     throw new MillraceError(
       'ERR_MILLRACE_VALUE_NOT_CLONEABLE',
-      `${where}: ${path === undefined || path === '' ? 'the value' : path}: ${what}`,
+      `${where()}: ${path === undefined || path === '' ? 'the value' : path}: ${what}`,
       {
         ...(path === undefined ? {} : { path }),
         hint: 'Publish data: no functions, symbols, proxies, nor objects that belong to a thread.',
@@ -176,7 +179,10 @@ function culprit(root: unknown): string | undefined {
       return path
     if (typeof value !== 'object' || value === null || seen.has(value)) continue
     seen.add(value)
-    if (ArrayBuffer.isView(value)) continue
+    if (ArrayBuffer.isView(value)) {
+      if (types.isSharedArrayBuffer(value.buffer)) return path
+      continue
+    }
     try {
       const inner = children(value, path)
       if (inner.length === 0) alone.push([value, path])

@@ -8,6 +8,7 @@ export {
   RuntimeFlags,
 } from './flags.ts'
 export { ReadableSlotMap, SlotMap } from './map.ts'
+export type { DeepReadonly } from './readonly.ts'
 export { ReadableSlot, Slot, type SlotEvents } from './slot.ts'
 export {
   SlotTable,

@@ -3,9 +3,11 @@
 import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
 import { Outcome, type SlotId } from '../native/index.ts'
+import { inSlices, type Steps } from '../slices.ts'
 import { Changes } from './changes.ts'
-import { encode } from './codec.ts'
-import { native, type Part } from './part.ts'
+import { type Encoded, encode } from './codec.ts'
+import { closedError, native, type Part } from './part.ts'
+import type { DeepReadonly } from './readonly.ts'
 import { checkOptions, Publication, type PublishOptions } from './taken.ts'
 
 type Key<T> = keyof T & string
@@ -41,16 +43,17 @@ export class ReadableSlotMap<T> implements AsyncIterable<ReadableSlotMap<T>> {
   }
 
   /** The key's value, frozen; undefined where there is none. Decoded when it is first asked for. */
-  get<K extends Key<T>>(key: K): T[K] | undefined {
+  get<K extends Key<T>>(key: K): DeepReadonly<T[K]> | undefined {
     const cached = this.#cache.get(key)
     if (cached !== undefined && cached.version === this.part.words[this.index]) {
-      return cached.value as T[K]
+      return cached.value as DeepReadonly<T[K]>
     }
-    return this.#refresh(key, cached) as T[K] | undefined
+    return this.#refresh(key, cached) as DeepReadonly<T[K]> | undefined
   }
 
   #refresh(key: string, cached: Cached | undefined): unknown {
     if (typeof key !== 'string') throw argumentError('key', 'a string is wanted')
+    this.part.unpark()
     const memory = native(() => this.part.native.readKey(this.id, key, cached?.blob ?? 0))
     const { outcome } = this.part
     if (outcome === Outcome.otherKind) throw this.#kindError()
@@ -80,6 +83,7 @@ export class ReadableSlotMap<T> implements AsyncIterable<ReadableSlotMap<T>> {
   }
 
   get size(): number {
+    this.part.unpark()
     const size = native(() => this.part.native.size(this.id))
     if (this.part.outcome === Outcome.otherKind) throw this.#kindError()
     return size
@@ -87,11 +91,11 @@ export class ReadableSlotMap<T> implements AsyncIterable<ReadableSlotMap<T>> {
 
   /** Of the slot: one more with each change. */
   get version(): number {
-    return this.part.words[this.index] as number
+    return this.part.version(this.index)
   }
 
   #list(): readonly string[] {
-    const version = this.part.words[this.index] as number
+    const { version } = this
     if (this.#keysOf !== version) {
       this.#keys = native(() => this.part.native.keys(this.id)) ?? []
       if (this.part.outcome === Outcome.otherKind) throw this.#kindError()
@@ -106,18 +110,19 @@ export class ReadableSlotMap<T> implements AsyncIterable<ReadableSlotMap<T>> {
   }
 
   /** Decodes as it goes. */
-  *entries(): IterableIterator<[Key<T>, T[Key<T>]]> {
+  *entries(): IterableIterator<[Key<T>, DeepReadonly<T[Key<T>]>]> {
     for (const key of this.keys()) {
       const value = this.get(key)
-      if (value !== undefined || this.#list().includes(key)) yield [key, value as T[Key<T>]]
+      if (value !== undefined || this.#list().includes(key))
+        yield [key, value as DeepReadonly<T[Key<T>]>]
     }
   }
 
-  *values(): IterableIterator<T[Key<T>]> {
+  *values(): IterableIterator<DeepReadonly<T[Key<T>]>> {
     for (const [, value] of this.entries()) yield value
   }
 
-  [Symbol.iterator](): IterableIterator<[Key<T>, T[Key<T>]]> {
+  [Symbol.iterator](): IterableIterator<[Key<T>, DeepReadonly<T[Key<T>]>]> {
     return this.entries()
   }
 
@@ -146,21 +151,27 @@ export class SlotMap<T> extends ReadableSlotMap<T> {
   /** Publishes one key; the others are neither encoded nor copied. */
   set<K extends Key<T>>(key: K, value: T[K], options?: PublishOptions): Publication {
     this.#check(key, options)
-    const { bytes, parts } = encode(value, `slot '${this.name}', key ${JSON.stringify(key)}`)
+    const { bytes, parts } = this.#encode(key, value)
     this.#claim()
     const version = native(() => this.part.native.setKey(this.id, bytes, parts, key))
     return new Publication(this.part, this.part.staged(), version, options)
   }
 
-  /** Sets each property as a key; what is not named stays. */
+  #encode(key: string, value: unknown): Encoded {
+    return encode(value, () => `slot '${this.name}', key ${JSON.stringify(key)}`)
+  }
+
+  /**
+   * Sets each property as a key; what is not named stays. All in one turn: for many thousands of
+   * keys there is {@link load}.
+   */
   assign(values: Partial<T>, options?: PublishOptions): Publication {
     if (typeof values !== 'object' || values === null) {
       throw argumentError('values', 'an object is wanted')
     }
     this.#check('', options)
-    const where = `slot '${this.name}', key `
     const encoded = Object.entries(values).map(
-      ([key, value]) => [key, encode(value, where + JSON.stringify(key))] as const,
+      ([key, value]) => [key, this.#encode(key, value)] as const,
     )
     this.#claim()
     let version = this.version
@@ -168,6 +179,45 @@ export class SlotMap<T> extends ReadableSlotMap<T> {
       version = native(() => this.part.native.setKey(this.id, bytes, parts, key))
     }
     return new Publication(this.part, this.part.staged(), version, options)
+  }
+
+  /**
+   * As {@link assign}, of an object or of `[key, value]` pairs, in slices of a few milliseconds
+   * between which the event loop turns; then all keys are published together. Where it rejects,
+   * nothing was set.
+   */
+  async load(
+    values: Partial<T> | Iterable<readonly [Key<T>, T[Key<T>]]>,
+    options?: PublishOptions,
+  ): Promise<void> {
+    if (typeof values !== 'object' || values === null) {
+      throw argumentError('values', 'an object, or an iterable of pairs, is wanted')
+    }
+    this.#check('', options)
+    const pairs = Symbol.iterator in values ? values : Object.entries(values)
+    const draft = this.part.nextDraft()
+    const signal = options?.signal
+    try {
+      await inSlices(this.#draft(draft, pairs as Iterable<readonly [string, unknown]>), () => {
+        if (this.part.closed) return closedError()
+        return signal?.aborted ? (signal.reason as Error) : undefined
+      })
+      this.#claim()
+    } catch (error) {
+      this.part.native.dropDraft(draft)
+      throw error
+    }
+    const version = native(() => this.part.native.stageDraft(this.id, draft))
+    await new Publication(this.part, this.part.staged(), version, options)
+  }
+
+  *#draft(draft: number, pairs: Iterable<readonly [string, unknown]>): Steps<void> {
+    for (const [key, value] of pairs) {
+      if (typeof key !== 'string') throw argumentError('values', 'a key that is a string is wanted')
+      const { bytes, parts } = this.#encode(key, value)
+      native(() => this.part.native.draftKey(draft, bytes, parts, key))
+      yield
+    }
   }
 
   /** No key, no change. */

@@ -61,7 +61,7 @@ const owned: Set<Part> = new Set()
 export class Part {
   readonly native: NativeTable
   readonly owner: boolean
-  /** The version of each slot; NaN everywhere once the table is closed here. */
+  /** The version of each slot; NaN everywhere while parked, and once a reader has closed it. */
   words: Float64Array
   closedHere = false
   #interests = new Set<Interest>()
@@ -92,6 +92,28 @@ export class Part {
     const words = new Float64Array(new SharedArrayBuffer(count * Float64Array.BYTES_PER_ELEMENT))
     this.native.setBuffers(words, exchange, scratch)
     return words
+  }
+
+  /** The version of a slot, by its word. */
+  version(index: number): number {
+    this.unpark()
+    return this.words[index] as number
+  }
+
+  /** Takes what is published now, in this turn. Whether there was news. */
+  refresh(): boolean {
+    if (this.closedHere) return false
+    return native(() => this.native.refresh())
+  }
+
+  /** A parked thread, whose words are NaN, takes the news before it reads. */
+  unpark(): void {
+    if (Number.isNaN(this.words[0])) this.refresh()
+  }
+
+  park(): void {
+    if (this.closedHere) return
+    native(() => this.native.park())
   }
 
   /** How the last read went. */
@@ -135,6 +157,12 @@ export class Part {
     }
     return this.#batch
   }
+
+  /** A number for a draft of a map. */
+  nextDraft(): number {
+    return ++this.#drafts
+  }
+  #drafts = 0
 
   commit(): void {
     const batch = this.#batch
@@ -182,7 +210,7 @@ export class Part {
     this.closedHere = true
     owned.delete(this)
     this.native.close()
-    this.words.fill(Number.NaN)
+    if (!this.owner) this.words.fill(Number.NaN)
     this.#tell()
     for (const interest of [...this.#interests]) this.unlisten(interest)
   }

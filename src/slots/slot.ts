@@ -8,6 +8,7 @@ import { Changes } from './changes.ts'
 import { encode } from './codec.ts'
 import { ReadableSlotMap, SlotMap } from './map.ts'
 import { type Interest, native, type Part } from './part.ts'
+import type { DeepReadonly } from './readonly.ts'
 import { checkOptions, Publication, type PublishOptions } from './taken.ts'
 
 export interface SlotEvents {
@@ -16,13 +17,13 @@ export interface SlotEvents {
 }
 
 /** A slot as any thread reads it. What it shows changes only between two turns of the thread. */
-export class ReadableSlot<T> implements AsyncIterable<T>, Interest {
+export class ReadableSlot<T> implements AsyncIterable<DeepReadonly<T>>, Interest {
   readonly name: string
   protected readonly part: Part
   protected readonly id: SlotId
   protected readonly index: number
   #seen = 0
-  #value: T | undefined
+  #value: DeepReadonly<T> | undefined
   #emitter: EventEmitter | undefined
   #told = 0
   #map: ReadableSlotMap<T> | undefined
@@ -39,22 +40,33 @@ export class ReadableSlot<T> implements AsyncIterable<T>, Interest {
    * The value, frozen and the same one for the whole turn; undefined until the first is published.
    * It is decoded when it is first asked for.
    */
-  get(): T | undefined {
+  get(): DeepReadonly<T> | undefined {
     return this.part.words[this.index] === this.#seen ? this.#value : this.#refresh()
   }
 
-  #refresh(): T | undefined {
+  /**
+   * {@link TableView.refresh}, then `get()`: for threads that do not turn their event loop between
+   * two pieces of work.
+   */
+  latest(): DeepReadonly<T> | undefined {
+    this.part.refresh()
+    return this.get()
+  }
+
+  #refresh(): DeepReadonly<T> | undefined {
+    this.part.unpark()
     const memory = native(() => this.part.native.read(this.id))
     const { outcome } = this.part
     if (outcome === Outcome.otherKind) throw kindError(this.name, 'a map', 'slot.map')
-    this.#value = outcome === Outcome.nothing ? undefined : (this.part.decode(memory) as T)
+    this.#value =
+      outcome === Outcome.nothing ? undefined : (this.part.decode(memory) as DeepReadonly<T>)
     this.#seen = this.part.words[this.index] as number
     return this.#value
   }
 
-  /** How often the slot was published, as this thread sees it; 0: never. NaN: closed here. */
+  /** How often the slot was published, as this thread sees it; 0: never. NaN: its reader closed. */
   get version(): number {
-    return this.part.words[this.index] as number
+    return this.part.version(this.index)
   }
 
   /** What the slot holds as a map, where its owner has made it one. */
@@ -115,8 +127,8 @@ export class ReadableSlot<T> implements AsyncIterable<T>, Interest {
    * The values that come from now on; where several came since the last, the newest. Ends when this
    * thread closes the table, throws when the table's owner does.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined> {
-    return new Changes(this.part, this.index, () => this.get() as T)
+  [Symbol.asyncIterator](): AsyncIterableIterator<DeepReadonly<T>, undefined> {
+    return new Changes(this.part, this.index, () => this.get() as DeepReadonly<T>)
   }
 }
 
@@ -129,7 +141,7 @@ export class Slot<T> extends ReadableSlot<T> {
   set(value: T, options?: PublishOptions): Publication {
     this.part.assertWritable()
     checkOptions(options)
-    const { bytes, parts } = encode(value, `slot '${this.name}'`)
+    const { bytes, parts } = encode(value, () => `slot '${this.name}'`)
     if (this.#kind === 'map') throw kindError(this.name, 'a map', 'slot.map.set()')
     const version = native(() => this.part.native.set(this.id, bytes, parts))
     this.#kind = 'value'

@@ -69,6 +69,24 @@ export class TableView implements Interest {
     return native(() => this.part.native.readers()).map(({ taken: _, ...reader }) => reader)
   }
 
+  /**
+   * Takes what is published now, without waiting for the event loop to turn: `get()` of each slot
+   * of this table may give another value from here on. For threads that block between two pieces of
+   * work (`Atomics.wait`, worker pools that use it). Whether there was news; `'change'` and loops
+   * learn of it between two turns as ever.
+   */
+  refresh(): boolean {
+    return this.part.refresh()
+  }
+
+  /**
+   * Says that this thread is about to block. Until it reads again, which takes the news first, or
+   * until its event loop turns, `set()` does not wait for it.
+   */
+  park(): void {
+    this.part.park()
+  }
+
   /** Counts of published versions: those that are current, replaced but still held, and freed. */
   get stats(): NativeTableStats {
     return native(() => this.part.native.stats())

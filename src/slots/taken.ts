@@ -21,21 +21,32 @@ export interface TableReader {
   readonly lag: number
   /** For how long it has been behind, in milliseconds; 0: it is not. */
   readonly behindMs: number
+  /** It has said that it blocks ({@link TableView.park}): nobody waits for it. */
+  readonly parked: boolean
 }
+
+/** Waiting for so long is said once, as a warning of the process. */
+const SLOW_MS = 5_000
 
 /** Waiting for all threads was given up; `readers` are those that have not taken the value. */
 export class NotTakenError extends MillraceError {
   readonly readers: readonly TableReader[]
 
   constructor(what: string, readers: readonly TableReader[], cause: unknown) {
-    const names = readers.map(({ name, behindMs }) => `${name} (${Math.round(behindMs)} ms behind)`)
-    super('ERR_MILLRACE_NOT_TAKEN', `${what}; not taken by: ${names.join(', ') || 'nobody'}`, {
-      hint: 'The value is published; those threads take it when their event loops turn.',
+    super('ERR_MILLRACE_NOT_TAKEN', `${what}; not taken by: ${named(readers)}`, {
+      hint: `The value is published; ${HINT}`,
       ...(cause === undefined ? {} : { cause }),
     })
     this.readers = readers
   }
 }
+
+const HINT =
+  'those threads take it when their event loops turn; one that blocks calls table.park() before, and table.refresh() after.'
+
+const named = (readers: readonly TableReader[]): string =>
+  readers.map(({ name, behindMs }) => `${name} (${Math.round(behindMs)} ms behind)`).join(', ') ||
+  'nobody'
 
 /**
  * Resolves once every thread that takes part has taken what was set (or something newer in its
@@ -92,6 +103,15 @@ export function checkOptions(options: PublishOptions | undefined): void {
   }
 }
 
+/** Those that have not taken what was set. */
+function lateReaders(part: Part, batch: Batch): readonly TableReader[] {
+  const generation = batch.generation ?? Number.POSITIVE_INFINITY
+  return part.native
+    .readers()
+    .filter(({ taken, parked }) => taken < generation && !parked)
+    .map(({ taken: _, ...reader }) => reader)
+}
+
 function waitFor(
   part: Part,
   batch: Batch,
@@ -99,10 +119,12 @@ function waitFor(
 ): Promise<undefined> {
   return new Promise((resolve, reject) => {
     let timer: Timer | undefined
+    let slow: Timer | undefined
     const end = (error?: Error): void => {
       part.unlisten(interest)
       part.waited()
       timer?.stop()
+      slow?.stop()
       signal?.removeEventListener('abort', onAbort)
       if (error === undefined) resolve(undefined)
       else reject(error)
@@ -112,10 +134,7 @@ function waitFor(
         end(closedError())
         return
       }
-      const generation = batch.generation ?? Number.POSITIVE_INFINITY
-      const late = part.native.readers().filter(({ taken }) => taken < generation)
-      const readers = late.map(({ taken: _, ...reader }) => reader)
-      end(new NotTakenError(what, readers, cause))
+      end(new NotTakenError(what, lateReaders(part, batch), cause))
     }
     const onAbort = (): void => giveUp('waiting was aborted', signal?.reason)
     const interest: Interest = {
@@ -133,6 +152,11 @@ function waitFor(
     if (timeout !== undefined) {
       timer = after(timeout, () => giveUp(`not taken by every thread within ${timeout} ms`))
     }
+    slow = after(SLOW_MS, () => {
+      const code = 'MILLRACE_SLOW_READERS'
+      const what = `set() waits for ${named(lateReaders(part, batch))}`
+      process.emitWarning(what, { type: 'MillraceWarning', code, detail: HINT })
+    }).unref()
     interest.onNews()
   })
 }

@@ -1,6 +1,7 @@
 // What the types of a configuration take, and what they refuse; the compiler is the judge.
 
 import { expect, it } from 'vitest'
+import type { ReadableSlot } from '../../src/core.ts'
 import type { EnvoyConfiguration, ProxyConfiguration, ShortConfiguration } from '../../src/index.ts'
 
 const kHcm =
@@ -65,4 +66,24 @@ it('all that createProxy takes', () => {
   // @ts-expect-error: no configuration
   const none: ProxyConfiguration = 7
   expect([...all, none]).toHaveLength(5)
+})
+
+it('what a slot gives is typed as frozen as it is', () => {
+  type Value = { list: { n: number }[]; map: Map<string, { n: number }>; at: Date; data: Buffer }
+  const read = (slot: ReadableSlot<Value>): void => {
+    const value = slot.get()
+    if (value === undefined) return
+    // @ts-expect-error: frozen
+    value.list = []
+    // @ts-expect-error: frozen
+    value.list.push({ n: 1 })
+    // @ts-expect-error: frozen
+    value.map.get('a').n = 1
+    // @ts-expect-error: frozen
+    value.map.set('a', { n: 1 })
+    const at: Date = value.at
+    const data: Buffer = value.data
+    void [at, data]
+  }
+  void read
 })

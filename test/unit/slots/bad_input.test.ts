@@ -40,6 +40,7 @@ describe('bad input', () => {
       [{ w: new WeakMap() }, 'w'],
       [{ list: [port1] }, 'list[0]'],
       [{ shared: new SharedArrayBuffer(8) }, 'shared'],
+      [{ view: [new Uint8Array(new SharedArrayBuffer(8))] }, 'view[0]'],
       [{ deep: throwing }, 'deep'],
       [{ promise: Promise.resolve() }, 'promise'],
     ]

@@ -2,7 +2,7 @@
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { SlotTable } from '../../../src/core.ts'
-import { Thread } from '../threads.ts'
+import { Thread, turn } from '../threads.ts'
 
 type Rules = Record<string, { n: number; data?: Buffer } | undefined>
 
@@ -112,5 +112,72 @@ describe('slot.map', () => {
     expect(() => [...slot.map]).toThrow(kind)
     expect(() => slot.map.delete('a')).toThrow(kind)
     expect(() => slot.map.clear()).toThrow(kind)
+  })
+
+  it('loads many keys in slices, seen together, beside what else is set', async () => {
+    const { table, map } = newMap()
+    await map.set('old', { n: -1 })
+    await map.set('k7', { n: -7 })
+    let turns = 0
+    let stop = false
+    const count = (): void => {
+      turns++
+      if (!stop) setImmediate(count)
+    }
+    setImmediate(count)
+    const keys = 20_000
+    const pairs = Array.from({ length: keys }, (_, n) => [`k${n}`, { n }] as const)
+    const loading = map.load(pairs)
+    const sizes = new Set<number>()
+    const seen = map[Symbol.asyncIterator]()
+    void (async () => {
+      for await (const each of seen) sizes.add(each.size)
+    })()
+    await turn()
+    await map.set('between', { n: 0 }) // published at once, without what is being loaded
+    expect(map.size).toBe(3)
+    await loading
+    stop = true
+    await seen.return?.()
+    expect([...sizes].filter((size) => size !== 3 && size !== keys + 2)).toEqual([])
+    expect(turns).toBeGreaterThan(3)
+    expect([map.size, map.get('k7'), map.get('between')]).toEqual([keys + 2, { n: 7 }, { n: 0 }])
+    expect([...map.keys()].slice(0, 5)).toEqual(['old', 'k7', 'between', 'k0', 'k1'])
+    expect(table.stats).toMatchObject({ retired: 0 })
+  })
+
+  it('loads an object or a Map, into an empty map too', async () => {
+    const { map } = newMap()
+    await map.load({ a: { n: 1 }, b: undefined })
+    expect([...map]).toEqual([
+      ['a', { n: 1 }],
+      ['b', undefined],
+    ])
+    await map.load(new Map([['a', { n: 2 }]]))
+    expect([map.get('a'), map.version]).toEqual([{ n: 2 }, 2])
+  })
+
+  it('sets nothing of what it cannot load whole', async () => {
+    const { table, map } = newMap()
+    await map.set('a', { n: 1 })
+    const bad = [
+      ['b', { n: 1 }],
+      ['c', { n: () => 1 }],
+    ] as unknown as Iterable<readonly [string, { n: number }]>
+    await expect(map.load(bad)).rejects.toMatchObject({
+      code: 'ERR_MILLRACE_VALUE_NOT_CLONEABLE',
+      message: expect.stringContaining('"c"'),
+    })
+    await expect(map.load(1 as never)).rejects.toMatchObject({ code: 'ERR_MILLRACE_ARGUMENT' })
+    const many = Array.from({ length: 50_000 }, (_, n) => [`k${n}`, { n }] as const)
+    const control = new AbortController()
+    const loading = map.load(many, { signal: control.signal })
+    control.abort(new Error('enough'))
+    await expect(loading).rejects.toThrow('enough')
+    const late = map.load(many)
+    await map.set('a', { n: 2 })
+    expect([...map.keys()]).toEqual(['a'])
+    table.close()
+    await expect(late).rejects.toMatchObject({ code: 'ERR_MILLRACE_TABLE_CLOSED' })
   })
 })

@@ -73,7 +73,6 @@ describe('a value', () => {
     const slot = newTable().allocate<unknown>('a')
     const cycle: { self?: unknown } = {}
     cycle.self = cycle
-    const shared = new Uint8Array(new SharedArrayBuffer(3)).fill(7)
     const values: unknown[] = [
       undefined,
       null,
@@ -96,7 +95,6 @@ describe('a value', () => {
       new DataView(new ArrayBuffer(9), 1, 3),
       new Uint16Array(0),
       new Int8Array(100_000).fill(-3),
-      shared,
       'x'.repeat(200_000),
       Array.from({ length: 20_000 }, (_, i) => ({ i, s: `s${i}` })),
     ]
@@ -299,7 +297,7 @@ describe('the end of a table', () => {
     expect(() => slot.set('more')).toThrow(
       expect.objectContaining({ code: 'ERR_MILLRACE_TABLE_CLOSED' }),
     )
-    expect(() => slot.get()).toThrow(expect.objectContaining({ code: 'ERR_MILLRACE_TABLE_CLOSED' }))
+    expect([slot.get(), slot.version]).toEqual(['last', 2]) // the owner is a reader, too
     expect(() => SlotTable.attach(table.handle)).toThrow(
       expect.objectContaining({ code: 'ERR_MILLRACE_TABLE_CLOSED' }),
     )
