@@ -74,6 +74,8 @@ export interface DnsTarget {
   readonly name: string
   /** A number, or the service of an SRV record (`http`: `_http._tcp.<name>`). */
   readonly port: number | string
+  /** Of a name that is an IP address: others of the same host. */
+  readonly additionalAddresses?: readonly NativeAddress[]
   readonly host: Omit<HostDefinition, 'address' | 'additionalAddresses'>
 }
 

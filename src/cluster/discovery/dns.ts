@@ -216,10 +216,14 @@ const questionOf = ({ name, port }: DnsTarget): string =>
   typeof port === 'number' ? name : `_${port}._tcp.${name}`
 
 /** The hosts of places, as a target says that they are. */
-function hostsAt({ port, host }: DnsTarget, places: readonly Place[]): HostDefinition[] {
+function hostsAt(
+  { port, host, additionalAddresses }: DnsTarget,
+  places: readonly Place[],
+): HostDefinition[] {
   const own = typeof port === 'number' ? port : 0
   return places.map((place) => ({
     ...host,
+    ...(additionalAddresses && { additionalAddresses }),
     weight: place.weight ?? host.weight,
     address: { ip: place.address, port: place.port ?? own },
   }))
@@ -267,6 +271,7 @@ function logicalHost(
     .sort(byAddress)
     .slice(0, kAddressesMax - 1)
     .map(({ address }) => address)
+    .concat(target.additionalAddresses ?? [])
   return [
     {
       ...target.host,

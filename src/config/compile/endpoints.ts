@@ -1,5 +1,6 @@
 /** Endpoints: what a `ClusterLoadAssignment` says of hosts and of where they are. */
 
+import { isIP } from 'node:net'
 import type { NativeHealth, NativeHostStatus, NativeLocality } from '../../native/index.ts'
 import type {
   ClusterLoadAssignment,
@@ -111,14 +112,21 @@ function compileHost(
   const address = compileAddress(context, endpoint.address, endpoint, 'an endpoint')
   if (address === undefined) return undefined
   checkPort(context, endpoint)
-  const additional = (endpoint.additional_addresses ?? []).flatMap(
-    (other) => compileAddress(context, other.address, other, 'an additional address') ?? [],
-  )
   return {
     address,
-    ...(additional.length > 0 && { additionalAddresses: additional }),
+    ...compileAdditional(context, endpoint),
     ...compileRest(context, lbEndpoint, endpoint, at),
   }
+}
+
+function compileAdditional(
+  context: Context,
+  { additional_addresses: others = [] }: Endpoint,
+): Pick<HostDefinition, 'additionalAddresses'> {
+  const found = others.flatMap(
+    (other) => compileAddress(context, other.address, other, 'an additional address') ?? [],
+  )
+  return found.length > 0 ? { additionalAddresses: found } : {}
 }
 
 function checkPort(context: Context, { address }: Endpoint): void {
@@ -157,7 +165,13 @@ function compileTarget(context: Context, lbEndpoint: LbEndpoint, at: Place): Dns
   const { address: name = '', port_value: port = 0, named_port: service } = socket
   // What is asked for is the host's name too, unless another one was given.
   const host = compileRest(context, lbEndpoint, endpoint, at)
+  const hasOthers = (endpoint.additional_addresses ?? []).length > 0
+  if (hasOthers && isIP(name) === 0) {
+    const text = 'the addresses of a name are those that it is found to have'
+    context.origins.add(endpoint, ['additional_addresses'], 'conflict', text)
+  }
   return {
+    ...(hasOthers && compileAdditional(context, endpoint)),
     name,
     port: service === undefined ? port : service.replace(/^_/, ''),
     host: { ...host, hostname: host.hostname || name },

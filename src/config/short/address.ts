@@ -30,22 +30,34 @@ export function listenAddress(
   return socketAddress(reader, spot, { host, port: found.port })
 }
 
-/**
- * Where requests go: a URL, `host:port`, a port of this machine, or `unix:/path`; as Envoy's
- * Address.
- */
-export function upstreamAddress(
+/** Where requests go. */
+export interface UpstreamPlace {
+  /** Envoy's Address. */
+  readonly address: SourceNode
+  /** Others of the same host, tried when that one does not accept. */
+  readonly others: readonly SourceNode[]
+  /** An IP address, or two; a name whose addresses have to be asked for; the path of a socket. */
+  readonly kind: 'ip' | 'name' | 'unix'
+  /** As it was written, with its port: for the name of a cluster. */
+  readonly text: string
+}
+
+/** A URL, `host:port`, a port of this machine, or `unix:/path`. */
+export function upstreamPlace(
   reader: Reader,
   node: SourceNode,
   spot: Spot,
-): SourceNode | undefined {
-  const what = 'a URL such as http://127.0.0.1:3000'
+): UpstreamPlace | undefined {
+  const what = 'a URL such as http://127.0.0.1:3000 or http://app:3000'
   if (node.kind !== 'scalar' || node.value === null) {
     return reader.refuse(spot, 'wrong-type', `is ${what}, not ${kindOf(node)}`)
   }
   const text = node.text.trim()
   const pipe = unixPath(text)
-  if (pipe !== undefined) return nodeAt(spot, { pipe: { path: pipe } })
+  if (pipe !== undefined) {
+    const address = nodeAt(spot, { pipe: { path: pipe } })
+    return { address, others: [], kind: 'unix', text: pipe }
+  }
   const [, scheme, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/i.exec(text) ?? []
   const kind = scheme?.toLowerCase()
   if (kind === 'https') {
@@ -72,7 +84,34 @@ export function upstreamAddress(
   const bare = /^\d+$/.test(authority) && kind === undefined
   const found = hostPort(bare ? `:${authority}` : authority, kind === 'http' ? 80 : undefined)
   if (found === undefined) return reader.refuse(spot, 'bad-value', `is ${what}, not "${text}"`)
-  return socketAddress(reader, spot, found.host === '' ? { ...found, host: '127.0.0.1' } : found)
+  return placeAt(reader, spot, found)
+}
+
+/** What this machine is called by itself: a service listens on either of these, or on both. */
+const kLoopbacks = ['127.0.0.1', '::1'] as const
+
+function placeAt(reader: Reader, spot: Spot, { host, port }: HostPort): UpstreamPlace | undefined {
+  if (!isPort(reader, spot, port)) return undefined
+  const name = host === '' ? 'localhost' : host.toLowerCase()
+  const at = (address: string): SourceNode =>
+    nodeAt(spot, { socket_address: { address, port_value: port } })
+  const text = `${isIP(name) === 6 ? `[${name}]` : name}:${port}`
+  if (name.replace(/\.$/, '') === 'localhost') {
+    const [address, ...others] = kLoopbacks.map(at)
+    return address && { address, others, kind: 'ip', text: `localhost:${port}` }
+  }
+  if (isIP(name) !== 0) return { address: at(name), others: [], kind: 'ip', text }
+  if (isHostName(name)) return { address: at(name), others: [], kind: 'name', text }
+  const hint = name.includes('@') ? 'leave out the user and the password' : undefined
+  return reader.refuse(spot, 'bad-value', `"${host}" is no name of a host, and no address`, hint)
+}
+
+/** RFC 1123, section 2.1, and underscores, as names of containers and services have them. */
+function isHostName(text: string): boolean {
+  const labels = text.replace(/\.$/, '').split('.')
+  const isLabel = (label: string): boolean => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)
+  // What ends in a number is an IPv4 address, or a wrong one.
+  return text.length <= 253 && labels.every(isLabel) && !/^\d+$/.test(labels.at(-1) ?? '')
 }
 
 function splitAt(text: string, where: RegExp): [string, string] {
@@ -96,6 +135,7 @@ function hostPort(text: string, defaultPort?: number): HostPort | undefined {
   return { host: ipv6 ?? other ?? '', port }
 }
 
+/** Of an address to listen on. */
 function socketAddress(
   reader: Reader,
   spot: Spot,
@@ -103,17 +143,16 @@ function socketAddress(
 ): SourceNode | undefined {
   const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
   if (isIP(address) === 0) {
-    const text = `"${host}" is a name, and resolving names is not supported yet`
-    return reader.refuse(spot, 'not-supported', text, 'write its IP address')
+    const text = `"${host}" is a name, and a listener needs an address`
+    return reader.refuse(spot, 'bad-value', text, 'write its IP address, or the port alone')
   }
-  if (port > 65_535) return reader.refuse(spot, 'bad-value', `there is no port ${port}`)
+  if (!isPort(reader, spot, port)) return undefined
   const fields: Value = { socket_address: { address, port_value: port } }
   return nodeAt(spot, fields)
 }
 
-/** What names an address in the name of a cluster. */
-export function addressName(address: SourceNode): string {
-  const inner = address.kind === 'map' ? address.entries[0]?.value : undefined
-  const parts = inner?.kind === 'map' ? inner.entries.map((entry) => entry.value) : []
-  return parts.map((part) => (part.kind === 'scalar' ? part.text : '')).join(':')
+function isPort(reader: Reader, spot: Spot, port: number): boolean {
+  if (port <= 65_535) return true
+  reader.refuse(spot, 'bad-value', `there is no port ${port}`)
+  return false
 }

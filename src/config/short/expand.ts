@@ -24,8 +24,10 @@ export const kTimeoutKeys: readonly string[] = [
 ]
 const kLaterKeys: Readonly<Record<string, string>> = { tls: 'TLS is not built yet' }
 
+/** By words in lower case. */
 const kStandardLogs: ReadonlyMap<string, 'stdout' | 'stderr'> = new Map([
   ['true', 'stdout'],
+  ['yes', 'stdout'],
   ['on', 'stdout'],
   ['stdout', 'stdout'],
   ['stderr', 'stderr'],
@@ -53,6 +55,8 @@ function expandResources(reader: Reader, fields: ReadonlyMap<string, Field>, top
   const timeouts = readTimeouts(reader, fields.get('timeouts'))
   upstreams.setConnectTimeout(timeouts.connect)
   routes.setTimeout(timeouts.response)
+  const normalizes = readSwitch(reader, fields.get('normalize_paths')) ?? true
+  routes.setNormalizes(normalizes)
   const named = fields.get('upstreams')
   if (named !== undefined) upstreams.define(named)
   const listed = fields.get('routes')
@@ -67,10 +71,13 @@ function expandResources(reader: Reader, fields: ReadonlyMap<string, Field>, top
   const manager = {
     '@type': kManager,
     stat_prefix: 'http',
-    // What stands at the edge trusts nobody's X-Forwarded-For, and compares paths as servers will
-    // read them.
+    // What stands at the edge trusts nobody's X-Forwarded-For, and compares hosts and paths as
+    // servers will read them.
     use_remote_address: true,
-    normalize_path: true,
+    normalize_path: normalizes,
+    merge_slashes: normalizes,
+    path_with_escaped_slashes_action: normalizes ? 'UNESCAPE_AND_FORWARD' : undefined,
+    strip_trailing_host_dot: true,
     request_headers_timeout: timeouts.headers ?? '10s',
     request_timeout: timeouts.request,
     stream_idle_timeout: timeouts.stream_idle,
@@ -133,10 +140,18 @@ function readTimeouts(reader: Reader, field: Field | undefined): Timeouts {
   )
 }
 
-const isOff = (node: SourceNode): boolean =>
-  node.kind === 'scalar' && !node.quoted && /^(false|off|no)$/i.test(node.text)
+/** `true` or `false`. */
+function readSwitch(reader: Reader, field: Field | undefined): boolean | undefined {
+  const { node, spot } = field ?? {}
+  if (!node || !spot) return undefined
+  if (node.kind === 'scalar' && typeof node.value === 'boolean') return node.value
+  return reader.refuse(spot, 'wrong-type', `is true or false, not ${kindOf(node)}`)
+}
 
-/** `true`, `stdout`, `stderr`, a path, one or several of them with a format. */
+const isOff = (node: SourceNode): boolean =>
+  node.kind === 'scalar' && /^(false|off|no)$/i.test(node.text)
+
+/** `true`, `json`, `stdout`, `stderr`, a path, one or several of them with a format. */
 function expandLogs(reader: Reader, field: Field): Value | undefined {
   if (isOff(field.node)) return undefined
   const { node, path } = field
@@ -147,7 +162,11 @@ function expandLogs(reader: Reader, field: Field): Value | undefined {
 
 function expandLog(reader: Reader, node: SourceNode, path: string): Value | undefined {
   const spot = spotOf(node, path)
-  if (node.kind !== 'map') return logTo(reader, node, spot, undefined)
+  if (node.kind !== 'map') {
+    const isJson = node.kind === 'scalar' && node.text.toLowerCase() === 'json'
+    if (!isJson) return logTo(reader, node, spot, undefined)
+    return standardLog('stdout', spot, nodeAt(spot, { json_format: kJsonFields }))
+  }
   const fields = reader.known(node, path, 'an access log', ['to', 'format'])
   const to = fields.get('to')
   if (to === undefined) return reader.refuse(spot, 'missing', 'needs "to"')
@@ -165,13 +184,13 @@ function logTo(
   if (text === undefined || text === '') {
     return reader.refuse(spot, 'wrong-type', `is stdout, stderr or a path, not ${kindOf(node)}`)
   }
-  const standard = kStandardLogs.get(text)
-  if (standard !== undefined) {
-    const message = standard === 'stdout' ? 'StdoutAccessLog' : 'StderrAccessLog'
-    return nodeAt(spot, {
-      name: `envoy.access_loggers.${standard}`,
-      typed_config: { '@type': type(`access_loggers.stream.v3.${message}`), log_format: format },
-    })
+  const standard = kStandardLogs.get(text.toLowerCase())
+  if (standard !== undefined) return standardLog(standard, spot, format)
+  // A word alone is more often a setting than a file.
+  if (!/[./]/.test(text)) {
+    const wrong = `is stdout, stderr or a path, not "${text}"`
+    const hint = text.toLowerCase() === 'json' ? 'write format: json' : `write ./${text} for a file`
+    return reader.refuse(spot, 'bad-value', wrong, hint)
   }
   return nodeAt(spot, {
     name: 'envoy.access_loggers.file',
@@ -180,6 +199,18 @@ function logTo(
       path: nodeAt(spot, text),
       log_format: format,
     },
+  })
+}
+
+function standardLog(
+  standard: 'stdout' | 'stderr',
+  spot: Spot,
+  format: Value | undefined,
+): SourceNode {
+  const message = standard === 'stdout' ? 'StdoutAccessLog' : 'StderrAccessLog'
+  return nodeAt(spot, {
+    name: `envoy.access_loggers.${standard}`,
+    typed_config: { '@type': type(`access_loggers.stream.v3.${message}`), log_format: format },
   })
 }
 

@@ -7,6 +7,7 @@ export const kShortKeys: readonly string[] = [
   'hosts',
   'upstreams',
   'timeouts',
+  'normalize_paths',
   'access_log',
   'admin',
 ]

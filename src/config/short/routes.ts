@@ -3,6 +3,7 @@
 import { kindOf } from '../check/scalars.ts'
 import type { SourceNode } from '../source/tree.ts'
 import { nodeAt, type Spot, type Value } from './nodes.ts'
+import { kHiddenPaths, pathPattern, withParameters } from './parameters.ts'
 import { type Field, isNull, type Reader, spotOf } from './reader.ts'
 import type { Upstreams } from './upstreams.ts'
 
@@ -50,6 +51,7 @@ export class Routes {
   readonly #hosts = new Map<string, { readonly spot: Spot; readonly routes: ShortRoute[] }>()
   readonly #seen = new Map<string, Field>()
   #timeout: Value | undefined
+  #normalizes = true
 
   constructor(reader: Reader, upstreams: Upstreams) {
     this.#reader = reader
@@ -58,6 +60,11 @@ export class Routes {
 
   setTimeout(value: Value | undefined): void {
     this.#timeout = value
+  }
+
+  /** Whether routes take a path in each way in which servers may read it. */
+  setNormalizes(value: boolean): void {
+    this.#normalizes = value
   }
 
   get isEmpty(): boolean {
@@ -99,9 +106,17 @@ export class Routes {
       return nodeAt(spot, {
         name: host === '*' ? 'default' : host,
         domains: [host],
-        routes: sorted.flatMap((route) => route.nodes),
+        routes: [...this.#hidden(spot, routes), ...sorted.flatMap((route) => route.nodes)],
       })
     })
+  }
+
+  /** What is refused where there are routes that it could pass. */
+  #hidden(spot: Spot, routes: readonly ShortRoute[]): readonly SourceNode[] {
+    const keepsOut = ({ match: { path, exact } }: ShortRoute): boolean => path !== '/' || exact
+    if (!this.#normalizes || !routes.some(keepsOut)) return []
+    const match = { safe_regex: { regex: kHiddenPaths } }
+    return [nodeAt(spot, { match, direct_response: { status: 400 } })]
   }
 
   #match(route: Field, outer: string): Match | undefined {
@@ -146,7 +161,7 @@ export class Routes {
       route.node.kind === 'map' && !route.node.entries.some((entry) => entry.key === 'url')
     if (!isMap) {
       const action = this.#forward(match, route, undefined, {})
-      return action === undefined ? [] : [this.#node(match, route, action, {})]
+      return action === undefined ? [] : this.#nodes(match, route, action, {})
     }
     const fields = this.#reader.known(route.node, route.path, 'a route', kRouteKeys)
     const actions = ['to', 'redirect', 'respond'].flatMap((key) => fields.get(key) ?? [])
@@ -176,7 +191,7 @@ export class Routes {
         }
       }
       const done = action.key === 'redirect' ? this.#redirect(action) : this.#respond(action)
-      return done === undefined ? [] : [this.#node(match, route, done, common)]
+      return done === undefined ? [] : this.#nodes(match, route, done, common)
     }
     return this.#forwards(match, route, action, fields, common)
   }
@@ -193,18 +208,24 @@ export class Routes {
     const prefix = this.#newPrefix(match, fields)
     const action = this.#forward(match, to, fields.get('timeout'), options)
     if (action === undefined) return []
-    if (prefix === undefined) return [this.#node(match, route, action, common)]
+    if (prefix === undefined) return this.#nodes(match, route, action, common)
     const { path, exact } = match
-    const rewritten = (text: string): Value => ({
-      route: { ...(action as { route: Fields }).route, prefix_rewrite: nodeAt(prefix.spot, text) },
-    })
+    const rewritten = (at: Match, text: string): readonly SourceNode[] => {
+      const { route: forward } = action as { route: Fields }
+      const made = (how: Fields): Fields => ({ route: { ...forward, ...how } })
+      const pattern = { regex: `^${withParameters(at.path)}` }
+      const substitution = text.replaceAll('\\', '\\\\')
+      const parameters = { regex_rewrite: nodeAt(prefix.spot, { pattern, substitution }) }
+      const plain = { prefix_rewrite: nodeAt(prefix.spot, text) }
+      return this.#nodes(at, route, made(plain), common, made(parameters))
+    }
     const whole = prefix.text === '' ? '/' : prefix.text
-    if (exact) return [this.#node(match, route, rewritten(whole), common)]
-    if (path.endsWith('/')) return [this.#node(match, route, rewritten(`${prefix.text}/`), common)]
+    if (exact) return rewritten(match, whole)
+    if (path.endsWith('/')) return rewritten(match, `${prefix.text}/`)
     // A prefix of "/" instead of "/api" would make "//users" of "/api/users".
     return [
-      this.#node({ ...match, path: `${path}/` }, route, rewritten(`${prefix.text}/`), common),
-      this.#node({ ...match, exact: true }, route, rewritten(whole), common),
+      ...rewritten({ ...match, path: `${path}/` }, `${prefix.text}/`),
+      ...rewritten({ ...match, exact: true }, whole),
     ]
   }
 
@@ -270,10 +291,21 @@ export class Routes {
     }
   }
 
-  #node({ path, exact }: Match, route: Field, action: Value, common: Fields): SourceNode {
-    const text = nodeAt(route.keySpot, path)
+  /** The route, and the same for its path with parameters, where that does something else. */
+  #nodes(
+    { path, exact }: Match,
+    route: Field,
+    action: Value,
+    common: Fields,
+    withParameters: Value = action,
+  ): readonly SourceNode[] {
+    const at = route.keySpot
     const kind = exact ? 'path' : path.endsWith('/') ? 'prefix' : 'path_separated_prefix'
-    return nodeAt(route.keySpot, { match: { [kind]: text }, ...(action as Fields), ...common })
+    const match = { [kind]: nodeAt(at, path) }
+    const node = nodeAt(at, { match, ...(action as Fields), ...common })
+    if (!this.#normalizes || (path === '/' && !exact)) return [node]
+    const pattern = { safe_regex: { regex: pathPattern(path, exact) } }
+    return [node, nodeAt(at, { match: pattern, ...(withParameters as Fields), ...common })]
   }
 
   #redirect(field: Field): Value | undefined {

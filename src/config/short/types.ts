@@ -79,6 +79,8 @@ interface ShortBase {
   readonly listen: ShortAddress | readonly ShortAddress[]
   readonly upstreams?: Readonly<Record<string, ShortUrls | ShortUpstream>>
   readonly timeouts?: ShortTimeouts
+  /** False: paths go to routes and upstreams as clients write them. */
+  readonly normalize_paths?: boolean
   readonly access_log?: ShortLog | readonly ShortLog[]
   readonly admin?: ShortAddress | false | Readonly<Record<string, unknown>>
 }

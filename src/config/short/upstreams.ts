@@ -2,7 +2,7 @@
 
 import { entryOf, type SourceNode } from '../source/tree.ts'
 import { didYouMean } from '../suggest.ts'
-import { addressName, upstreamAddress } from './address.ts'
+import { type UpstreamPlace, upstreamPlace } from './address.ts'
 import { nodeAt, type Spot, type Value } from './nodes.ts'
 import { type Field, type Reader, spotOf } from './reader.ts'
 
@@ -17,7 +17,7 @@ export const kUpstreamKeys: readonly string[] = [
 const kOptionsType = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
 interface Host {
-  readonly address: SourceNode
+  readonly place: UpstreamPlace
   readonly weight: SourceNode | undefined
   readonly spot: Spot
 }
@@ -26,6 +26,8 @@ interface Host {
 export class Upstreams {
   readonly #reader: Reader
   readonly #clusters = new Map<string, SourceNode>()
+  /** Names of clusters that have no name of the user's, by what they are of. */
+  readonly #unnamed = new Map<string, string>()
   readonly #named = new Set<string>()
   #connectTimeout: Value | undefined
 
@@ -73,8 +75,19 @@ export class Upstreams {
     }
     const hosts = this.#hosts(node, path)
     if (hosts.length === 0) return undefined
-    const name = hosts.map(hostName).join(',')
-    if (!this.#clusters.has(name)) this.#cluster(name, hosts, {}, spot)
+    const key = JSON.stringify(hosts.map(keyOf))
+    const known = this.#unnamed.get(key)
+    if (known !== undefined) return known
+    const name = this.#freeName(hosts.map(hostName).join(','))
+    this.#unnamed.set(key, name)
+    this.#cluster(name, hosts, {}, spot)
+    return name
+  }
+
+  /** One that no upstream has, and no other cluster: names and paths may have any characters. */
+  #freeName(wanted: string): string {
+    let name = wanted
+    for (let n = 2; this.#named.has(name) || this.#clusters.has(name); n++) name = `${wanted}#${n}`
     return name
   }
 
@@ -89,8 +102,8 @@ export class Upstreams {
   #host(node: SourceNode, path: string): Host[] {
     if (node.kind !== 'map') {
       const spot = spotOf(node, path)
-      const address = upstreamAddress(this.#reader, node, spot)
-      return address === undefined ? [] : [{ address, weight: undefined, spot }]
+      const place = upstreamPlace(this.#reader, node, spot)
+      return place === undefined ? [] : [{ place, weight: undefined, spot }]
     }
     const fields = this.#reader.known(node, path, 'a URL, or url and weight', ['url', 'weight'])
     const url = fields.get('url')
@@ -98,10 +111,10 @@ export class Upstreams {
       this.#reader.refuse(spotOf(node, path), 'missing', 'needs "url"')
       return []
     }
-    const address = upstreamAddress(this.#reader, url.node, url.spot)
+    const place = upstreamPlace(this.#reader, url.node, url.spot)
     const weight = fields.get('weight')
     const weightNode = weight && nodeAt(weight.spot, weight.node)
-    return address === undefined ? [] : [{ address, weight: weightNode, spot: url.spot }]
+    return place === undefined ? [] : [{ place, weight: weightNode, spot: url.spot }]
   }
 
   #options(fields: ReadonlyMap<string, Field>): { [key: string]: Value | undefined } {
@@ -130,15 +143,24 @@ export class Upstreams {
     options: { [key: string]: Value | undefined },
     spot: Spot,
   ): void {
-    const endpoints = hosts.map((host) =>
-      nodeAt(host.spot, {
-        endpoint: { address: host.address },
-        load_balancing_weight: host.weight,
-      }),
-    )
+    const resolves = hosts.some(({ place }) => place.kind === 'name')
+    const endpoints = hosts.map(({ place: { address, others }, weight, spot: at }) => {
+      const more = others.map((other) => ({ address: other }))
+      return nodeAt(at, {
+        endpoint: { address, additional_addresses: more.length > 0 ? more : undefined },
+        load_balancing_weight: weight,
+      })
+    })
+    const unix = hosts.find(({ place }) => place.kind === 'unix')
+    if (resolves && unix) {
+      const text = 'a unix socket and a name cannot take turns'
+      this.#reader.refuse(unix.spot, 'not-supported', text, 'write the IP addresses of the name')
+    }
     const cluster = nodeAt(spot, {
       name,
-      type: 'STATIC',
+      type: resolves ? 'STRICT_DNS' : 'STATIC',
+      // What listens on IPv4 alone is more common than what listens on IPv6 alone.
+      dns_lookup_family: resolves ? 'V4_PREFERRED' : undefined,
       connect_timeout: this.#connectTimeout,
       ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
       load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: endpoints }] },
@@ -154,9 +176,14 @@ function upstreamName(node: SourceNode): string | undefined {
 /** Without a colon, a slash or a dot, it is a name and no address. */
 const isWord = (text: string): boolean => /^[A-Za-z_][\w-]*$/.test(text) && text !== 'localhost'
 
-function hostName({ address, weight }: Host): string {
-  return addressName(address) + (weight?.kind === 'scalar' ? `*${weight.text}` : '')
+function hostName({ place, weight }: Host): string {
+  return place.text + (weight?.kind === 'scalar' ? `*${weight.text}` : '')
 }
+
+const keyOf = ({ place, weight }: Host): readonly string[] => [
+  place.text,
+  weight?.kind === 'scalar' ? weight.text : '',
+]
 
 function idleOptions(idle: SourceNode): Value {
   return {

@@ -7,6 +7,10 @@ import { effectiveYaml, loadConfiguration } from '../../../src/config/index.ts'
 import type { NativeRouteTable } from '../../../src/native/index.ts'
 import { compiled, load, said } from './helpers.ts'
 
+interface Logging {
+  readonly accessLogs?: readonly { readonly log: number; readonly format: { mode: string } }[]
+}
+
 async function table(text: string): Promise<NativeRouteTable> {
   const { routeTables } = await compiled(text)
   const [first] = routeTables
@@ -14,13 +18,18 @@ async function table(text: string): Promise<NativeRouteTable> {
   return first.table
 }
 
-/** `kind value → cluster or action` of each route, by virtual host. */
+/** Without those that take the same paths with parameters. */
+const plainRoutes = <T extends { readonly match: { readonly kind: string } }>(
+  routes: readonly T[],
+): T[] => routes.filter(({ match }) => match.kind !== 'regex')
+
+/** `kind value → cluster or action` of each of {@link plainRoutes}, by virtual host. */
 async function routes(text: string): Promise<Record<string, string[]>> {
   const { virtualHosts } = await table(text)
   return Object.fromEntries(
     virtualHosts.map((host) => [
       host.domains.join(),
-      host.routes.map(({ match, action }) => {
+      plainRoutes(host.routes).map(({ match, action }) => {
         const rewrite = action.kind === 'forward' ? action.prefixRewrite : undefined
         const target =
           action.kind === 'forward'
@@ -90,6 +99,130 @@ describe('expands', () => {
     ])
   })
 
+  it('names to what DNS is asked for, and localhost to both of its addresses', async () => {
+    const text = `
+listen: 80
+upstreams:
+  named: [http://App.Example.com., {url: "localhost:2", weight: 3}, "127.0.0.1:4"]
+routes:
+  /: http://localhost:3000
+  /a: http://app:3000
+  /b: named
+  /c: 3000
+`
+    const { clusters } = await compiled(text)
+    const other = (port: number) => [{ ip: '::1', port }]
+    expect(clusters.map(({ name, cluster }) => [name, cluster.discovery, cluster.hosts])).toEqual([
+      [
+        'named',
+        expect.objectContaining({
+          kind: 'dns',
+          strict: true,
+          family: 'v4-preferred',
+          targets: [
+            expect.objectContaining({ name: 'app.example.com.', port: 80 }),
+            expect.objectContaining({
+              name: '127.0.0.1',
+              port: 2,
+              additionalAddresses: other(2),
+              host: expect.objectContaining({ weight: 3 }),
+            }),
+            expect.objectContaining({ name: '127.0.0.1', port: 4 }),
+          ],
+        }),
+        [],
+      ],
+      [
+        'localhost:3000', // of both routes
+        undefined,
+        [
+          expect.objectContaining({
+            address: { ip: '127.0.0.1', port: 3000 },
+            additionalAddresses: other(3000),
+          }),
+        ],
+      ],
+      ['app:3000', expect.objectContaining({ kind: 'dns' }), []],
+    ])
+  })
+
+  it('clusters that are not the same to such of different names, whatever they are called', async () => {
+    const text = `
+listen: 80
+upstreams: {"app:1": 5}
+routes:
+  /a: http://app:1
+  /b: app:1
+  /c: "unix:/a,/b"
+  /d: ["unix:/a", "unix:/b"]
+  /e: [{url: 1, weight: 2}]
+  /f: [1]
+  /g: 127.0.0.1:1
+`
+    const { clusters } = await compiled(text)
+    const names = clusters.map(({ name }) => name)
+    expect(new Set(names).size).toBe(names.length)
+    expect(await routes(text)).toEqual({
+      '*': [
+        'separated-prefix /a → app:1#2',
+        'separated-prefix /b → app:1',
+        'separated-prefix /c → /a,/b',
+        'separated-prefix /d → /a,/b#2',
+        'separated-prefix /e → localhost:1*2',
+        'separated-prefix /f → localhost:1',
+        'separated-prefix /g → 127.0.0.1:1',
+      ],
+    })
+  })
+
+  it.each([
+    ['true', ['1 text']],
+    ['yes', ['1 text']],
+    ['On', ['1 text']],
+    ['"yes"', ['1 text']],
+    ['json', ['1 json']],
+    ['JSON', ['1 json']],
+    ['stderr', ['2 text']],
+    ['false', []],
+    ['no', []],
+    ['"off"', []],
+    ['./json', ['./json text']],
+    ['access.log', ['access.log text']],
+    ['[json, {to: stderr, format: json}]', ['1 json', '2 json']],
+  ])('access_log: %s', async (value, expected) => {
+    const names = new Map<number, unknown>()
+    const text = `listen: 80\nroutes: {/: 1}\naccess_log: ${value}`
+    const { listeners } = await compiled(text, names)
+    const { accessLogs = [] } = (listeners[0]?.filterChains[0]?.filter ?? {}) as Logging
+    const found = accessLogs.map(({ log, format }) => `${names.get(log)} ${format.mode}`)
+    expect(found).toEqual(expected.map((each) => `log ${each}`))
+  })
+
+  it('what makes hosts and paths one of each, unless told otherwise', async () => {
+    const filterOf = async (more: string) =>
+      (await compiled(`listen: 80\nroutes: {/a: 1}\n${more}`)).listeners[0]?.filterChains[0]?.filter
+    expect(await filterOf('')).toMatchObject({
+      normalizePath: true,
+      mergeSlashes: true,
+      escapedSlashes: 'forward',
+      stripTrailingDot: true,
+    })
+    expect(await filterOf('normalize_paths: false')).toMatchObject({
+      normalizePath: false,
+      mergeSlashes: false,
+      escapedSlashes: 'keep',
+      stripTrailingDot: true,
+    })
+    const text = 'listen: 80\nroutes: {/a: 1, "= /b": 2}\nnormalize_paths: false'
+    expect((await table(text)).virtualHosts[0]?.routes.map(({ match }) => match.kind)).toEqual([
+      'path',
+      'separated-prefix',
+    ])
+    // One target for everything has nobody to keep out.
+    const all = await table('listen: 80\nroutes: {/: 1}')
+    expect(all.virtualHosts[0]?.routes).toHaveLength(1)
+  })
+
   it('routes, the longest path first, exact ones before', async () => {
     const text = `
 listen: 80
@@ -106,14 +239,14 @@ hosts:
 `
     expect(await routes(text)).toEqual({
       '*': [
-        'path /a → 127.0.0.1:4',
-        'prefix /a/b/ → 127.0.0.1:3',
-        'separated-prefix /a → 127.0.0.1:2',
-        'prefix / → 127.0.0.1:1',
+        'path /a → localhost:4',
+        'prefix /a/b/ → localhost:3',
+        'separated-prefix /a → localhost:2',
+        'prefix / → localhost:1',
       ],
-      'example.com': ['separated-prefix /x → 127.0.0.1:5', 'prefix / → 127.0.0.1:6'],
-      '*.example.org': ['prefix / → 127.0.0.1:7'],
-      'example.org': ['separated-prefix /y → 127.0.0.1:9', 'prefix / → 127.0.0.1:8'],
+      'example.com': ['separated-prefix /x → localhost:5', 'prefix / → localhost:6'],
+      '*.example.org': ['prefix / → localhost:7'],
+      'example.org': ['separated-prefix /y → localhost:9', 'prefix / → localhost:8'],
     })
   })
 
@@ -129,13 +262,13 @@ routes:
 `
     expect(await routes(text)).toEqual({
       '*': [
-        'path /d → 127.0.0.1:1 as /e',
-        'prefix /c/ → 127.0.0.1:1 as /',
-        'prefix /a/ → 127.0.0.1:1 as /',
-        'path /a → 127.0.0.1:1 as /',
-        'prefix /b/ → 127.0.0.1:1 as /v2/',
-        'path /b → 127.0.0.1:1 as /v2',
-        'prefix / → 127.0.0.1:1 as /root/',
+        'path /d → localhost:1 as /e',
+        'prefix /c/ → localhost:1 as /',
+        'prefix /a/ → localhost:1 as /',
+        'path /a → localhost:1 as /',
+        'prefix /b/ → localhost:1 as /v2/',
+        'path /b → localhost:1 as /v2',
+        'prefix / → localhost:1 as /root/',
       ],
     })
   })
@@ -152,7 +285,8 @@ routes:
   /f: {respond: {status: 503, body: later}, headers: {response: {Retry-After: 60}}}
 `
     const { virtualHosts } = await table(text)
-    expect(virtualHosts[0]?.routes.map((route) => route.action)).toEqual([
+    const found = plainRoutes(virtualHosts[0]?.routes ?? [])
+    expect(found.map((route) => route.action)).toEqual([
       { kind: 'redirect', status: 301, https: true },
       { kind: 'redirect', status: 301, path: '/new' },
       {
@@ -167,7 +301,7 @@ routes:
       { kind: 'respond', status: 200, body: Buffer.from('gone') },
       { kind: 'respond', status: 503, body: Buffer.from('later') },
     ])
-    expect(virtualHosts[0]?.routes[5]?.response?.add).toEqual([
+    expect(found[5]?.response?.add).toEqual([
       { name: 'Retry-After', value: ['60'], action: 'overwrite', keepEmpty: false },
     ])
   })
@@ -192,9 +326,9 @@ admin: 9901
         idleTimeout: 30_000,
         breakers: { default: { maxConnections: 7, maxRequests: 8 } },
       },
-      { name: '127.0.0.1:3001', connectTimeout: 2000 },
+      { name: 'localhost:3001', connectTimeout: 2000 },
     ])
-    const actions = routeTables[0]?.table.virtualHosts[0]?.routes ?? []
+    const actions = plainRoutes(routeTables[0]?.table.virtualHosts[0]?.routes ?? [])
     expect(actions[0]).toMatchObject({
       action: { timeout: 0, hostRewrite: { kind: 'literal', value: 'internal' } },
       request: { add: [{ name: 'X-A', value: [{ op: 'REQ', a: 'b' }] }], remove: ['x-b'] },
@@ -253,6 +387,9 @@ const accepted = [
   'listen: 80\nroutes: {/: {redirect: {to: /x, status: 302}}}\nadmin: false\naccess_log: true',
   'listen: 80\nroutes: {/: {respond: {status: 404, body: no}}}\ntimeouts: {idle: 1h30m, ' +
     'connect: 0.5s}',
+  'listen: 80\nroutes: {/: "http://app:3000", /a: [app.example.com:80, localhost:81], /b: my_app:1}',
+  'listen: 80\nroutes: {/: 1}\naccess_log: json\nnormalize_paths: false',
+  'listen: 80\nroutes: {/: 1}\naccess_log: [{to: ./json, format: json}, access.log]',
   'listen: 80\nroutes: {/: {to: "unix:/run/a", headers: {response: {A: null, B: 1}}}}\nadmin: ' +
     '"127.0.0.1:1"',
 ]
@@ -270,7 +407,13 @@ const rejected: [text: string, problem: RegExp][] = [
   ['listen: here\nroutes: {/: 1}', /bad-value listen: is an address such as/],
   ['listen: {}\nroutes: {/: 1}', /wrong-type listen/],
   ['listen: 80\nroutes: {/: "https://127.0.0.1:1"}', /not-supported .*TLS is not built yet/],
-  ['listen: 80\nroutes: {/: "http://example.com"}', /not-supported .*"example\.com" is a name/],
+  ['listen: 80\nroutes: {/: "http://u:p@a.test"}', /bad-value .*is a URL such as/],
+  ['listen: 80\nroutes: {/: "http://u@a.test:1"}', /bad-value .*leave out the user/],
+  ['listen: "app:80"\nroutes: {/: 1}', /bad-value listen: "app" is a name, and a listener needs/],
+  ['listen: 80\nroutes: {/: 1}\nnormalize_paths: maybe', /wrong-type normalize_paths: is true or/],
+  ['listen: 80\nroutes: {/: 1}\naccess_log: logs', /bad-value .*\(write \.\/logs for a file\)/],
+  ['listen: 80\nroutes: {/: 1}\naccess_log: 1', /bad-value .*access_log: is stdout, stderr or/],
+  ['listen: 80\nroutes: {/: 1}\naccess_log: {to: json}', /bad-value .*\(write format: json\)/],
   ['listen: 80\nroutes: {/: "http://127.0.0.1:1/x"}', /bad-value .*has the path "\/x"/],
   ['listen: 80\nroutes: {/: "ftp://127.0.0.1:1"}', /bad-value .*not ftp/],
   ['listen: 80\nroutes: {/: []}', /bad-value .*needs at least one URL/],
@@ -328,6 +471,20 @@ describe('the JSON Schema', () => {
 
 describe('refuses beyond the schema', () => {
   const cases: [text: string, expected: string[]][] = [
+    [
+      'listen: 80\nroutes: {/: ["http://-a.test", "http://1.2.3.400"]}',
+      [
+        '2:14 bad-value routes["/"][0]: "-a.test" is no name of a host, and no address',
+        '2:32 bad-value routes["/"][1]: "1.2.3.400" is no name of a host, and no address',
+      ],
+    ],
+    [
+      'listen: 80\nroutes: {/: ["http://app", "unix:/run/a"]}',
+      [
+        '2:28 not-supported routes["/"][1]: a unix socket and a name cannot take turns ' +
+          '(write the IP addresses of the name)',
+      ],
+    ],
     [
       'listen: 80\nupstreams: {web: 1}\nroutes: {/: wep}',
       ['3:13 bad-reference routes["/"]: no upstream is called "wep" (did you mean "web"?)'],
