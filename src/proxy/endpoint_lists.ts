@@ -186,6 +186,9 @@ function findTwin(list: readonly unknown[], at: number, name: string): number {
   })
 }
 
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
+
 /** The lists of a proxy's clusters. */
 export class EndpointLists {
   /** A cluster that is configured anew begins with what is in force then. */
@@ -212,8 +215,14 @@ export class EndpointLists {
       this.#lists.get(cluster) ?? new EndpointList(cluster.hosts, clusters.endpoints(name))
     const told: HealthTold[] = []
     const { set, remove } = read(list, told)
+    try {
+      clusters.changeEndpoints(name, set, remove)
+    } catch (error) {
+      // The list has what is not in force: the next call begins with what is.
+      this.#lists.delete(cluster)
+      throw argumentError('endpoints', messageOf(error))
+    }
     this.#lists.set(cluster, list)
-    clusters.changeEndpoints(name, set, remove)
     return told
   }
 }

@@ -104,6 +104,27 @@ describe('an endpoint', () => {
     expect(await said(proxy)).toBe('200 x')
   })
 
+  it('that the system cannot use is refused at every door, and what was in force stays', async () => {
+    const port = await sayingService('x')
+    const at = (address: string): Json => ({
+      endpoint: { address: { socket_address: { address, port_value: port } } },
+    })
+    const good = web(withEndpoints({ lb_endpoints: [at('127.0.0.1')] }))
+    const bad = web(withEndpoints({ lb_endpoints: [at('127.0.0.1'), at('fe80::1%nowhere')] }))
+    await expect(start(bad)).rejects.toThrow(/fe80::1%nowhere/)
+    const proxy = await start(good)
+    await expect(proxy.apply(bad as never)).rejects.toThrow(/fe80::1%nowhere/)
+    const change = { set: [`[fe80::1%nowhere]:${port}`, '127.0.0.1:1'] }
+    await expect(proxy.cluster('web').updateEndpoints(change)).rejects.toThrow(/fe80::1%nowhere/)
+    expect(proxy.cluster('web').endpoints).toMatchObject([{ address: `127.0.0.1:${port}` }])
+    expect(await said(proxy)).toBe('200 x')
+    // A later call is not told of it again.
+    await proxy
+      .cluster('web')
+      .updateEndpoints({ set: [{ address: `127.0.0.1:${port}`, weight: 2 }] })
+    expect(proxy.cluster('web').endpoints).toMatchObject([{ weight: 2 }])
+  })
+
   it('of the greatest weight stands beside one of the least', async () => {
     const port = await sayingService('x')
     const proxy = await start(
