@@ -139,6 +139,35 @@ it('has the weights that hosts report taken for as long as the policy says so', 
   }
 })
 
+it('tells of ejections at the end of the turn, within the merge window, too', async () => {
+  const outlierDetection = {
+    ...{ interval: 3_600_000, baseEjectionTime: 3_600_000, maxEjectionTime: 3_600_000 },
+    ...{ maxEjectionTimeJitter: 0, maxEjectionPercent: 100, alwaysEjectOneHost: true },
+    ...{ split: false, successfulCheckUnejects: true, eventLog: '' },
+    ...{ enforcingConsecutive5xx: 100, enforcingConsecutiveGatewayFailure: 0 },
+    ...{ enforcingConsecutiveLocalOriginFailure: 0, enforcingSuccessRate: 0 },
+    ...{ enforcingLocalOriginSuccessRate: 0, successRateMinimumHosts: 5 },
+    ...{ successRateRequestVolume: 100, successRateStdevFactor: 1900 },
+    ...{ failurePercentageThreshold: 85, enforcingFailurePercentage: 0 },
+    ...{ enforcingFailurePercentageLocalOrigin: 0, failurePercentageMinimumHosts: 5 },
+    failurePercentageRequestVolume: 50,
+  }
+  const [first] = cluster('web', 1).hosts
+  const hosts = [1, 2, 3].map((port) => ({ ...first, address: { ip: '10.0.0.1', port } }))
+  const web = { ...cluster('web', 1), hosts: hosts as HostDefinition[], outlierDetection }
+  manager.publish({ ...web, updateMergeWindow: 3_600_000 })
+  const healths = (): unknown =>
+    [...(core.hosts.get(1)?.values() ?? [])].map(({ health }) => health)
+  for (let host = 0; host < 3; host++) {
+    core.outlierEvents.push({ slot: 1, host, kind: 'consecutive-5xx' })
+    manager.takeOutlierEvents()
+    await new Promise((resolve) => setImmediate(resolve))
+    const expected = [0, 1, 2].map((i) => (i <= host ? 'unhealthy' : 'healthy'))
+    expect(healths()).toEqual(expected)
+  }
+  await manager.close()
+})
+
 it('lists clusters by name', () => {
   for (const name of ['c', 'a', 'b']) manager.publish(cluster(name, 1))
   expect(manager.list().map(({ name }) => name)).toEqual(['a', 'b', 'c'])
