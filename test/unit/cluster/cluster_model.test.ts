@@ -2,6 +2,7 @@
 // of definitions, answers of real DNS and of files, checks of real sockets, ejections, removals.
 // MILLRACE_SEED replays one, MILLRACE_SHRINK=1 looks for the shortest.
 
+import { once } from 'node:events'
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
@@ -40,8 +41,18 @@ class Peers {
   port = 0
   readonly #servers = new Map<Place, Server>()
 
+  /** At the first port that is free at all of the addresses. */
   async start(): Promise<void> {
-    for (const place of kPlaces) await this.listen(place, true)
+    for (let i = 0; ; i++) {
+      try {
+        for (const place of kPlaces) await this.listen(place, true)
+        return
+      } catch (error) {
+        if (i > 20) throw error
+        for (const place of kPlaces) await this.listen(place, false)
+        this.port = 0
+      }
+    }
   }
 
   async listen(place: Place, on: boolean): Promise<void> {
@@ -53,7 +64,8 @@ class Peers {
       return
     }
     const next = createServer((socket) => socket.on('error', () => {}).end())
-    await new Promise<void>((resolve) => next.listen(this.port, `127.0.1.${place}`, resolve))
+    next.listen(this.port, `127.0.1.${place}`)
+    await once(next, 'listening')
     this.port = (next.address() as { port: number }).port
     this.#servers.set(place, next)
   }
