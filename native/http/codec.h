@@ -21,6 +21,7 @@ enum class ResetReason : uint8_t {
   kConnectFailed,
   kConnectTimeout,
   kOverflow,
+  kBodyMismatch,  // what we had to send was not the body that its head announced: a fault of ours
   // The peer has not looked at the request and says so (HTTP/2 REFUSED_STREAM).
   kRefusedStream,
 };
@@ -52,6 +53,10 @@ class ResponseSink {
   ~ResponseSink() = default;
 };
 
+// Encoders frame a message by head.framing, head.contentLength and what they are told of the end,
+// and count: a body that is longer or shorter than its head said ends the exchange with a reset and
+// the connection with it, so that no byte of it can be taken for another message.
+//
 // Sends the response of one exchange to the client. Given to the stream by the server codec; usable
 // until the exchange has ended. Heads are read during the call only; data must live until the
 // flush.

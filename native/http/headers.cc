@@ -135,28 +135,28 @@ bool equalsIgnoreCase(std::string_view a, std::string_view b) {
   return true;
 }
 
+bool listHas(std::string_view list, std::string_view token) {
+  while (!list.empty()) {
+    size_t comma = list.find(',');
+    std::string_view member = list.substr(0, comma);
+    list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
+    while (!member.empty() && (member.front() == ' ' || member.front() == '\t')) {
+      member.remove_prefix(1);
+    }
+    while (!member.empty() && (member.back() == ' ' || member.back() == '\t')) {
+      member.remove_suffix(1);
+    }
+    if (equalsIgnoreCase(member, token)) return true;
+  }
+  return false;
+}
+
 void HeaderList::grow() {
   uint32_t capacity = capacity_ == 0 ? kFirstCapacity : capacity_ * 2;
   Header* items = arena_->array<Header>(capacity);
   if (size_ != 0) std::memcpy(static_cast<void*>(items), items_, size_ * sizeof(Header));
   items_ = items;
   capacity_ = capacity;
-}
-
-template <typename Match>
-uint32_t HeaderList::removeIf(Match match) {
-  uint32_t kept = 0;
-  uint64_t present = 0;
-  for (uint32_t i = 0; i < size_; i++) {
-    if (match(items_[i])) continue;
-    present |= bit(items_[i].id);
-    if (kept != i) items_[kept] = items_[i];
-    kept++;
-  }
-  uint32_t removed = size_ - kept;
-  size_ = kept;
-  present_ = present;
-  return removed;
 }
 
 uint32_t HeaderList::remove(HeaderId id) {
@@ -215,7 +215,17 @@ const Header* HeaderList::find(std::string_view name) const {
   return nullptr;
 }
 
+struct HeaderList::Joined {
+  std::string_view name, value;
+  Joined* next;
+};
+
 std::string_view HeaderList::joined(std::string_view name, bool& found) const {
+  for (const Joined* j = joined_; j != nullptr; j = j->next) {
+    if (!equalsIgnoreCase(j->name, name)) continue;
+    found = true;
+    return j->value;
+  }
   const Header* first = find(name);
   found = first != nullptr;
   if (!found) return {};
@@ -236,7 +246,10 @@ std::string_view HeaderList::joined(std::string_view name, bool& found) const {
     if (!h->value.empty()) std::memcpy(w, h->value.data(), h->value.size());
     w += h->value.size();
   }
-  return {out, size_t(w - out)};
+  auto* made = arena_->array<Joined>(1);
+  *made = {first->name, {out, size_t(w - out)}, joined_};
+  joined_ = made;
+  return made->value;
 }
 
 Method parseMethod(std::string_view text) {
@@ -264,6 +277,16 @@ Method parseMethod(std::string_view text) {
   return Method::kOther;
 }
 
+bool asksForUpgrade(const RequestHead& head) {
+  if (head.connection.empty() || head.version < 11) return false;
+  if (!head.headers.has(HeaderId::kUpgrade) || !listHas(head.connection, "upgrade")) return false;
+  for (const Header& h : head.headers) {
+    if (h.id != HeaderId::kUpgrade) continue;
+    if (!h.value.empty() && !equalsIgnoreCase(h.value, "h2c")) return true;
+  }
+  return false;
+}
+
 void RequestHead::own() {
   if (owned_) return;
   owned_ = true;
@@ -273,6 +296,7 @@ void RequestHead::own() {
     rebase(*v, raw.data(), raw.size(), kept.data());
   }
   rebaseAll(headers, raw.data(), raw.size(), kept.data());
+  headers.forgetJoined();
   raw = kept;
 }
 
@@ -281,9 +305,9 @@ void RequestHead::clear() {
   framing = BodyFraming::kNone;
   version = 11;
   keepAlive = true;
-  expectContinue = false;
+  expectContinue = wholeServer = false;
   contentLength = 0;
-  methodText = path = authority = scheme = raw = {};
+  methodText = path = authority = scheme = raw = connection = {};
   headers.clear();
   trailers.clear();
   owned_ = false;
@@ -296,6 +320,7 @@ void ResponseHead::own() {
   std::string_view kept = headers.arena().copy(raw);
   rebase(reason, raw.data(), raw.size(), kept.data());
   rebaseAll(headers, raw.data(), raw.size(), kept.data());
+  headers.forgetJoined();
   raw = kept;
 }
 
@@ -304,8 +329,9 @@ void ResponseHead::clear() {
   framing = BodyFraming::kNone;
   version = 11;
   keepAlive = true;
+  lengthKnown = false;
   contentLength = 0;
-  reason = raw = {};
+  reason = raw = connection = {};
   headers.clear();
   trailers.clear();
   owned_ = false;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "http/http1_encoder.h"
 #include "http/http1_output.h"
+#include "http/trailer_fields.h"
 
 namespace millrace {
 
@@ -14,6 +15,7 @@ RequestEncoder& Http1ClientCodec::start(ResponseSink& sink, ResponseHead& head) 
   progress_ = {};
   method_ = Method::kOther;
   informational_ = 0;
+  bodyLeft_ = 0;
   headDone_ = requestComplete_ = responseSeen_ = chunkedOut_ = false;
   return *this;
 }
@@ -96,6 +98,7 @@ size_t Http1ClientCodec::readBody(std::string_view bytes, bool& more, bool& over
       break;
     case BodyDecoder::Kind::kEnd: {
       over = true;
+      if (!trailers.empty()) keepAllowedTrailers(trailers, head_->connection);
       ResponseSink* sink = finish(behind);
       if (trailers.empty())
         sink->onResponseData({}, true);
@@ -155,16 +158,18 @@ ResponseSink* Http1ClientCodec::finish(bool behind) {
 void Http1ClientCodec::encodeHeaders(const RequestHead& head, bool end) {
   if (sink_ == nullptr) return;
   method_ = head.method;
-  WireBody body = WireBody::kAsListed;
-  bool listed = head.headers.has(HeaderId::kContentLength);
+  bodyLeft_ = head.framing == BodyFraming::kLength ? head.contentLength : 0;
+  if (end && bodyLeft_ != 0) return bodyMismatch();
+  WireBody body;
   if (end) {
     // RFC 9110 §8.6: methods that expect content say when there is none.
     bool expected =
         method_ == Method::kPost || method_ == Method::kPut || method_ == Method::kPatch;
-    body = listed || expected ? WireBody::kZeroLength : WireBody::kNone;
-  } else if (!listed) {
-    body = WireBody::kChunked;
-    chunkedOut_ = true;
+    bool said = head.framing == BodyFraming::kLength;
+    body = said || expected ? WireBody::ofLength(0) : WireBody::none();
+  } else {
+    chunkedOut_ = head.framing != BodyFraming::kLength;
+    body = chunkedOut_ ? WireBody::chunked() : WireBody::ofLength(bodyLeft_);
   }
   size_t bound = requestHeadBound(head);
   char* out = connection_->reserve(bound);
@@ -175,18 +180,36 @@ void Http1ClientCodec::encodeHeaders(const RequestHead& head, bool end) {
 
 void Http1ClientCodec::encodeData(std::string_view data, bool end) {
   if (sink_ == nullptr) return;
-  if (chunkedOut_)
+  if (requestComplete_) {
+    if (!data.empty()) bodyMismatch();
+    return;
+  }
+  if (chunkedOut_) {
     writeChunk(*connection_, data, end);
-  else if (!data.empty())
-    connection_->write(data);
+  } else {
+    if (data.size() > bodyLeft_ || (end && data.size() != bodyLeft_)) return bodyMismatch();
+    bodyLeft_ -= data.size();
+    if (!data.empty()) connection_->write(data);
+  }
   requestComplete_ = end;
 }
 
 void Http1ClientCodec::encodeTrailers(const HeaderList& trailers) {
   if (sink_ == nullptr) return;
-  if (!chunkedOut_ || !options_.enableTrailers) return encodeData({}, true);
+  if (!chunkedOut_ || requestComplete_ || !options_.enableTrailers) return encodeData({}, true);
   writeTrailers(*connection_, trailers);
   requestComplete_ = true;
+}
+
+// The server would take what follows for the rest of this request, or the rest of this one for what
+// follows: nothing may follow.
+void Http1ClientCodec::bodyMismatch() {
+  spent_ = true;
+  detail_ = details::kBodyMismatch;
+  requestComplete_ = false;
+  ResponseSink* sink = finish(false);
+  connection_->close();
+  sink->onResponseReset(ResetReason::kBodyMismatch);
 }
 
 void Http1ClientCodec::resetStream(ResetReason reason) {

@@ -68,7 +68,8 @@ class Http1ClientCodec final : public RequestEncoder {
   // Why the response was refused (static, as ParseResult::detail), or null.
   const char* detail() const { return detail_; }
 
-  // RequestEncoder
+  // RequestEncoder. A body that is not what its head said: the connection is closed and the sink
+  // gets onResponseReset(kBodyMismatch), from inside the call.
   void encodeHeaders(const RequestHead& head, bool end) override;
   void encodeData(std::string_view data, bool end) override;
   void encodeTrailers(const HeaderList& trailers) override;
@@ -81,6 +82,7 @@ class Http1ClientCodec final : public RequestEncoder {
   size_t readBody(std::string_view bytes, bool& more, bool& over);
   void fail(ResetReason reason, const char* detail);
   ResponseSink* finish(bool behind);
+  void bodyMismatch();
 
   Connection* connection_;
   const Http1ClientOptions options_;
@@ -88,13 +90,14 @@ class Http1ClientCodec final : public RequestEncoder {
   ResponseHead* head_ = nullptr;
   const char* detail_ = nullptr;
   BodyDecoder body_;
+  uint64_t bodyLeft_ = 0;  // bytes of the request's body that its Content-Length still promises
   ParseProgress progress_;
   Method method_ = Method::kOther;
   uint8_t informational_ = 0;
   bool headDone_ = false;
   bool requestComplete_ = false;
   bool responseSeen_ = false;
-  bool chunkedOut_ = false;
+  bool chunkedOut_ = false;  // the request's body is chunked; else bodyLeft_ counts
   bool spent_ = false;
   bool closeNotified_ = false;
   uint8_t paused_ = 0;  // pauseResponse calls not undone yet

@@ -1,8 +1,10 @@
 #include "http/http1_encoder.h"
 
+#include <charconv>
 #include <cstring>
 
 #include "base/assert.h"
+#include "http/trailer_fields.h"
 
 namespace millrace {
 
@@ -16,10 +18,13 @@ constexpr uint64_t bit(HeaderId id) {
 constexpr uint64_t kHopByHop = bit(HeaderId::kConnection) | bit(HeaderId::kKeepAlive) |
                                bit(HeaderId::kProxyConnection) | bit(HeaderId::kTe) |
                                bit(HeaderId::kTransferEncoding) | bit(HeaderId::kUpgrade);
+constexpr uint64_t kLengthField = bit(HeaderId::kContentLength);
 
 constexpr size_t kFieldExtra = 4;  // ": " and CRLF
-// "HTTP/1.1", spaces and CRLFs, Connection, Transfer-Encoding, TE, and a reason phrase of ours.
+// "HTTP/1.1", spaces and CRLFs, Connection, Transfer-Encoding or Content-Length, TE, and a reason
+// phrase of ours.
 constexpr size_t kHeadExtra = 192;
+constexpr size_t kNumberMax = 20;  // digits of 64 bits
 
 // memcpy for sizes that are mostly below 64, without the call. The two ends may overlap.
 inline char* put(char* out, const char* from, size_t n) {
@@ -65,9 +70,18 @@ size_t fieldsBound(const HeaderList& fields) {
   return bytes;
 }
 
-// All fields but those in `dropped`. Neighbours that still lie in `raw` as they came, are copied
-// together with all between them: mostly whole stretches of the head.
-char* putFields(char* out, const HeaderList& fields, uint64_t dropped, std::string_view raw) {
+inline char* putLength(char* out, std::string_view name, uint64_t length) {
+  out = put(out, name);
+  out = putLiteral(out, ": ");
+  out = std::to_chars(out, out + kNumberMax, length).ptr;
+  return putLiteral(out, "\r\n");
+}
+
+// All fields but those in `dropped`. The first Content-Length, if that is one of them, is replaced
+// by the one of `body`, which is taken as written then. Neighbours that still lie in `raw` as they
+// came, are copied together with all between them: mostly whole stretches of the head.
+char* putFields(char* out, const HeaderList& fields, uint64_t dropped, WireBody& body,
+                std::string_view raw) {
   const char* rawEnd = raw.data() + raw.size();
   auto asReceived = [&](const Header& h) {  // "name: value\r\n" in one piece
     const char* colon = h.name.data() + h.name.size();
@@ -79,6 +93,10 @@ char* putFields(char* out, const HeaderList& fields, uint64_t dropped, std::stri
   const Header* last = fields.end();
   while (h != last) {
     if ((dropped >> uint8_t(h->id)) & 1) {
+      if (h->id == HeaderId::kContentLength && body.kind == WireBody::Kind::kLength) {
+        out = putLength(out, h->name, body.length);
+        body = WireBody::none();
+      }
       h++;
       continue;
     }
@@ -98,33 +116,27 @@ char* putFields(char* out, const HeaderList& fields, uint64_t dropped, std::stri
   return out;
 }
 
-uint64_t droppedFields(WireBody body, bool trailers) {
-  uint64_t dropped = kHopByHop;
-  if (body != WireBody::kAsListed) dropped |= bit(HeaderId::kContentLength);
-  if (!trailers) dropped |= bit(HeaderId::kTrailer);
-  return dropped;
+uint64_t droppedFields(bool trailers) {
+  return kHopByHop | kLengthField | (trailers ? 0 : bit(HeaderId::kTrailer));
 }
 
+// What putFields() had no place for.
 char* putFraming(char* out, WireBody body) {
-  if (body == WireBody::kChunked) return putLiteral(out, "transfer-encoding: chunked\r\n");
-  if (body == WireBody::kZeroLength) return putLiteral(out, "content-length: 0\r\n");
+  switch (body.kind) {
+    case WireBody::Kind::kNone:
+      break;
+    case WireBody::Kind::kLength:
+      return putLength(out, headerName(HeaderId::kContentLength), body.length);
+    case WireBody::Kind::kChunked:
+      return putLiteral(out, "transfer-encoding: chunked\r\n");
+  }
   return out;
 }
 
 // Whether TE has the member "trailers" (RFC 9110 §10.1.4).
 bool takesTrailers(const HeaderList& fields) {
   for (const Header& h : fields) {
-    if (h.id != HeaderId::kTe) continue;
-    size_t at = 0;
-    while (at < h.value.size()) {
-      size_t end = h.value.find(',', at);
-      if (end == std::string_view::npos) end = h.value.size();
-      size_t from = at, to = end;
-      while (from < to && (h.value[from] == ' ' || h.value[from] == '\t')) from++;
-      while (to > from && (h.value[to - 1] == ' ' || h.value[to - 1] == '\t')) to--;
-      if (equalsIgnoreCase(h.value.substr(from, to - from), "trailers")) return true;
-      at = end + 1;
-    }
+    if (h.id == HeaderId::kTe && listHas(h.value, "trailers")) return true;
   }
   return false;
 }
@@ -143,12 +155,16 @@ size_t responseHeadBound(const ResponseHead& head) {
 char* writeRequestHead(char* out, const RequestHead& head, WireBody body, bool trailers) {
   out = put(out, head.methodText);
   *out++ = ' ';
-  out = put(out, head.method == Method::kConnect ? head.authority : head.path);
+  if (head.wholeServer && head.path == "/") {
+    *out++ = '*';
+  } else {
+    out = put(out, head.method == Method::kConnect ? head.authority : head.path);
+  }
   out = putLiteral(out, " HTTP/1.1\r\nhost: ");
   out = put(out, head.authority);
   out = putLiteral(out, "\r\n");
   out =
-      putFields(out, head.headers, droppedFields(body, trailers) | bit(HeaderId::kHost), head.raw);
+      putFields(out, head.headers, droppedFields(trailers) | bit(HeaderId::kHost), body, head.raw);
   out = putFraming(out, body);
   if (trailers && head.headers.has(HeaderId::kTe) && takesTrailers(head.headers)) {
     out = putLiteral(out, "te: trailers\r\nconnection: te\r\n");
@@ -166,7 +182,7 @@ char* writeResponseHead(char* out, const ResponseHead& head, WireBody body,
   *out++ = ' ';
   out = put(out, head.reason.empty() ? reasonPhrase(head.status) : head.reason);
   out = putLiteral(out, "\r\n");
-  out = putFields(out, head.headers, droppedFields(body, trailers), head.raw);
+  out = putFields(out, head.headers, droppedFields(trailers), body, head.raw);
   out = putFraming(out, body);
   if (connection == WireConnection::kClose) out = putLiteral(out, "connection: close\r\n");
   if (connection == WireConnection::kKeepAlive) {
@@ -191,10 +207,10 @@ size_t lastChunkBound(const HeaderList& trailers) {
 }
 
 char* writeLastChunk(char* out, const HeaderList& trailers) {
-  constexpr uint64_t kNotInTrailers =
-      kHopByHop | bit(HeaderId::kHost) | bit(HeaderId::kContentLength) | bit(HeaderId::kTrailer);
   out = putLiteral(out, "0\r\n");
-  out = putFields(out, trailers, kNotInTrailers, {});
+  for (const Header& h : trailers) {
+    if (allowedInTrailers(h, {})) out = putField(out, h.name, h.value);
+  }
   return putLiteral(out, "\r\n");
 }
 

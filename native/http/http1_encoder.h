@@ -11,13 +11,20 @@
 
 namespace millrace {
 
-// How the body that follows is framed; decides about Content-Length and Transfer-Encoding, whatever
-// the list holds.
-enum class WireBody : uint8_t {
-  kAsListed,    // a Content-Length of the list is written as it is; none: nothing is written
-  kNone,        // neither field is written
-  kZeroLength,  // "content-length: 0"
-  kChunked,     // "transfer-encoding: chunked"; a Content-Length of the list is dropped
+// How the body that follows is framed. It alone makes Content-Length and Transfer-Encoding: what
+// the list holds of them is not written, but for the spelling and the place of a Content-Length.
+struct WireBody {
+  enum class Kind : uint8_t {
+    kNone,     // neither field is written
+    kLength,   // Content-Length, rendered from `length`
+    kChunked,  // "transfer-encoding: chunked"
+  };
+  Kind kind = Kind::kNone;
+  uint64_t length = 0;  // bytes
+
+  static constexpr WireBody none() { return {}; }
+  static constexpr WireBody ofLength(uint64_t bytes) { return {Kind::kLength, bytes}; }
+  static constexpr WireBody chunked() { return {Kind::kChunked, 0}; }
 };
 
 // The Connection field of a response.
@@ -31,8 +38,8 @@ size_t responseHeadBound(const ResponseHead& head);
 // trailers" and Trailer are passed on. Names and values are written as they are: whoever adds a
 // field answers for its bytes.
 //
-// The request line is in origin form ("*" as it is; CONNECT: authority form), HTTP/1.1, with Host
-// from head.authority first.
+// The request line is in origin form ("*" as it is, and for head.wholeServer; CONNECT: authority
+// form), HTTP/1.1, with Host from head.authority first.
 char* writeRequestHead(char* out, const RequestHead& head, WireBody body, bool trailers);
 // The status line says HTTP/1.1 (RFC 9110 §6.2: the sender's version).
 char* writeResponseHead(char* out, const ResponseHead& head, WireBody body,
@@ -45,8 +52,8 @@ char* writeChunkHead(char* out, uint64_t size);
 inline constexpr std::string_view kChunkEnd = "\r\n";
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-// "0" CRLF, the trailer section and its empty line. Fields that frame or route are left out (RFC
-// 9110 §6.5.1).
+// "0" CRLF, the trailer section and its empty line. What is not allowed there is left out
+// (trailer_fields.h).
 size_t lastChunkBound(const HeaderList& trailers);
 char* writeLastChunk(char* out, const HeaderList& trailers);
 

@@ -1,6 +1,7 @@
 // See http1_fields.h. Every refusal here has its line in docs/http1-strictness.md.
 #include "http/http1_fields.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/scan.h"
@@ -79,7 +80,8 @@ bool absoluteTarget(std::string_view target, Method method, RequestHead* out) {
   out->scheme = https ? "https" : "http";
   out->authority = authority;
   if (slash == std::string_view::npos) {
-    out->path = method == Method::kOptions ? "*" : "/";  // RFC 9112 §3.2.4
+    out->path = "/";
+    out->wholeServer = method == Method::kOptions;
   } else if (rest[slash] == '/') {
     out->path = rest.substr(slash);
   } else {  // "http://host?query": the path is empty, which origin form cannot say
@@ -143,8 +145,9 @@ template <typename Head>
 FieldError connectionOptions(Head& out) {
   bool close = false, keepAlive = false;
   uint32_t count = 0;
-  std::string_view nominated[kConnectionOptions];
-  uint32_t nominatedCount = 0;
+  std::string_view named[kConnectionOptions];
+  uint32_t namedCount = 0;
+  size_t namedBytes = 0;
   for (const Header& h : out.headers) {
     if (h.id != HeaderId::kConnection) continue;
     if (equalsIgnoreCase(h.value, "keep-alive")) {
@@ -161,12 +164,22 @@ FieldError connectionOptions(Head& out) {
         close = true;
       } else if (headerId(option) == HeaderId::kKeepAlive) {
         keepAlive = true;
-      } else if (headerId(option) == HeaderId::kOther) {
-        nominated[nominatedCount++] = option;
+      } else {
+        named[namedCount++] = option;
+        namedBytes += option.size() + 1;
       }
     }
   }
-  for (uint32_t i = 0; i < nominatedCount; i++) out.headers.remove(nominated[i]);
+  if (namedCount != 0) {
+    char* text = out.headers.arena().template array<char>(namedBytes);
+    char* w = text;
+    for (uint32_t i = 0; i < namedCount; i++) {
+      w = std::copy(named[i].begin(), named[i].end(), w);
+      *w++ = ',';
+      if (headerId(named[i]) == HeaderId::kOther) out.headers.remove(named[i]);
+    }
+    out.connection = {text, namedBytes - 1};
+  }
   out.keepAlive = !close && (keepAlive || out.version >= 11);
   return {};
 }
@@ -252,7 +265,11 @@ FieldError finishResponse(const FramingFields& fields, Method requestMethod, Res
   FieldError framing = frame(fields, out);
   if (framing.status != 0) return framing;
   bool informational = out.status < 200;
-  if (informational || out.status == 204) out.headers.remove(HeaderId::kContentLength);
+  out.lengthKnown = fields.contentLengths == 1;
+  if (informational || out.status == 204) {
+    out.headers.remove(HeaderId::kContentLength);
+    out.lengthKnown = false;
+  }
   if (informational || out.status == 204 || out.status == 304 || requestMethod == Method::kHead) {
     out.framing = BodyFraming::kNone;  // RFC 9112 §6.3, whatever the fields say
   } else if (out.framing == BodyFraming::kNone) {

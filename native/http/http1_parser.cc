@@ -317,7 +317,8 @@ const char* parseTrailerLine(std::string_view line, Header& out) {
   out.name = {line.data(), size_t(colon - line.data())};
   out.value = {value, size_t(trimEnd(value, end) - value)};
   out.id = headerId(out.name);
-  // Framing and routing are over when trailers come (RFC 9110 §6.5.1).
+  // Framing and routing are over when trailers come (RFC 9110 §6.5.1): an attempt to change them is
+  // refused; what else has no business there is left out (trailer_fields.h).
   if (out.id == HeaderId::kContentLength || out.id == HeaderId::kTransferEncoding ||
       out.id == HeaderId::kHost) {
     return details::kInvalidTrailer;

@@ -95,6 +95,7 @@ inline constexpr char kInvalidStatus[] = "http1.invalid_status";
 inline constexpr char kInvalidChunkSize[] = "http1.invalid_chunk_size";
 inline constexpr char kInvalidChunkExtension[] = "http1.invalid_chunk_extension";
 inline constexpr char kInvalidChunkEnd[] = "http1.invalid_chunk_end";
+inline constexpr char kBodyMismatch[] = "http1.body_differs_from_its_length";
 inline constexpr char kUnexpectedTunnel[] = "http1.unexpected_tunnel";
 inline constexpr char kSwitchingProtocols[] = "http1.unexpected_101";
 inline constexpr char kTooManyInformational[] = "http1.too_many_1xx_responses";

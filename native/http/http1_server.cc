@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "http/http1_encoder.h"
 #include "http/http1_output.h"
+#include "http/trailer_fields.h"
 
 namespace millrace {
 
@@ -13,16 +14,18 @@ struct Http1ServerCodec::Exchange {
   RequestHead* head;
   ParseProgress progress;
   BodyDecoder body;
+  uint64_t left = 0;  // bytes of the response's body that its Content-Length still promises
   bool headDone = false;
   bool requestComplete = false;
   bool responseStarted = false;
   bool isHead = false;  // the response to HEAD has no body, whatever it says
   bool http10 = false;
-  bool close = false;  // the last exchange of the connection
-  bool last = false;   // the peer said so
-  bool chunkedOut = false;
-  bool bodiless = false;  // of the response: data is thrown away
-  uint8_t pauses = 0;     // pauseRequest calls not undone yet
+  bool close = false;       // the last exchange of the connection
+  bool last = false;        // the peer said so
+  bool chunkedOut = false;  // the response's body is chunked
+  bool counted = false;     // it has a length: `left` counts
+  bool bodiless = false;    // of the response: data is thrown away
+  uint8_t pauses = 0;       // pauseRequest calls not undone yet
 };
 
 bool Http1ServerCodec::requestComplete() const {
@@ -85,7 +88,10 @@ size_t Http1ServerCodec::readHead(std::string_view bytes, bool& more) {
   e.headDone = true;
   e.isHead = head.method == Method::kHead;
   e.http10 = head.version < 11;
-  e.close = e.close || !head.keepAlive;
+  // What follows a CONNECT that is refused may be meant for the tunnel, and what follows an upgrade
+  // for the other protocol (RFC 9110 §9.3.6, §7.8): neither is read as a request.
+  bool otherProtocol = head.method == Method::kConnect || asksForUpgrade(head);
+  e.close = e.close || !head.keepAlive || otherProtocol;
   e.last = !head.keepAlive;
   e.body.start(head.framing, head.contentLength);
   e.requestComplete = e.body.done();
@@ -108,6 +114,7 @@ size_t Http1ServerCodec::readBody(std::string_view bytes, bool& more) {
       break;
     case BodyDecoder::Kind::kEnd:
       e.requestComplete = true;
+      if (!e.head->trailers.empty()) keepAllowedTrailers(e.head->trailers, e.head->connection);
       if (e.head->trailers.empty())
         e.sink->onRequestData({}, true);
       else
@@ -145,7 +152,7 @@ void Http1ServerCodec::onConnectionClosed(ResetReason reason) {
 
 void Http1ServerCodec::encodeInformational(const ResponseHead& head) {
   if (exchange_ == nullptr || exchange_->http10 || exchange_->responseStarted) return;
-  writeHead(head, WireBody::kNone, WireConnection::kNone);
+  writeHead(head, WireBody::none(), WireConnection::kNone);
 }
 
 void Http1ServerCodec::encodeHeaders(const ResponseHead& head, bool end) {
@@ -153,24 +160,33 @@ void Http1ServerCodec::encodeHeaders(const ResponseHead& head, bool end) {
   Exchange& e = *exchange_;
   MR_DASSERT(!e.responseStarted);
   e.responseStarted = true;
-  e.bodiless = e.isHead || head.status == 204 || head.status == 304;
-  WireBody body = WireBody::kAsListed;
-  bool listed = head.headers.has(HeaderId::kContentLength);
-  if (head.status == 204) {
-    body = WireBody::kNone;
-  } else if (!e.bodiless && end) {
-    body = WireBody::kZeroLength;
-  } else if (!e.bodiless && !listed) {
-    e.chunkedOut = !e.http10;
-    body = e.http10 ? WireBody::kNone : WireBody::kChunked;
-    e.close = e.close || e.http10;  // the end of the connection is the end of the body
-  }
+  WireBody body = frame(head, end);
+  if (e.counted && end && e.left != 0) return finish(ExchangeEnd::kReset);
   if (end && !e.requestComplete) e.close = true;
   WireConnection connection = e.close    ? WireConnection::kClose
                               : e.http10 ? WireConnection::kKeepAlive
                                          : WireConnection::kNone;
   writeHead(head, body, connection);
   if (end) responseDone();
+}
+
+// How the body of the response is framed: by what is known of it, never by what its list says.
+WireBody Http1ServerCodec::frame(const ResponseHead& head, bool end) {
+  Exchange& e = *exchange_;
+  e.bodiless = e.isHead || head.status == 204 || head.status == 304;
+  if (head.status == 204) return WireBody::none();  // RFC 9110 §8.6
+  if (e.bodiless) {
+    return head.lengthKnown ? WireBody::ofLength(head.contentLength) : WireBody::none();
+  }
+  e.counted = end || head.framing == BodyFraming::kLength;
+  if (e.counted) {
+    e.left = head.framing == BodyFraming::kLength ? head.contentLength : 0;
+    return WireBody::ofLength(e.left);
+  }
+  e.chunkedOut = !e.http10;
+  if (e.chunkedOut) return WireBody::chunked();
+  e.close = true;  // the end of the connection is the end of the body
+  return WireBody::none();
 }
 
 void Http1ServerCodec::writeHead(const ResponseHead& head, WireBody body,
@@ -183,11 +199,16 @@ void Http1ServerCodec::writeHead(const ResponseHead& head, WireBody body,
 
 void Http1ServerCodec::encodeData(std::string_view data, bool end) {
   if (exchange_ == nullptr) return;
-  MR_DASSERT(exchange_->responseStarted);
-  if (exchange_->chunkedOut) {
+  Exchange& e = *exchange_;
+  MR_DASSERT(e.responseStarted);
+  if (e.chunkedOut) {
     writeChunk(*connection_, data, end);
-  } else if (!exchange_->bodiless && !data.empty()) {
-    connection_->write(data);
+  } else if (!e.bodiless) {
+    // Neither a byte too many nor one too few may be taken for (or from) the next response.
+    bool wrong = data.size() > e.left || (end && data.size() != e.left);
+    if (e.counted && wrong) return finish(ExchangeEnd::kReset);
+    if (e.counted) e.left -= data.size();
+    if (!data.empty()) connection_->write(data);
   }
   if (end) responseDone();
 }

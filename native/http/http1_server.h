@@ -31,7 +31,7 @@ struct Http1ServerOptions {
 enum class ExchangeEnd : uint8_t {
   kReusable,  // the next request may come; the codec goes on by itself
   kClose,     // the response is out, the connection is to be closed after the flush (delayed close)
-  kReset,     // the response was cut: close at once
+  kReset,     // the response was cut, or was not the announced one: close at once
 };
 
 // The owner of the codec.
@@ -104,6 +104,7 @@ class Http1ServerCodec final : public ResponseEncoder {
   size_t readBody(std::string_view bytes, bool& more);
   void writeHead(const ResponseHead& head, WireBody body, WireConnection connection);
   void protocolError(uint16_t status, const char* detail);
+  WireBody frame(const ResponseHead& head, bool end);
   void responseDone();
   void finish(ExchangeEnd how);
 

@@ -13,6 +13,8 @@
 namespace millrace {
 namespace {
 
+// What is removed from whose requests; docs/internal-headers.md shows it with what is kept.
+//
 // A client must not claim these, whoever it is.
 constexpr HeaderId kNeverTrusted[] = {HeaderId::kXEnvoyInternal, HeaderId::kXForwardedClientCert};
 // Not believed from the outermost clients.
@@ -29,11 +31,14 @@ constexpr HeaderId kExternalRemoved[] = {HeaderId::kXEnvoyRetriableStatusCodes,
                                          HeaderId::kXEnvoyUpstreamRqPerTryTimeoutMs,
                                          HeaderId::kXEnvoyExpectedRqTimeoutMs,
                                          HeaderId::kXEnvoyIpTags,
-                                         HeaderId::kXEnvoyHedgeOnPerTryTimeout};
+                                         HeaderId::kXEnvoyHedgeOnPerTryTimeout,
+                                         HeaderId::kXEnvoyOriginalPath,
+                                         HeaderId::kXEnvoyOriginalHost,
+                                         HeaderId::kXEnvoyAttemptCount};
 // The same, for names that have no id.
 constexpr std::string_view kExternalRemovedNames[] = {
     "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-alt-response",
-    "x-envoy-force-trace", "x-envoy-original-url"};
+    "x-envoy-force-trace", "x-envoy-original-url", "x-envoy-is-timeout-retry"};
 
 // Two digits for each byte.
 constexpr std::array<char, 512> makeHexPairs() {
@@ -178,13 +183,14 @@ class Forwarding {
   void run(Random& random) {
     if (head_.scheme == "https" && !input_.tls) {
       result_.refused = true;
-      return;
+      head_.scheme = {};
     }
     remove(kNeverTrusted);
     sanitizeReferer(headers_);
     findClient();
     setProtoAndPort();
     setScheme();
+    if (result_.refused) result_.https = false;
     result_.internal = trustedCheck_ && known_ && rules_.isInternal(result_.remote);
     if (!known_) result_.remote = unmapped(input_.peer);
     result_.edge = !result_.internal && rules_.useRemoteAddress;

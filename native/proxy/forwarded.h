@@ -63,8 +63,8 @@ struct ForwardedResult {
   bool https = false;  // what x-forwarded-proto says now: what requireTls asks
   bool internal = false;
   bool edge = false;
-  // The target was an https URL, but the connection has no TLS: answer 400, the head is unchanged.
-  // Else a client could claim for itself what requireTls is there to ensure.
+  // The target was an https URL, but the connection has no TLS: answer 400. Else a client could
+  // claim for itself what requireTls is there to ensure.
   bool refused = false;
 };
 

@@ -46,6 +46,8 @@ namespace millrace {
   X(kRqRedirectedPath, "downstream_rq_redirected_with_normalized_path", kCounter)   \
   X(kRqRejectedPath, "downstream_rq_failed_path_normalization", kCounter)           \
   X(kRqRejectedUnderscores, "downstream_rq_rejected_via_underscores", kCounter)     \
+  X(kDroppedUnderscores, "dropped_headers_with_underscores", kCounter)              \
+  X(kRqUpgradeRefused, "downstream_rq_ws_on_non_ws_route", kCounter)                \
   X(kNoRoute, "no_route", kCounter)                                                 \
   X(kNoCluster, "no_cluster", kCounter)                                             \
   X(kRqRedirect, "rq_redirect", kCounter)                                           \

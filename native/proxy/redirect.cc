@@ -51,10 +51,20 @@ bool redirectLocation(const Route& route, const RedirectAction& action, const Re
   return true;
 }
 
+std::string_view pathReference(std::string_view path, Arena& arena) {
+  const bool ambiguous = path.size() > 1 && (path[1] == '/' || path[1] == '\\');
+  if (!ambiguous) return path;
+  ArenaBuffer text(arena, path.size() + 2);
+  text.append("/.");
+  text.append(path);
+  return text.text();
+}
+
 std::string_view tlsRedirectLocation(const RequestHead& head) {
-  ArenaBuffer text(head.headers.arena(), 8 + head.authority.size() + head.path.size());
+  ArenaBuffer text(head.headers.arena(), 9 + head.authority.size() + head.path.size());
   text.append("https://");
   text.append(head.authority);
+  if (!head.path.starts_with('/')) text.append('/');  // "*" would belong to the host
   text.append(head.path);
   return text.text();
 }

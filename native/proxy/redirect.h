@@ -24,6 +24,10 @@ namespace millrace {
 bool redirectLocation(const Route& route, const RedirectAction& action, const RequestHead& head,
                       std::string_view forwardedProto, std::string_view& out);
 
+// `path` as a Location by itself, which a client can only read as a path here: one that begins with
+// "//" (or "/\", which browsers take for it) would name another host (RFC 3986 §4.2, §3.3).
+std::string_view pathReference(std::string_view path, Arena& arena);
+
 // Where requireTls sends a request: the same one by https.
 std::string_view tlsRedirectLocation(const RequestHead& head);
 

@@ -223,13 +223,13 @@ size_t PathPattern::matchedLength(std::string_view path) const {
   return kind == Kind::kRegex ? path.size() : value.size();
 }
 
-bool Route::conditionsMatch(const RouteRequest& request, std::string_view queryText) const {
+bool Route::conditionsMatch(const RouteRequest& request, QueryValues& queryValues) const {
   if (fraction && !inFraction(*fraction, request.runtime, request.random)) return false;
   for (const HeaderMatcher& matcher : headers) {
     if (!matcher.matches(request)) return false;
   }
   for (const QueryMatcher& matcher : query) {
-    if (!matcher.matches(queryText)) return false;
+    if (!matcher.matches(queryValues)) return false;
   }
   return true;
 }

@@ -119,8 +119,8 @@ struct Route {
                                                                        : filters;
   }
 
-  // Everything but the path. `query` is what follows '?', or empty.
-  bool conditionsMatch(const RouteRequest& request, std::string_view query) const;
+  // Everything but the path. `query`: by the names of the index that the route is in.
+  bool conditionsMatch(const RouteRequest& request, QueryValues& query) const;
   bool unconditional() const { return headers.empty() && query.empty() && !fraction; }
 
   const ForwardAction* forward() const { return std::get_if<ForwardAction>(&action); }

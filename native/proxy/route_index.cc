@@ -34,8 +34,11 @@ struct RouteIndex::Builder {
   }
 };
 
-void RouteIndex::build(const std::vector<Route>& routes) {
+void RouteIndex::build(std::vector<Route>& routes) {
   MR_ASSERT(lists_.empty());
+  for (Route& route : routes) {
+    for (QueryMatcher& matcher : route.query) matcher.number(queryNames_);
+  }
   if (!routes.empty()) {
     const PathPattern& path = routes[0].path;
     firstAlways_ = path.kind == Kind::kPrefix && path.caseSensitive && !path.value.empty() &&
@@ -73,19 +76,18 @@ size_t RouteIndex::collect(std::string_view path, uint32_t* lists) const {
   return count;
 }
 
-bool RouteIndex::accepts(const Entry& entry, const Route& route, const SplitPath& path,
-                         const RouteRequest& request) const {
-  if (entry.separated && entry.boundary < path.path.size() && path.path[entry.boundary] != '/') {
-    return false;
-  }
-  if (entry.expression && !route.path.dfa.matches(path.path)) return false;
-  return !entry.conditions || route.conditionsMatch(request, path.query);
+bool RouteIndex::accepts(const Entry& entry, const Route& route, std::string_view path,
+                         const RouteRequest& request, QueryValues& query) {
+  if (entry.separated && entry.boundary < path.size() && path[entry.boundary] != '/') return false;
+  if (entry.expression && !route.path.dfa.matches(path)) return false;
+  return !entry.conditions || route.conditionsMatch(request, query);
 }
 
 const Route* RouteIndex::find(const std::vector<Route>& routes, const RouteRequest& request) const {
   if (firstAlways_ && request.path.starts_with(routes[0].path.value)) return routes.data();
   SplitPath path = splitPath(request.path);
   if (path.path.empty()) return nullptr;  // CONNECT: no path, nothing to match by one
+  QueryValues query(queryNames_, path.query, request.headers->arena());
   uint32_t fewLists[kFewLists];
   Span fewSpans[kFewLists];
   bool few = mostLists_ <= kFewLists;
@@ -100,7 +102,7 @@ const Route* RouteIndex::find(const std::vector<Route>& routes, const RouteReque
     }
     const Entry& entry = entries_[spans[first].begin];
     const Route& route = routes[entry.route];
-    if (accepts(entry, route, path, request)) return &route;
+    if (accepts(entry, route, path.path, request, query)) return &route;
     if (++spans[first].begin == spans[first].end) spans[first] = spans[--count];
   }
   return nullptr;

@@ -20,10 +20,12 @@ namespace millrace {
 
 class RouteIndex {
  public:
-  void build(const std::vector<Route>& routes);
+  // Numbers the query parameters that `routes` ask for.
+  void build(std::vector<Route>& routes);
 
   // The first of `routes` (those it was built from) that matches, or null. Uses the arena of
-  // request.headers only for tables with more than kFewLists prefixes nested in one another.
+  // request.headers only for tables with more than kFewLists prefixes nested in one another, and
+  // for the values of many query parameters.
   const Route* find(const std::vector<Route>& routes, const RouteRequest& request) const;
 
  private:
@@ -41,8 +43,8 @@ class RouteIndex {
     uint32_t begin, end;  // in entries_, ordered by route
   };
   struct Builder;
-  bool accepts(const Entry& entry, const Route& route, const SplitPath& path,
-               const RouteRequest& request) const;
+  static bool accepts(const Entry& entry, const Route& route, std::string_view path,
+                      const RouteRequest& request, QueryValues& query);
   size_t collect(std::string_view path, uint32_t* lists) const;
 
   // The first route is a prefix and nothing more: it is tried before everything else. Many tables
@@ -54,6 +56,7 @@ class RouteIndex {
   StringIndex exactFolded_{Fold::kLower};
   PrefixTrie prefixes_;
   PrefixTrie prefixesFolded_;
+  StringIndex queryNames_{Fold::kNone};
   size_t mostLists_ = 0;  // that one path can meet
 };
 

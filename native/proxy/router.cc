@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "base/assert.h"
 #include "proxy/http_stats.h"
 #include "proxy/redirect.h"
 #include "proxy/rewrite.h"
@@ -193,6 +194,7 @@ void Router::prepareRetries(const ForwardAction& action) {
 }
 
 void Router::start(UpstreamRequest& request, ClusterLocal& cluster, const HostEntry& picked) {
+  MR_DASSERT(!bodyLost_);
   triedHost_ = picked.host->id();
   triedPriority_ = picked.priority;
   triedCanary_ = picked.canary;
@@ -206,13 +208,16 @@ void Router::start(UpstreamRequest& request, ClusterLocal& cluster, const HostEn
 }
 
 void Router::onUpstreamReady(UpstreamRequest& request) {
-  if (!headOnly_ && requestEnded_ && body_.empty() && trailers_ == nullptr) {
-    request.encodeData({}, true);
-  }
-  body_.forEach([&](std::string_view piece, bool last) {
-    request.encodeData(piece, last && requestEnded_ && trailers_ == nullptr);
-  });
+  MR_DASSERT(!bodyLost_);
+  const bool end = requestEnded_ && trailers_ == nullptr;
+  if (!headOnly_ && end && body_.empty()) request.encodeData({}, true);
+  body_.forEach([&](std::string_view piece, bool last) { request.encodeData(piece, last && end); });
   if (trailers_ != nullptr) request.encodeTrailers(*trailers_);
+  if (!request.connected()) return;  // reset by the codec, and so told
+  if (!keeping_ && !body_.empty()) {
+    bodyLost_ = true;
+    body_.clear();
+  }
   if (requestEnded_) {
     stream_.info().upstreamTxEndNs = stream_.worker().loop.nowNs();
     if (timed_) {
@@ -224,21 +229,13 @@ void Router::onUpstreamReady(UpstreamRequest& request) {
 }
 
 void Router::onRequestData(std::string_view data, bool end) {
-  if (action_ == nullptr) {
-    requestEnded_ = end;
-    return;
-  }
-  if (keeping_ && !keep(data)) return;
+  if (!hold(data)) return;
   if (end) requestOver();
   if (UpstreamRequest* request = anyActive()) request->encodeData(data, end);
 }
 
 void Router::onRequestTrailers(HeaderList& trailers) {
-  if (action_ == nullptr) {
-    requestEnded_ = true;
-    return;
-  }
-  if (keeping_) trailers_ = &trailers;
+  trailers_ = &trailers;
   requestOver();
   if (UpstreamRequest* request = anyActive()) request->encodeTrailers(trailers);
 }
@@ -246,6 +243,7 @@ void Router::onRequestTrailers(HeaderList& trailers) {
 // The request has been received in full.
 void Router::requestOver() {
   requestEnded_ = true;
+  if (action_ == nullptr) return;  // waits for its host; startFirst() does the rest
   if (mirroring_) sendMirrors();
   stream_.info().upstreamTxEndNs = stream_.worker().loop.nowNs();
   stream_.startRouteTimeout(timeouts_.globalMs);
@@ -253,6 +251,26 @@ void Router::requestOver() {
   if (request == nullptr || !request->connected()) return;
   request->startTimeouts(timeouts_.perTryMs, timeouts_.perTryIdleMs);
   dueAt(request->nextDeadlineMs());
+}
+
+// Some attempt has been given what came of the body so far, and is given the rest as it comes.
+bool Router::taken() {
+  bool connected = false;
+  forEachActive([&](UpstreamRequest& request) { connected |= request.connected(); });
+  return connected;
+}
+
+// Keeps what may have to be sent again, and what nobody can take yet: of that the client can send
+// no more, since its delivery is paused, and a redirected request brings what was kept before.
+// False: the request was answered.
+bool Router::hold(std::string_view data) {
+  if (keeping_) return keep(data);
+  if (!taken()) {
+    body_.append(data);
+  } else if (!data.empty()) {
+    bodyLost_ = true;
+  }
+  return true;
 }
 
 // False: the request was answered.
@@ -264,16 +282,20 @@ bool Router::keep(std::string_view data) {
   }
   ++stats_[cluster_stat::kRetryOrShadowAbandoned];
   keeping_ = mirroring_ = false;
-  bodyLost_ = true;
   retry_ = nullptr;
-  if (retryAtMs_ == 0) {
-    body_.clear();
+  if (retryAtMs_ != 0) {
+    reply({.status = 507,
+           .body = "exceeded request buffer limit while retrying upstream",
+           .details = "request_payload_exceeded_retry_buffer_limit"});
+    return false;
+  }
+  if (!taken()) {
+    body_.append(data);
     return true;
   }
-  reply({.status = 507,
-         .body = "exceeded request buffer limit while retrying upstream",
-         .details = "request_payload_exceeded_retry_buffer_limit"});
-  return false;
+  bodyLost_ = true;
+  body_.clear();
+  return true;
 }
 
 void Router::onUpstreamWritable(UpstreamRequest&, bool writable) {

@@ -8,7 +8,8 @@
 //
 // An attempt is an UpstreamRequest; what is worth another one is RetryState's to say. With hedging,
 // several are under way, and the first good response wins. A body that may have to be sent again
-// is kept, up to the buffer limit; beyond it there are no retries. Where hosts are added on demand,
+// is kept, up to the buffer limit; beyond it there are no retries. What comes before any attempt
+// could take it is kept until one can. Where hosts are added on demand,
 // an attempt whose host is not there yet waits for it (upstream/waiting_hosts.h).
 //
 // Thread rule: the worker's loop.
@@ -87,7 +88,9 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   const HostEntry* pickAgain(ClusterLocal& cluster);
   void setAttemptHeaders();
   void requestOver();
+  bool hold(std::string_view data);
   bool keep(std::string_view data);
+  bool taken();
   void pauseRequest(bool on);
   template <typename Fn>
   void forEachActive(Fn fn);
@@ -154,7 +157,7 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   bool requestEnded_ = false;
   bool headOnly_ = false;      // the request has no body
   bool keeping_ = false;       // the body, as it comes
-  bool bodyLost_ = false;      // it was too large to be kept
+  bool bodyLost_ = false;      // body_ is not all that came: no further attempt can be made
   bool mirroring_ = false;     // some mirror gets this request
   bool timed_ = false;         // there are deadlines to look at
   bool retryTaken_ = false;    // counted among the cluster's retries

@@ -42,6 +42,8 @@ ResetAnswer answerTo(ResetReason reason) {
                             "remote_refused_stream_reset");
     case ResetReason::kLocalReset:
       return MILLRACE_RESET(kLocalReset, 503, "local reset", "local_reset");
+    case ResetReason::kBodyMismatch:
+      return MILLRACE_RESET(kLocalReset, 503, "request body mismatch", "request_body_mismatch");
     case ResetReason::kRemoteReset:
       break;
   }

@@ -1,9 +1,12 @@
 // Stream: the request, deadlines, and the end. The response is in stream_response.cc.
 #include "proxy/stream.h"
 
+#include <algorithm>
+
 #include "proxy/authority.h"
 #include "proxy/http_connection.h"
 #include "proxy/http_stats.h"
+#include "proxy/redirect.h"
 
 namespace millrace {
 
@@ -77,7 +80,6 @@ void Stream::onRequestHeaders(RequestHead& head, bool end) {
   info_.method = head.methodText;
   info_.path = head.path;
   info_.authority = head.authority;
-  info_.requestHeaders = &head.headers;
   if (end) requestDone_ = true;
   if (connection_.retired()) {
     // As if the connection had been closed a moment earlier, while it was idle.
@@ -95,6 +97,8 @@ void Stream::onRequestHeaders(RequestHead& head, bool end) {
 // What a connection manager does before anybody looks at the request. False: it was answered.
 bool Stream::acceptHead() {
   const spec::HttpManager& spec = manager().spec();
+  // First of all, so that not even the log of a refusal believes what a stranger claims.
+  if (!applyForwardingRules()) return false;
   if (request_.authority.empty() && request_.version == 10) {
     if (spec.defaultHostForHttp10.empty()) {
       reply({.status = 400, .details = "missing_host_header"});
@@ -102,8 +106,14 @@ bool Stream::acceptHead() {
     }
     info_.authority = request_.authority = spec.defaultHostForHttp10;
   }
+  // What may follow either is not for us to read: the codec closes behind the answer.
   if (request_.method == Method::kConnect) {
     reply({.status = 403, .details = "connect_not_enabled"});
+    return false;
+  }
+  if (asksForUpgrade(request_)) {
+    ++stats_[kRqUpgradeRefused];
+    reply({.status = 403, .details = "upgrade_failed"});
     return false;
   }
   if (request_.expectContinue && !spec.proxy100Continue) {
@@ -112,25 +122,26 @@ bool Stream::acceptHead() {
     encoder_.encodeInformational(head);
     request_.headers.remove(HeaderId::kExpect);
   }
-  if (spec.underscores != spec::HttpManager::Underscores::kAllow && !checkUnderscores())
-    return false;
+  if (!checkUnderscores(request_.headers)) return false;
   sanitizeHost();
-  if (!sanitizePath()) return false;
+  return sanitizePath();
+}
 
-  WorkerContext& w = worker();
+// Who the client is, and what it may claim. False: the request was answered.
+bool Stream::applyForwardingRules() {
   ForwardedInput input{directRemote_, connection_.localPort()};
-  ForwardedResult result = applyForwarding(manager().forwarding(), input, request_, w.random);
-  if (result.refused) {
-    reply({.status = 400, .details = "http1.invalid_scheme"});
-    return false;
-  }
+  ForwardedResult result =
+      applyForwarding(manager().forwarding(), input, request_, worker().random);
   remote_ = result.remote;
   internal_ = info_.internal = result.internal;
   https_ = result.https;
   info_.scheme = result.scheme;
   info_.downstreamRemote = &remote_;
+  info_.requestHeaders = &request_.headers;
   if (manager().accessLogs().usesLocalAddress()) findLocalAddress();
-  return true;
+  if (!result.refused) return true;
+  reply({.status = 400, .details = "http1.invalid_scheme"});
+  return false;
 }
 
 void Stream::findLocalAddress() {
@@ -143,22 +154,24 @@ const Address* Stream::meantAddress() {
   return connection_.meant();
 }
 
-bool Stream::checkUnderscores() {
-  bool reject = manager().spec().underscores == spec::HttpManager::Underscores::kReject;
-  for (const Header* h = request_.headers.begin(); h != request_.headers.end();) {
-    if (h->id != HeaderId::kOther || h->name.find('_') == std::string_view::npos) {
-      h++;
-      continue;
-    }
-    if (reject) {
-      ++stats_[kRqRejectedUnderscores];
-      reply({.status = 400, .details = "http1.unexpected_underscore"});
-      return false;
-    }
-    request_.headers.remove(h->name);
-    h = request_.headers.begin();
+// headers_with_underscores_action, of the head or of the trailers. False: the request was answered.
+bool Stream::checkUnderscores(HeaderList& fields) {
+  using Underscores = spec::HttpManager::Underscores;
+  const Underscores action = manager().spec().underscores;
+  if (action == Underscores::kAllow) return true;
+  auto underscored = [](const Header& h) {
+    return h.id == HeaderId::kOther && h.name.find('_') != std::string_view::npos;
+  };
+  if (action == Underscores::kDrop) {
+    stats_[kDroppedUnderscores].add(fields.removeIf(underscored));
+    return true;
   }
-  return true;
+  if (std::none_of(fields.begin(), fields.end(), underscored)) return true;
+  ++stats_[kRqRejectedUnderscores];
+  // The request is no longer to be forwarded in full; nor is what follows it to be believed.
+  encoder_.closeAfter();
+  reply({.status = 400, .details = "http1.unexpected_underscore"});
+  return false;
 }
 
 void Stream::sanitizeHost() {
@@ -191,7 +204,9 @@ bool Stream::sanitizePath() {
       return true;
     case PathVerdict::kRedirect:
       ++stats_[kRqRedirectedPath];
-      reply({.status = 307, .details = "path_normalization_redirect", .location = request_.path});
+      reply({.status = 307,
+             .details = "path_normalization_redirect",
+             .location = pathReference(request_.path, arena_)});
       return false;
     case PathVerdict::kReject:
       ++stats_[kRqRejectedPath];
@@ -314,8 +329,10 @@ void Stream::deliverData(std::string_view data, bool end) {
 
 void Stream::onRequestTrailers(HeaderList& trailers) {
   touch();
-  info_.requestTrailers = &trailers;
   requestEnded();
+  if (!checkUnderscores(trailers)) return;
+  if (trailers.empty()) return deliverData({}, true);
+  info_.requestTrailers = &trailers;
   for (uint32_t i = 0; i < filterCount_; i++) {
     filters_[i]->onRequestTrailers(trailers);
     if (finished_) return;

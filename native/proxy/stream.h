@@ -114,7 +114,8 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void takeManager();
   void readLimits();
   bool acceptHead();
-  bool checkUnderscores();
+  bool applyForwardingRules();
+  bool checkUnderscores(HeaderList& fields);
   void sanitizeHost();
   bool sanitizePath();
   void chooseRoute();

@@ -76,10 +76,12 @@ bool Stream::acceptRedirect(const spec::InternalRedirect& policy, std::string_vi
   const RouteResult before = route_;
   const std::string_view scheme = info_.scheme, authority = request_.authority,
                          path = request_.path;
+  const bool wholeServer = request_.wholeServer;
   copyFromResponse(policy, response);
   info_.scheme = request_.scheme = target.scheme;
   info_.authority = request_.authority = arena_.copy(target.authority);
   info_.path = request_.path = arena_.copy(target.path);
+  request_.wholeServer = false;
   route_ = routes()->match(routeRequest());
   if (redirectAllowed(policy, before, https, toHttps)) {
     headers.set("x-envoy-original-url", joined(joined(scheme, "://", authority), "", path));
@@ -91,6 +93,7 @@ bool Stream::acceptRedirect(const spec::InternalRedirect& policy, std::string_vi
   info_.scheme = request_.scheme = scheme;
   info_.authority = request_.authority = authority;
   info_.path = request_.path = path;
+  request_.wholeServer = wholeServer;
   return false;
 }
 
@@ -152,6 +155,7 @@ void Stream::followRedirect(uint16_t status) {
     request_.method = Method::kGet;
     info_.method = request_.methodText = "GET";
     request_.headers.remove(HeaderId::kContentLength);
+    request_.setNoBody();
     replay_.clear();
   }
   routeDeadlineMs_ = 0;

@@ -34,6 +34,7 @@ void Stream::reply(const LocalReply& reply) {
   if (!reply.mark.empty()) head->headers.set(reply.mark, "true");
   if (!body.empty()) head->headers.add(HeaderId::kContentType, "text/plain");
   head->headers.add(HeaderId::kContentLength, number(body.size()));
+  head->setLength(body.size());
   if (mutateReply_) routes()->mutateResponse(route_, nullptr, head->headers, info_);
   info_.localReplyBody = body;
   sendHead(*head, body.empty());

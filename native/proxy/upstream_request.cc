@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "base/assert.h"
 #include "proxy/worker_context.h"
 #include "upstream/cluster_stats.h"
 #include "upstream/load_report.h"
@@ -124,6 +125,7 @@ void UpstreamRequest::send(UpstreamConnection& connection) {
   encoder_ = &connection.start(*this, response_);
   if (clientBlocked_) encoder_->pauseResponse();
   encoder_->encodeHeaders(*head_, headOnly_);
+  if (encoder_ == nullptr) return;  // reset by the codec, and so told
   info_.upstream.headerSent += givenTo(socket) - givenBefore_;
   owner_.onUpstreamReady(*this);
 }
@@ -241,6 +243,7 @@ void UpstreamRequest::countOutcome(Outcome outcome) {
 }
 
 void UpstreamRequest::onResponseReset(ResetReason reason) {
+  MR_DASSERT(reason != ResetReason::kBodyMismatch);
   bool again = maySendAgain(reason);
   leaveBroken();
   if (again) {

@@ -21,6 +21,9 @@ void ClientCall::copy(const RequestHead& head, const BodyBuffer& body) {
   head_.path = arena_.copy(head.path);
   head_.authority = arena_.copy(head.authority);
   head_.scheme = arena_.copy(head.scheme);
+  head_.wholeServer = head.wholeServer;
+  head_.framing = head.framing;
+  if (head.framing == BodyFraming::kLength) head_.setLength(body.size());  // what is here to send
   for (const Header& h : head.headers) {
     std::string_view name = h.id == HeaderId::kOther ? arena_.copy(h.name) : headerName(h.id);
     head_.headers.add(name, arena_.copy(h.value), h.id);

@@ -234,3 +234,87 @@ describe('routes', () => {
     expect(answers.sort().join('')).toBe('aaabbbccc')
   })
 })
+
+describe('what may not be for us', () => {
+  const answers = async (text: string, manager: object = {}): Promise<string> => {
+    const millrace = await started(simple([await echo()], { manager }))
+    const client = await RawClient.connect(Number(new URL(millrace.url()).port))
+    client.send(text)
+    return client.all()
+  }
+
+  it.each([
+    ['CONNECT', 'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n'],
+    ['an upgrade', get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\n')],
+    ['one of several', get('/', 'Connection: x, upgrade\r\nUpgrade: h2c\r\nUpgrade: tls/1.2\r\n')],
+  ])('%s is refused, and what follows it is not read', async (_what, request) => {
+    const answer = await answers(request + get('/smuggled'))
+    expect(answer).toMatch(/^HTTP\/1\.1 403 /)
+    expect(answer).toContain('connection: close\r\n')
+    expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1)
+  })
+
+  it('an offer of h2c is passed over', async () => {
+    const h2c =
+      'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'
+    const answer = await answers(get('/a', h2c) + get('/b', 'Connection: close\r\n'))
+    expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(2)
+    expect(answer).not.toContain('h2c')
+  })
+
+  it('a request about the server as a whole is routed as /, and goes on as *', async () => {
+    const options = 'OPTIONS http://b HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n'
+    expect(await answers(options)).toContain('"url":"*"')
+  })
+
+  it.each([
+    ['/%2fevil.example/x', '/.//evil.example/x'],
+    ['/%5cevil.example', '/./\\evil.example'],
+    ['/a%2fb', '/a/b'],
+  ])('a redirect of %s stays here', async (path, location) => {
+    const answer = await answers(get(path, 'Connection: close\r\n'), {
+      path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
+    })
+    expect(answer).toMatch(/^HTTP\/1\.1 307 /)
+    const said = /^location: (.*)\r$/m.exec(answer)?.[1] as string
+    expect(said).toBe(location)
+    // As a browser reads it.
+    expect(new URL(said, 'http://here.example/').host).toBe('here.example')
+  })
+
+  it.each([
+    ['REJECT_REQUEST', 400, undefined],
+    ['DROP_HEADER', 200, '1'],
+  ] as const)('underscores in trailers: %s', async (action, status, kept) => {
+    let trailers: Record<string, string | undefined> = {}
+    const port = await httpService((incoming, response) => {
+      incoming.resume()
+      incoming.on('end', () => {
+        trailers = incoming.trailers
+        response.end()
+      })
+    })
+    const http_protocol_options = { enable_trailers: true }
+    const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+    const upstream = {
+      '@type': `type.googleapis.com/${options}`,
+      explicit_http_config: { http_protocol_options },
+    }
+    const manager = {
+      http_protocol_options,
+      common_http_protocol_options: { headers_with_underscores_action: action },
+    }
+    const config = bootstrap(
+      [httpListener({ routes: [route('/', 'web')], manager })],
+      [cluster('web', [port], { typed_extension_protocol_options: { [options]: upstream } })],
+    )
+    const millrace = await started(config)
+    const client = await RawClient.connect(Number(new URL(millrace.url()).port))
+    const head =
+      'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n'
+    client.send(`${head}1\r\nx\r\n0\r\na_b: 2\r\nx-ok: 1\r\ncookie: c\r\n\r\n`)
+    expect(await client.all()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(trailers['x-ok']).toBe(kept)
+    expect(trailers['a_b'] ?? trailers['cookie']).toBeUndefined()
+  })
+})

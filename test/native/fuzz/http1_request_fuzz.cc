@@ -18,7 +18,12 @@ void reencode(ChunkPool& pool, RequestHead& head) {
   bool listed = head.headers.has(HeaderId::kContentLength);
   bool chunked = head.framing == BodyFraming::kChunked;
   std::string out(requestHeadBound(head), '\0');
-  WireBody body = chunked ? WireBody::kChunked : WireBody::kAsListed;
+  bool length = head.framing == BodyFraming::kLength;
+  WireBody body = chunked  ? WireBody::chunked()
+                  : length ? WireBody::ofLength(head.contentLength)
+                           : WireBody::none();
+  std::string number = std::to_string(head.contentLength);  // rendered, however it came
+  if (length) head.headers.set(HeaderId::kContentLength, number);
   out.resize(size_t(writeRequestHead(out.data(), head, body, false) - out.data()));
   Exact exact(out);
   Arena arena(pool);
@@ -33,7 +38,7 @@ void reencode(ChunkPool& pool, RequestHead& head) {
   }
   MR_ASSERT(result.state == ParseState::kDone && result.consumed == out.size());
   MR_ASSERT(again.methodText == head.methodText && again.authority == head.authority);
-  MR_ASSERT(again.path == head.path && again.scheme.empty());
+  MR_ASSERT(again.path == (head.wholeServer ? "*" : head.path) && again.scheme.empty());
   MR_ASSERT(again.framing == head.framing && again.contentLength == head.contentLength);
   MR_ASSERT(again.headers.has(HeaderId::kContentLength) == listed);
   for (HeaderId id :

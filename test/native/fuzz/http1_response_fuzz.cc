@@ -15,7 +15,11 @@ using Parsed = std::pair<ParseState, std::string>;
 void reencode(ChunkPool& pool, ResponseHead& head, Method method) {
   bool chunked = head.framing == BodyFraming::kChunked;
   std::string out(responseHeadBound(head), '\0');
-  WireBody body = chunked ? WireBody::kChunked : WireBody::kAsListed;
+  WireBody body = chunked            ? WireBody::chunked()
+                  : head.lengthKnown ? WireBody::ofLength(head.contentLength)
+                                     : WireBody::none();
+  std::string number = std::to_string(head.contentLength);  // rendered, however it came
+  if (head.lengthKnown) head.headers.set(HeaderId::kContentLength, number);
   WireConnection connection =
       head.framing == BodyFraming::kUntilClose ? WireConnection::kClose : WireConnection::kNone;
   out.resize(size_t(writeResponseHead(out.data(), head, body, connection, false) - out.data()));

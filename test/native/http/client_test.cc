@@ -166,7 +166,8 @@ TEST_CASE("framing of requests") {
   }
   SUBCASE("by length") {
     RequestHead& head = side.newRequest(Method::kPost, "POST");
-    head.headers.add(HeaderId::kContentLength, "5");
+    head.headers.add(HeaderId::kContentLength, "05");
+    head.setLength(5);
     RequestEncoder& encoder = side.start();
     encoder.encodeHeaders(head, false);
     CHECK(!side.codec->requestComplete());
@@ -257,4 +258,42 @@ TEST_CASE("back-pressure of the request reaches the sink until the request is co
   encoder.encodeData({}, true);
   side.codec->onWritable(false);
   CHECK(side.log == "stop go ");
+}
+
+TEST_CASE("a request whose body is not what its head said ends the connection") {
+  Net net;
+  ClientSide side(net);
+  const std::string reset = "reset " + std::to_string(int(ResetReason::kBodyMismatch)) +
+                            " spent http1.body_differs_from_its_length";
+  RequestHead& head = side.newRequest(Method::kPost, "POST");
+  head.setLength(5);
+  RequestEncoder& encoder = side.start();
+  SUBCASE("no body") {
+    encoder.encodeHeaders(head, true);
+  }
+  SUBCASE("an empty body") {
+    encoder.encodeHeaders(head, false);
+    encoder.encodeData({}, true);
+  }
+  SUBCASE("a byte less") {
+    encoder.encodeHeaders(head, false);
+    encoder.encodeData("abc", false);
+    encoder.encodeData("d", true);
+  }
+  SUBCASE("a byte more") {
+    encoder.encodeHeaders(head, false);
+    encoder.encodeData("abc", false);
+    encoder.encodeData("def", true);
+  }
+  SUBCASE("less, then trailers") {
+    encoder.encodeHeaders(head, false);
+    encoder.encodeTrailers(head.trailers);
+  }
+  SUBCASE("more behind the end") {
+    encoder.encodeHeaders(head, false);
+    encoder.encodeData("abcde", true);
+    encoder.encodeData("f", true);
+  }
+  CHECK(side.log == reset);
+  CHECK(side.closed);
 }

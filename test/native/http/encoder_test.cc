@@ -6,6 +6,7 @@
 #include <string>
 
 #include "http/http1_parser.h"
+#include "http/trailer_fields.h"
 #include "support/guarded.h"
 
 using namespace millrace;
@@ -30,6 +31,11 @@ struct Fixture {
     CHECK(parseResponseHead(bytes, {}, Method::kGet, progress, response).state ==
           ParseState::kDone);
   }
+  // As the request that was parsed.
+  WireBody listed() const {
+    bool length = request.framing == BodyFraming::kLength;
+    return length ? WireBody::ofLength(request.contentLength) : WireBody::none();
+  }
   // Written into memory of exactly the bound's size, in front of an unmapped page.
   std::string written(WireBody body, bool trailers = false) {
     size_t bound = requestHeadBound(request);
@@ -51,8 +57,7 @@ struct Fixture {
 
 TEST_CASE_FIXTURE(Fixture, "a request is written in origin form with Host first") {
   parse("GET http://h:1/p?q HTTP/1.1\r\nA: b\r\nHost: other\r\nC:d\r\nE: \tf  \r\n\r\n");
-  CHECK(written(WireBody::kAsListed) ==
-        "GET /p?q HTTP/1.1\r\nhost: h:1\r\nA: b\r\nC: d\r\nE: f\r\n\r\n");
+  CHECK(written(listed()) == "GET /p?q HTTP/1.1\r\nhost: h:1\r\nA: b\r\nC: d\r\nE: f\r\n\r\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "hop-by-hop fields are dropped, wherever they are") {
@@ -60,29 +65,53 @@ TEST_CASE_FIXTURE(Fixture, "hop-by-hop fields are dropped, wherever they are") {
       "POST / HTTP/1.1\r\nConnection: keep-alive, X\r\nX: 1\r\nHost: h\r\nA: 1\r\nKeep-Alive: 5\r\n"
       "Proxy-Connection: close\r\nB: 2\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n"
       "Upgrade: websocket\r\nTrailer: T\r\nC: 3\r\n\r\n");
-  CHECK(written(WireBody::kChunked) ==
+  CHECK(written(WireBody::chunked()) ==
         "POST / HTTP/1.1\r\nhost: h\r\nA: 1\r\nB: 2\r\nC: 3\r\ntransfer-encoding: chunked\r\n\r\n");
-  CHECK(written(WireBody::kChunked, true) ==
+  CHECK(written(WireBody::chunked(), true) ==
         "POST / HTTP/1.1\r\nhost: h\r\nA: 1\r\nB: 2\r\nTrailer: T\r\nC: 3\r\n"
         "transfer-encoding: chunked\r\nte: trailers\r\nconnection: te\r\n\r\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "TE is passed on for trailers only") {
   parse("GET / HTTP/1.1\r\nHost: h\r\nTE: gzip\r\nTE: deflate;q=0.5,  Trailers\r\n\r\n");
-  CHECK(written(WireBody::kNone, true) ==
+  CHECK(written(WireBody::none(), true) ==
         "GET / HTTP/1.1\r\nhost: h\r\nte: trailers\r\nconnection: te\r\n\r\n");
   request.clear();
   parse("GET / HTTP/1.1\r\nHost: h\r\nTE: gzip, trailersx\r\n\r\n");
-  CHECK(written(WireBody::kNone, true) == "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+  CHECK(written(WireBody::none(), true) == "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "framing is the caller's") {
   parse("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
   std::string start = "POST / HTTP/1.1\r\nhost: h\r\n";
-  CHECK(written(WireBody::kAsListed) == start + "Content-Length: 5\r\n\r\n");
-  CHECK(written(WireBody::kNone) == start + "\r\n");
-  CHECK(written(WireBody::kZeroLength) == start + "content-length: 0\r\n\r\n");
-  CHECK(written(WireBody::kChunked) == start + "transfer-encoding: chunked\r\n\r\n");
+  CHECK(written(listed()) == start + "Content-Length: 5\r\n\r\n");
+  CHECK(written(WireBody::none()) == start + "\r\n");
+  CHECK(written(WireBody::ofLength(0)) == start + "Content-Length: 0\r\n\r\n");
+  CHECK(written(WireBody::chunked()) == start + "transfer-encoding: chunked\r\n\r\n");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a length is rendered from the number, whatever the list holds") {
+  std::string start = "POST / HTTP/1.1\r\nhost: h\r\n";
+  parse("POST / HTTP/1.1\r\nHost: h\r\nA: 1\r\nContent-LENGTH:   010\r\nB: 2\r\n\r\n");
+  CHECK(written(listed()) == start + "A: 1\r\nContent-LENGTH: 10\r\nB: 2\r\n\r\n");
+  request.headers.set(HeaderId::kContentLength, "7");
+  request.headers.add(HeaderId::kContentLength, "8");
+  request.headers.add(HeaderId::kTransferEncoding, "chunked");
+  CHECK(written(listed()) == start + "A: 1\r\nContent-LENGTH: 10\r\nB: 2\r\n\r\n");
+  CHECK(written(WireBody::ofLength(~uint64_t(0))) ==
+        start + "A: 1\r\nContent-LENGTH: 18446744073709551615\r\nB: 2\r\n\r\n");
+  request.headers.remove(HeaderId::kContentLength);
+  CHECK(written(listed()) == start + "A: 1\r\nB: 2\r\ncontent-length: 10\r\n\r\n");
+}
+
+TEST_CASE_FIXTURE(Fixture, "OPTIONS of the server as a whole is matched as / and written as *") {
+  bytes = "OPTIONS http://b HTTP/1.1\r\nHost: b\r\n\r\n";
+  ParseProgress progress;
+  CHECK(parseRequestHead(bytes, {}, progress, request).state == ParseState::kDone);
+  CHECK(request.path == "/");
+  CHECK(written(listed()) == "OPTIONS * HTTP/1.1\r\nhost: b\r\n\r\n");
+  request.path = "/rewritten";
+  CHECK(written(listed()) == "OPTIONS /rewritten HTTP/1.1\r\nhost: b\r\n\r\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "changed lists are written as they are, stretch by stretch") {
@@ -94,10 +123,10 @@ TEST_CASE_FIXTURE(Fixture, "changed lists are written as they are, stretch by st
   std::string expected =
       "GET / HTTP/1.1\r\nhost: h\r\nA: 1\r\nB: changed\r\nC: 3\r\nE: \r\nF: 6\r\n"
       "x-forwarded-proto: http\r\n\r\n";
-  CHECK(written(WireBody::kAsListed) == expected);
+  CHECK(written(listed()) == expected);
   request.own();
   bytes.assign(bytes.size(), '?');
-  CHECK(written(WireBody::kAsListed) == expected);
+  CHECK(written(listed()) == expected);
 }
 
 TEST_CASE_FIXTURE(Fixture, "fields of all sizes") {
@@ -113,18 +142,18 @@ TEST_CASE_FIXTURE(Fixture, "fields of all sizes") {
     request.headers.add(names[i], values[i], HeaderId::kOther);
     expected += names[i] + ": " + values[i] + "\r\n";
   }
-  CHECK(written(WireBody::kAsListed) == expected + "\r\n");
+  CHECK(written(listed()) == expected + "\r\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "a response") {
   parseAnswer(
       "HTTP/1.1 200 Fine\r\nServer: s\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n"
       "Host: odd\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n");
-  CHECK(answer(WireBody::kChunked, WireConnection::kNone) ==
+  CHECK(answer(WireBody::chunked(), WireConnection::kNone) ==
         "HTTP/1.1 200 Fine\r\nServer: s\r\nHost: odd\r\ntransfer-encoding: chunked\r\n\r\n");
-  CHECK(answer(WireBody::kNone, WireConnection::kClose) ==
+  CHECK(answer(WireBody::none(), WireConnection::kClose) ==
         "HTTP/1.1 200 Fine\r\nServer: s\r\nHost: odd\r\nconnection: close\r\n\r\n");
-  CHECK(answer(WireBody::kZeroLength, WireConnection::kKeepAlive, true) ==
+  CHECK(answer(WireBody::ofLength(0), WireConnection::kKeepAlive, true) ==
         "HTTP/1.1 200 Fine\r\nServer: s\r\nHost: odd\r\nTrailer: T\r\ncontent-length: 0\r\n"
         "connection: keep-alive\r\n\r\n");
 }
@@ -132,11 +161,11 @@ TEST_CASE_FIXTURE(Fixture, "a response") {
 TEST_CASE_FIXTURE(Fixture, "a response of our own has the usual reason") {
   response.status = 503;
   response.headers.add(HeaderId::kContentType, "text/plain");
-  CHECK(answer(WireBody::kAsListed, WireConnection::kNone) ==
+  CHECK(answer(WireBody::none(), WireConnection::kNone) ==
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\n\r\n");
   response.status = 599;
   response.headers.clear();
-  CHECK(answer(WireBody::kAsListed, WireConnection::kNone) == "HTTP/1.1 599 \r\n\r\n");
+  CHECK(answer(WireBody::none(), WireConnection::kNone) == "HTTP/1.1 599 \r\n\r\n");
 }
 
 TEST_CASE("heads of chunks") {
@@ -155,12 +184,57 @@ TEST_CASE("heads of chunks") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "trailers, without what would frame or route") {
+TEST_CASE_FIXTURE(Fixture, "trailers, without what must not be there") {
+  // RFC 9110 §6.5.1, by kind; in any case.
+  for (std::string_view name : {"Content-Length",
+                                "transfer-encoding",
+                                "Host",
+                                "connection",
+                                "TE",
+                                "Trailer",
+                                "upgrade",
+                                "Keep-Alive",
+                                "Proxy-Connection",
+                                "Expect",
+                                "Range",
+                                "Cache-Control",
+                                "If-Match",
+                                "Pragma",
+                                "Authorization",
+                                "Proxy-Authorization",
+                                "Cookie",
+                                "Set-Cookie",
+                                "WWW-Authenticate",
+                                "Content-Type",
+                                "Content-Encoding",
+                                "Content-Range",
+                                "Location",
+                                "Date",
+                                "Vary",
+                                "Age",
+                                "X-Forwarded-For",
+                                "x-forwarded-proto",
+                                "X-Envoy-Internal",
+                                "X-Envoy-Original-Path",
+                                "Forwarded",
+                                "X-Request-Id",
+                                "Via",
+                                "Access-Control-Allow-Origin",
+                                "X-Real-Ip"}) {
+    CAPTURE(name);
+    CHECK(!allowedInTrailers({name, "v", headerId(name)}, {}));
+  }
+  for (std::string_view name :
+       {"grpc-status", "grpc-message", "grpc-status-details-bin", "Content-Digest", "Repr-Digest",
+        "Server-Timing", "X-Checksum", "ETag", "Authentication-Info"}) {
+    CAPTURE(name);
+    CHECK(allowedInTrailers({name, "v", headerId(name)}, "upgrade"));
+  }
+  CHECK(!allowedInTrailers({"X-Named", "v", HeaderId::kOther}, "a,x-named"));
   HeaderList& trailers = request.trailers;
   trailers.add("A", "b", HeaderId::kOther);
   trailers.add(HeaderId::kContentLength, "5");
-  trailers.add(HeaderId::kTransferEncoding, "chunked");
-  trailers.add(HeaderId::kHost, "h");
+  trailers.add(HeaderId::kCookie, "c");
   trailers.add(HeaderId::kGrpcStatus, "0");
   Guarded memory(std::string(lastChunkBound(trailers), '?'));
   char* end = writeLastChunk(memory.data(), trailers);

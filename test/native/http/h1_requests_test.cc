@@ -37,11 +37,13 @@ struct Outcome {
 
 // Forwards one complete request as the client codec would.
 void forward(ServerSide::Stream& s, std::string& out) {
-  bool hasLength = s.head.headers.has(HeaderId::kContentLength);
+  bool hasLength = s.head.framing == BodyFraming::kLength;
   bool chunked = !hasLength && !s.body.empty();
+  WireBody body = chunked     ? WireBody::chunked()
+                  : hasLength ? WireBody::ofLength(s.body.size())
+                              : WireBody::none();
   std::string head(requestHeadBound(s.head), '\0');
-  char* end = writeRequestHead(head.data(), s.head,
-                               chunked ? WireBody::kChunked : WireBody::kAsListed, false);
+  char* end = writeRequestHead(head.data(), s.head, body, false);
   out.append(head.data(), end);
   if (chunked) {
     char size[kChunkHeadMax];

@@ -175,3 +175,40 @@ TEST_CASE("reason phrases") {
   CHECK(reasonPhrase(431) == "Request Header Fields Too Large");
   CHECK(reasonPhrase(299).empty());
 }
+
+TEST_CASE("fields of one name are joined once, however many ask, until the list changes") {
+  ChunkPool pool;
+  Arena arena(pool);
+  HeaderList list(arena);
+  const std::string half(20'000, 'y');
+  list.add("X-User", half, HeaderId::kOther);
+  list.add("other", "o", HeaderId::kOther);
+  list.add("x-user", half, HeaderId::kOther);
+  bool found = false;
+  std::string_view first = list.joined("x-user", found);
+  CHECK(found);
+  CHECK(first.size() == 2 * half.size() + 1);
+  for (int i = 0; i < 1000; i++) {
+    std::string_view again = list.joined(i % 2 == 0 ? "X-USER" : "x-user", found);
+    REQUIRE(found);
+    REQUIRE(again.data() == first.data());
+  }
+  SUBCASE("added") {
+    list.add("x-user", "z", HeaderId::kOther);
+    CHECK(list.joined("x-user", found).size() == 2 * half.size() + 3);
+  }
+  SUBCASE("set") {
+    list.set("x-user", "z");
+    CHECK(list.joined("x-user", found) == "z");
+  }
+  SUBCASE("removed") {
+    list.remove("x-user");
+    CHECK(list.joined("x-user", found) == "");
+    CHECK(!found);
+  }
+  SUBCASE("cleared") {
+    list.clear();
+    list.joined("x-user", found);
+    CHECK(!found);
+  }
+}

@@ -31,7 +31,7 @@ const Accepted kAccepted[] = {
     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ChUnKeD \r\n\r\n",
      "POST |a|/ 11 framing 2 0 keep\nTransfer-Encoding=ChUnKeD\n"},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS |a|* 11 framing 0 0 keep\n"},
-    {"OPTIONS http://h HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS http|h|* 11 framing 0 0 keep\n"},
+    {"OPTIONS http://h HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS http|h|/ 11 framing 0 0 keep\n"},
     {"GET http://h HTTP/1.1\r\nHost: a\r\n\r\n", "GET http|h|/ 11 framing 0 0 keep\n"},
     {"GET HTTPS://H:443/x HTTP/1.1\r\nHost: a\r\n\r\n", "GET https|H:443|/x 11 framing 0 0 keep\n"},
     {"GET http://h?q=/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET http|h|/?q=/ 11 framing 0 0 keep\n"},

@@ -42,6 +42,7 @@ class ServerSide : public ConnectionOwner, public Http1ServerCallbacks {
       ResponseHead response(arena);
       response.status = status;
       response.headers.add(HeaderId::kContentLength, length);
+      response.setLength(content.size());
       encoder.encodeHeaders(response, content.empty());
       if (!content.empty()) encoder.encodeData(content, true);
     }

@@ -17,7 +17,10 @@ const char kGet[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 void answerInPieces(ServerSide::Stream& s, uint16_t status, std::string_view contentLength = {}) {
   ResponseHead head(s.arena);
   head.status = status;
-  if (!contentLength.empty()) head.headers.add(HeaderId::kContentLength, contentLength);
+  if (!contentLength.empty()) {
+    head.headers.add(HeaderId::kContentLength, contentLength);
+    head.setLength(std::stoul(std::string(contentLength)));
+  }
   s.encoder.encodeHeaders(head, false);
   s.encoder.encodeData("abc", false);
   s.encoder.encodeData("de", false);
@@ -407,4 +410,63 @@ TEST_CASE("resetting a stream") {
   CHECK(side.exchange(kGet).empty());
   CHECK(side.takeLog() == "head GET /\nbody ''\nover reset\n");
   CHECK(side.closed);
+}
+
+TEST_CASE("a response that is not what its head said ends the connection, and never the next one") {
+  Net net;
+  ServerSide side(net);
+  const std::string two = std::string(kGet) + kGet;
+  SUBCASE("longer") {
+    side.onComplete = [](ServerSide::Stream& s) { answerInPieces(s, 200, "4"); };
+    CHECK(side.exchange(two) == "");  // cut before it was flushed
+  }
+  SUBCASE("shorter") {
+    side.onComplete = [](ServerSide::Stream& s) { answerInPieces(s, 200, "6"); };
+    CHECK(side.exchange(two) == "");
+  }
+  SUBCASE("nothing where something was announced") {
+    side.onComplete = [](ServerSide::Stream& s) {
+      ResponseHead head(s.arena);
+      head.status = 200;
+      head.setLength(3);
+      s.encoder.encodeHeaders(head, true);
+    };
+    CHECK(side.exchange(two) == "");
+  }
+  CHECK(side.takeLog() == "head GET /\nbody ''\nover reset\n");
+  CHECK(side.closed);
+}
+
+TEST_CASE("what follows a CONNECT or an upgrade is not read as a request") {
+  Net net;
+  ServerSide side(net);
+  std::string start;
+  SUBCASE("CONNECT") {
+    start = "CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n";
+  }
+  SUBCASE("upgrade") {
+    start = "GET / HTTP/1.1\r\nHost: h\r\nConnection: x, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  }
+  CHECK(side.exchange(start + kGet) == kOkClose);
+  CHECK(side.completed == 1);
+}
+
+TEST_CASE("an offer of h2c is passed over") {
+  Net net;
+  ServerSide side(net);
+  CHECK(side.exchange("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+                      "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n") == kOk);
+  CHECK(side.exchange(kGet) == kOk);
+}
+
+TEST_CASE("trailers are what RFC 9110 allows there") {
+  Net net;
+  Http1ServerOptions options;
+  options.enableTrailers = true;
+  ServerSide side(net, options);
+  CHECK(side.exchange("PUT /c HTTP/1.1\r\nHost: h\r\nConnection: x-hop\r\n"
+                      "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Hop: 1\r\n"
+                      "Authorization: a\r\nCookie: b\r\nX-Forwarded-For: c\r\n"
+                      "x-envoy-internal: true\r\nOk: yes\r\n\r\n") == kOk);
+  CHECK(side.takeLog() == "head PUT /c\nbody 'a[Ok=yes]'\nover reusable\n");
 }

@@ -61,7 +61,12 @@ bool queryMatches(std::string_view query, std::string name, std::optional<std::s
   if (prefix) spec.string = spec::StringMatcher{StringKind::kPrefix, *prefix, {}, false};
   Result<QueryMatcher> matcher = QueryMatcher::compile(std::move(spec), "q");
   REQUIRE(matcher.ok());
-  return matcher->matches(query);
+  StringIndex names;
+  matcher->number(names);
+  ChunkPool pool;
+  Arena arena(pool);
+  QueryValues values(names, query, arena);
+  return matcher->matches(values);
 }
 
 }  // namespace
@@ -161,4 +166,30 @@ TEST_CASE("query parameters are compared as they were sent, the first of a name 
   CHECK_FALSE(queryMatches("b=1=2", "b=1", "2"));
   CHECK(queryMatches("&&b=", "b", ""));
   CHECK_FALSE(queryMatches("", "b", std::nullopt));
+}
+
+TEST_CASE("a query is read once, however many matchers ask") {
+  // 30,000 parameters and 1,000 names that are not among them: one pass finds that out.
+  std::string query;
+  for (int i = 0; i < 30'000; i++) query += "a&";
+  query += "p7=seven&p7=again&p8&p9=";
+  std::vector<QueryMatcher> matchers;
+  StringIndex names;
+  for (int i = 0; i < 1000; i++) {
+    spec::QueryMatcher spec{"p" + std::to_string(i), std::nullopt, true};
+    if (i == 7) spec.string = spec::StringMatcher{StringKind::kExact, "seven", {}, false};
+    Result<QueryMatcher> matcher = QueryMatcher::compile(std::move(spec), "q");
+    REQUIRE(matcher.ok());
+    matcher->number(names);
+    matchers.push_back(std::move(*matcher));
+  }
+  ChunkPool pool;
+  Arena arena(pool);
+  QueryValues values(names, query, arena);
+  for (int i = 0; i < 1000; i++) {
+    bool there = matchers[size_t(i)].matches(values);
+    CHECK(there == (i >= 7 && i <= 9));
+    // Whoever read again would find other names.
+    if (i == 0) std::fill(query.begin(), query.begin() + 60'000, '?');
+  }
 }
