@@ -51,6 +51,8 @@ interface Entry {
   /** The first answer is still to come. */
   isNew: boolean
   failures: number
+  /** Counts questions: the answer to an older one is void. */
+  turn: number
   usedAt: number
   timer: Timer | undefined
 }
@@ -91,12 +93,22 @@ export class DnsCache {
     return this.#users.size
   }
 
-  /** Rules from now on; what is known stays, and is asked for by them when its time comes. */
+  /**
+   * Rules from now on. What is known stays, and is asked for by them when its time comes; at once
+   * where another server is asked, or for other addresses.
+   */
   configure(definition: DnsCacheDefinition): void {
     if (isDeepStrictEqual(definition, this.#definition)) return
-    const sameResolver = isDeepStrictEqual(definition.resolver, this.#definition.resolver)
+    const before = this.#definition
+    const sameResolver = isDeepStrictEqual(definition.resolver, before.resolver)
     this.#definition = definition
     if (!sameResolver) this.#client = new DnsClient(definition.resolver)
+    if (!sameResolver || definition.family !== before.family) {
+      for (const entry of this.#entries.values()) {
+        entry.timer?.stop()
+        void this.#resolve(entry)
+      }
+    }
     for (const key of definition.preresolve) {
       if (!this.#entries.has(key)) this.#add(key)
     }
@@ -161,6 +173,7 @@ export class DnsCache {
       host: undefined,
       isNew: true,
       failures: 0,
+      turn: 0,
       usedAt: performance.now(),
       timer: undefined,
     }
@@ -170,9 +183,10 @@ export class DnsCache {
   }
 
   async #resolve(entry: Entry): Promise<void> {
+    const turn = ++entry.turn
     const answer = isIP(entry.name) ? { addresses: [entry.name] } : await this.#query(entry)
-    // It may have been removed meanwhile, and the cache closed.
-    if (this.#entries.get(entry.key) !== entry) return
+    // It may have been removed meanwhile, the cache closed, or others asked.
+    if (this.#entries.get(entry.key) !== entry || entry.turn !== turn) return
     this.#take(entry, answer?.addresses ?? [])
     entry.isNew = false
     entry.timer = after(this.#pause(entry, answer), () => this.#refresh(entry)).unref()
