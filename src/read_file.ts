@@ -6,6 +6,7 @@
 import { close, constants, fstat, open, read, type Stats } from 'node:fs'
 import { Socket } from 'node:net'
 import { promisify } from 'node:util'
+import { unlessAborted } from './abort.ts'
 import { after } from './timers.ts'
 
 export interface ReadLimits {
@@ -49,26 +50,31 @@ export function isReading(): boolean {
   return reading.size > 0
 }
 
-/** Rejects with a {@link ReadError}, or with the system's. */
-export async function readWithin(path: string, limits: ReadLimits): Promise<Buffer> {
+/** Rejects with a {@link ReadError}, with the system's, or with the reason of `signal`. */
+export async function readWithin(
+  path: string,
+  limits: ReadLimits,
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  signal?.throwIfAborted()
   if (reading.get(path)) {
     // Another try would take another thread of the pool, which has four.
     throw new ReadError('ETIMEDOUT', 'an earlier try to read it waits still')
   }
   const giveUp = new AbortController()
   const work = readAll(path, limits.bytesMax, giveUp.signal)
-  let giveIn = (_error: Error): void => {}
-  const late = new Promise<never>((_, reject) => {
-    giveIn = reject
-  })
-  const timer = after(limits.deadlineMs, () => {
-    giveUp.abort()
+  const stop = (reason: Error): void => {
+    giveUp.abort(reason)
     if (reading.has(path)) reading.set(path, true)
-    giveIn(new ReadError('ETIMEDOUT', `not within ${limits.deadlineMs / 1000} s`))
-  })
+  }
+  const late = `not within ${limits.deadlineMs / 1000} s`
+  const timer = after(limits.deadlineMs, () => stop(new ReadError('ETIMEDOUT', late)))
+  const onAbort = (): void => stop(signal?.reason as Error)
+  signal?.addEventListener('abort', onAbort)
   try {
-    return await Promise.race([work, late])
+    return await unlessAborted(work, giveUp.signal)
   } finally {
+    signal?.removeEventListener('abort', onAbort)
     timer.stop()
   }
 }

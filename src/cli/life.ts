@@ -128,7 +128,9 @@ export class Life {
       this.#log.warn({ signal }, 'reload refused: the process is ending')
     } else if (this.#source && this.#source.kind !== 'file') {
       this.#log.warn({ signal }, 'there is no configuration file to load again')
-    } else if (this.#reading || !this.#source) {
+    } else if (!this.#source) {
+      this.#log.info({ signal }, 'the configuration is still to be loaded')
+    } else if (this.#reading) {
       this.#readAgain = true
       this.#log.info({ signal }, 'the file will be loaded again: it is being read already')
     } else {
@@ -140,9 +142,9 @@ export class Life {
     const [server, source] = [this.#server, this.#source]
     if (!server || !source) return
     server
-      .reload(async () => {
+      .reload(async (giveUp) => {
         try {
-          return await this.#load(source)
+          return await this.#load(source, giveUp)
         } finally {
           // Outside of this turn of loading, for which the next one waits.
           if (this.#readAgain) queueMicrotask(() => this.#reload())
@@ -162,14 +164,17 @@ export class Life {
     }
   }
 
-  async #load(source: ConfigSource | StandardInput): Promise<LoadedConfiguration> {
+  async #load(
+    source: ConfigSource | StandardInput,
+    giveUp?: AbortSignal,
+  ): Promise<LoadedConfiguration> {
     this.#reading = true
     this.#readAgain = false
     const what = source.kind === 'file' ? source.path : 'standard input'
     const say = (): void => this.#log.info({ file: what }, 'waiting for the configuration')
     const timer = after(kSayLoadingMs, say)
     try {
-      return await loadConfiguration(await given(source))
+      return await loadConfiguration(await given(source), giveUp)
     } finally {
       timer.stop()
       this.#reading = false

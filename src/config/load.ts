@@ -29,10 +29,16 @@ const checkingResolver: CompileResolver = {
   filter: () => 0,
 }
 
-/** Throws a ConfigError with everything that is wrong. */
-export async function loadConfiguration(source: ConfigSource): Promise<LoadedConfiguration> {
+/**
+ * Throws a ConfigError with everything that is wrong; the reason of `giveUp` when that is aborted
+ * while a file is read.
+ */
+export async function loadConfiguration(
+  source: ConfigSource,
+  giveUp?: AbortSignal,
+): Promise<LoadedConfiguration> {
   checkSource(source)
-  const { text, problems } = await readText(source)
+  const { text, problems } = await readText(source, giveUp)
   const origins = new Origins(problems)
   const before = problems.size
   const written = (await inSlices(parseJson(text.text))) ?? (await parseYaml(text, problems))
@@ -74,12 +80,13 @@ async function expand(written: SourceNode, problems: Problems): Promise<SourceNo
 /** The text, and what is wrong with it before anything of it is read. */
 async function readText(
   source: ConfigSource,
+  giveUp?: AbortSignal,
 ): Promise<{ readonly text: SourceText; readonly problems: Problems }> {
   if (source.kind === 'object') {
     const { objectText } = await import('./source/object.ts')
     return objectText(source.name, source.value)
   }
-  const text = await sourceText(source)
+  const text = await sourceText(source, giveUp)
   return { text, problems: new Problems(text) }
 }
 
@@ -99,8 +106,13 @@ function checkSource(source: ConfigSource): void {
   })
 }
 
-async function sourceText(source: Exclude<ConfigSource, { kind: 'object' }>): Promise<SourceText> {
-  if (source.kind === 'file') return new SourceText(source.path, await readSource(source.path))
+async function sourceText(
+  source: Exclude<ConfigSource, { kind: 'object' }>,
+  giveUp?: AbortSignal,
+): Promise<SourceText> {
+  if (source.kind === 'file') {
+    return new SourceText(source.path, await readSource(source.path, giveUp))
+  }
   if (source.kind === 'text') return new SourceText(source.name, source.text)
   return flagsText(source.to, source.listen)
 }

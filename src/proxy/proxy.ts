@@ -80,6 +80,7 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
   #draining: Promise<DrainReport> | undefined
   #closing: Promise<CloseReport> | undefined
   #onAbort: (() => void) | undefined
+  readonly #loading: AbortController = new AbortController()
   #version = 0
   #holds = true
 
@@ -112,7 +113,8 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
     try {
       signal?.throwIfAborted()
       this.#listenTo(signal)
-      const loaded = await loadConfiguration(configurationSource(this.#first))
+      const source = configurationSource(this.#first)
+      const loaded = await loadConfiguration(source, this.#loading.signal)
       this.#notAborted('start')
       this.#server = this.#newServer()
       const changes = await this.#server.start(loaded)
@@ -178,8 +180,8 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
     const source = configurationSource(configuration)
     let name = ''
     try {
-      const changes = await server.reload(async () => {
-        const loaded = await loadConfiguration(source)
+      const changes = await server.reload(async (giveUp) => {
+        const loaded = await loadConfiguration(source, giveUp)
         name = loaded.name
         return loaded
       })
@@ -280,6 +282,7 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
   async #close(): Promise<CloseReport> {
     this.#state = 'closed'
     this.#end.end()
+    this.#loading.abort(closedError('start'))
     if (this.#onAbort) this.#options.signal?.removeEventListener('abort', this.#onAbort)
     const report = (await this.#server?.stop()) ?? { connectionsCut: 0, logsLost: [] }
     this.#tell('close', report)

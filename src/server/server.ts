@@ -7,6 +7,7 @@
 //   While LIVE, setHealthFailed() shows DRAINING to those who ask. From DRAINING on, and when
 //   listeners were stopped, no configuration is put in force any more.
 
+import { unlessAborted } from '../abort.ts'
 import type { AdminServer } from '../admin/server.ts'
 import type { AdminTarget } from '../admin/target.ts'
 import { type AwaitedCluster, ClusterManager, type HealthChange } from '../cluster/manager.ts'
@@ -224,15 +225,9 @@ export class Server {
       say()
       timer = every(kSayWaitingAgainMs, say).unref()
     }).unref()
-    let onAbort = (): void => {}
-    const givenUp = new Promise<never>((_, reject) => {
-      onAbort = () => reject(giveUp.reason as Error)
-      giveUp.addEventListener('abort', onAbort)
-    })
     try {
-      await Promise.race([this.clusters.ready(names), givenUp])
+      await unlessAborted(this.clusters.ready(names), giveUp)
     } finally {
-      giveUp.removeEventListener('abort', onAbort)
       timer.stop()
     }
   }

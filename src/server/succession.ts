@@ -9,6 +9,7 @@
 //                                                                  given up
 
 import { isDeepStrictEqual } from 'node:util'
+import { unlessAborted } from '../abort.ts'
 import type { LoadedConfiguration } from '../config/index.ts'
 import { MillraceError } from '../errors.ts'
 import type { Changes } from './deployment.ts'
@@ -21,7 +22,8 @@ const kSuperseded = 'ERR_MILLRACE_SUPERSEDED'
  */
 export type Put = (loaded: LoadedConfiguration, giveUp: AbortSignal) => Promise<Changes>
 
-export type Load = () => LoadedConfiguration | Promise<LoadedConfiguration>
+/** Nobody wants it any more when `giveUp` is aborted. */
+export type Load = (giveUp: AbortSignal) => LoadedConfiguration | Promise<LoadedConfiguration>
 
 interface Turn {
   readonly loaded: LoadedConfiguration
@@ -34,6 +36,7 @@ export class Succession {
   readonly #put: Put
   /** Loads wait for one another, and keep their order. */
   #loading: Promise<unknown> = Promise.resolve()
+  readonly #loads = new Set<AbortController>()
   #latest: Turn | undefined
 
   constructor(put: Put) {
@@ -45,9 +48,7 @@ export class Succession {
    * before it was in force. `checked` is called when it is loaded; what it throws is the end of it.
    */
   async next(load: Load, checked: () => void = () => {}): Promise<Changes> {
-    const loading = this.#loading.then(load)
-    this.#loading = loading.catch(() => {})
-    const loaded = await loading
+    const loaded = await this.#load(load)
     checked()
     const before = this.#latest
     if (before && !before.over && isDeepStrictEqual(before.loaded.bootstrap, loaded.bootstrap)) {
@@ -55,6 +56,18 @@ export class Succession {
       return noChanges()
     }
     return this.#take(loaded, before)
+  }
+
+  async #load(load: Load): Promise<LoadedConfiguration> {
+    const giveUp = new AbortController()
+    const loading = this.#loading.then(() => load(giveUp.signal))
+    this.#loading = loading.catch(() => {})
+    this.#loads.add(giveUp)
+    try {
+      return await unlessAborted(loading, giveUp.signal)
+    } finally {
+      this.#loads.delete(giveUp)
+    }
   }
 
   #take(loaded: LoadedConfiguration, before: Turn | undefined): Promise<Changes> {
@@ -99,8 +112,9 @@ export class Succession {
     }
   }
 
-  /** The one that waits for its clusters is given up. */
+  /** Those that are loaded, and the one that waits for its clusters, are given up. */
   giveUp(reason: Error): void {
+    for (const load of this.#loads) load.abort(reason)
     this.#latest?.giveUp.abort(reason)
   }
 }

@@ -1,10 +1,11 @@
 // validate, config, --version, --help, and how wrong input ends.
 
-import { chmodSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { bootstrap, cluster, httpListener, route, simple } from './support/config.ts'
 import { temporaryFolder, write } from './support/files.ts'
-import { Millrace, millrace } from './support/millrace.ts'
+import { Millrace, main, millrace } from './support/millrace.ts'
 import { rawService, sayingService } from './support/peers.ts'
 
 const folder = temporaryFolder()
@@ -87,6 +88,92 @@ describe('the rest of the command line', () => {
     expect(stderr).toBe('millrace: unknown option --lisen\n  did you mean "--listen"?\n')
     const json = await millrace(['--json', '--lisen', '80'])
     expect(JSON.parse(json.stderr)).toMatchObject({ code: 'ERR_MILLRACE_USAGE' })
+  })
+})
+
+describe('standard input and output', () => {
+  const piped = (args: string, text: string): Promise<{ stdout: string; code: number }> =>
+    new Promise((resolve) => {
+      const command = `printf %s "$TEXT" | "${process.execPath}" "${main}" ${args}`
+      const options = { env: { ...process.env, TEXT: text } }
+      execFile('/bin/bash', ['-o', 'pipefail', '-c', command], options, (error, stdout) =>
+        resolve({ stdout, code: error ? Number(error.code) : 0 }),
+      )
+    })
+
+  it('-c - reads a configuration from a pipe, and names it in errors', async () => {
+    expect(await piped('validate -c -', kShort)).toEqual({
+      code: 0,
+      stdout: 'OK: standard input\n',
+    })
+    const wrong = await piped('validate -c - 2>&1', 'listn: 80\n')
+    expect(wrong.code).toBe(78)
+    expect(wrong.stdout).toContain('standard input:1:1: ')
+    expect((await piped('config --effective -c -', kShort)).stdout).toContain('static_resources:')
+  })
+  it('a FIFO of the shell is a file: -c <(…)', async () => {
+    const { stdout } = await piped('validate -c <(printf %s "$TEXT")', kShort)
+    expect(stdout).toMatch(/^OK: \/dev\/fd\/\d+\n$/)
+  })
+  it('run -c - serves, and says that there is nothing to load again', async () => {
+    const text = kShort.replace('3000', String(await sayingService('piped')))
+    const started = Millrace.spawn(['-c', '-', '--admin', '0'], {
+      shell: `exec < ${write(folder, 'in', text)}`,
+    })
+    await started.log('ready')
+    expect(await (await fetch(started.url())).text()).toBe('piped')
+    started.signal('SIGHUP')
+    await started.log('there is no configuration file to load again')
+    expect(await started.stop()).toEqual({ code: 0, signal: null })
+  })
+  it.each(['validate -c', 'config --effective -c', 'validate --json -c'])(
+    '%s keeps its exit code when nobody reads what it says',
+    async (args) => {
+      const command = `"${process.execPath}" "${main}" ${args} "${good}" | true`
+      expect((await piped(`--version >/dev/null; ${command}`, '')).code).toBe(0)
+      const full = `"${process.execPath}" "${main}" ${args} "${good}" >/dev/full`
+      expect((await piped(`--version >/dev/null; ${full}`, '')).code).toBe(0)
+    },
+  )
+})
+
+describe('--pid-file', () => {
+  it('has the process id from when it is ready until it ends', async () => {
+    const path = `${folder}/millrace.pid`
+    const started = await Millrace.start(['-c', good, '--pid-file', path])
+    expect(readFileSync(path, 'utf8')).toBe(`${started.pid}\n`)
+    expect(await started.stop()).toEqual({ code: 0, signal: null })
+    expect(existsSync(path)).toBe(false)
+  })
+  it('stays with the process that has it when another one cannot start', async () => {
+    const path = `${folder}/one.pid`
+    const taken = await rawService(() => {})
+    const config = write(folder, 'again.json', simple([3000], { port: taken }))
+    const started = await Millrace.start(['-c', good, '--pid-file', path])
+    expect((await millrace(['-c', config, '--pid-file', path])).code).toBe(1)
+    expect(readFileSync(path, 'utf8')).toBe(`${started.pid}\n`)
+  })
+  it('that cannot be written is an error with what to do', async () => {
+    const { code, stderr } = await millrace(['-c', good, '--pid-file', `${folder}/no/such/pid`])
+    expect(code).toBe(1)
+    expect(stderr).toContain('no/such/pid: ENOENT')
+    expect(stderr).toContain('name a file in a folder that is there')
+  })
+})
+
+describe('the short form', () => {
+  it('answers as millrace, on [::] in both families', async () => {
+    const port = await sayingService('both')
+    const text = `listen: "[::]:0"\nroutes:\n  /: http://127.0.0.1:${port}\n`
+    const started = await Millrace.start(['-c', write(folder, 'both.yaml', text)])
+    for (const host of ['127.0.0.1', '[::1]']) {
+      const answer = await fetch(`http://${host}:${started.port()}/`)
+      expect([host, await answer.text(), answer.headers.get('server')]).toEqual([
+        host,
+        'both',
+        'millrace',
+      ])
+    }
   })
 })
 

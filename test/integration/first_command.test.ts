@@ -1,10 +1,10 @@
 // What somebody sees who has just installed Millrace.
 
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from './support/files.ts'
-import { Millrace } from './support/millrace.ts'
+import { Millrace, root } from './support/millrace.ts'
 import { sayingService } from './support/peers.ts'
 
 const execute = promisify(execFile)
@@ -42,6 +42,27 @@ describe('millrace without arguments and without a file', () => {
     }
     expect(urls[0]).not.toBe(urls[1])
     for (const url of urls) expect(await curl(`${url}/`)).toContain('Hello')
+  })
+})
+
+describe('npm start', () => {
+  it('is the program: SIGTERM to npm drains and ends it', async () => {
+    const port = await sayingService('by npm')
+    const to = ['--to', `http://127.0.0.1:${port}`, '--listen', '127.0.0.1:0']
+    const npm = new Millrace(spawn('npm', ['start', '--', ...to], { cwd: root }))
+    const { pid } = await npm.log('ready')
+    expect(await curl(npm.url('/'))).toBe('by npm')
+    npm.signal('SIGTERM')
+    await npm.exited
+    const gone = (): boolean => {
+      try {
+        return !process.kill(Number(pid), 0)
+      } catch {
+        return true
+      }
+    }
+    await expect.poll(gone, { timeout: 15_000 }).toBe(true)
+    expect(npm.lines.at(-1)?.msg).toBe('stopped')
   })
 })
 

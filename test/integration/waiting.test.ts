@@ -2,11 +2,19 @@
 // a file that never comes mean for them.
 
 import { execFileSync } from 'node:child_process'
-import { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder, write } from './support/files.ts'
-import { type LogLine, Millrace } from './support/millrace.ts'
+import { type LogLine, Millrace, root } from './support/millrace.ts'
 import { get, RawClient, sayingService } from './support/peers.ts'
 import {
   fifo,
@@ -113,6 +121,45 @@ describe('what waits for clusters', () => {
     service.release()
     expect(await client.all()).toContain('held')
     expect(await millrace.exited).toEqual({ code: 0, signal: null })
+  })
+})
+
+describe('a signal that comes while the program is being loaded', () => {
+  const early = (signal: string): Millrace => {
+    const preload = join(import.meta.dirname, 'support/early_signal.mjs')
+    const env = { NODE_OPTIONS: `--import=${preload}`, EARLY_SIGNAL: signal }
+    const path = write(temporaryFolder(), 'config.json', serving(1))
+    return Millrace.spawn(['-c', path, '--admin', '0'], { env })
+  }
+
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'])('%s ends it before it listens', async (signal) => {
+    const millrace = early(signal)
+    expect(await millrace.exited).toEqual({ code: 0, signal: null })
+    expect(millrace.lines.map(({ msg }) => msg)).toEqual([
+      'ending before the start was over',
+      'stopped',
+    ])
+  })
+
+  it('SIGHUP is answered: the file was not read yet', async () => {
+    const millrace = early('SIGHUP')
+    await millrace.log('the configuration is still to be loaded')
+    await millrace.log('ready')
+    expect(await millrace.stat('configuration.reload_success')).toBe(0)
+  })
+
+  it.each(['SIGUSR1', 'SIGUSR2'])('%s is told of, and opens no debugger', async (signal) => {
+    const millrace = early(signal)
+    await millrace.until('a word', () => millrace.lines.find((line) => line.signal === signal))
+    await millrace.log('ready')
+    expect(millrace.otherLines).toEqual([])
+  })
+
+  it('is caught, as the first file of the program loads nothing before', () => {
+    const file = (name: string): string => readFileSync(join(root, 'src/cli', name), 'utf8')
+    const imports = (text: string): string[] => text.match(/^(import|export) .* from .*$/gm) ?? []
+    expect(imports(file('signals.ts'))).toEqual([])
+    expect(imports(file('main.ts'))).toEqual(["import { Signals } from './signals.ts'"])
   })
 })
 

@@ -11,7 +11,7 @@ interface HostPort {
   readonly port: number
 }
 
-/** An address to listen on, as Envoy's Address. A port alone: on `anyHost`. */
+/** An address to listen on, as Envoy's Address. A port alone: on `anyHost`; `[::]`: IPv4's, too. */
 export function listenAddress(
   reader: Reader,
   node: SourceNode,
@@ -27,7 +27,8 @@ export function listenAddress(
   const found = hostPort(/^\d+$/.test(text) ? `:${text}` : text)
   if (found === undefined) return reader.refuse(spot, 'bad-value', `is ${what}, not "${text}"`)
   const host = found.host === '' || found.host === '*' ? anyHost : found.host
-  return socketAddress(reader, spot, { host, port: found.port })
+  const both = /^[0:]+$/.test(host) && isIP(host) === 6
+  return socketAddress(reader, spot, { host, port: found.port }, both ? { ipv4_compat: true } : {})
 }
 
 /** Where requests go. */
@@ -140,6 +141,7 @@ function socketAddress(
   reader: Reader,
   spot: Spot,
   { host, port }: HostPort,
+  more: { readonly ipv4_compat?: true } = {},
 ): SourceNode | undefined {
   const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
   if (isIP(address) === 0) {
@@ -147,7 +149,7 @@ function socketAddress(
     return reader.refuse(spot, 'bad-value', text, 'write its IP address, or the port alone')
   }
   if (!isPort(reader, spot, port)) return undefined
-  const fields: Value = { socket_address: { address, port_value: port } }
+  const fields: Value = { socket_address: { address, port_value: port, ...more } }
   return nodeAt(spot, fields)
 }
 

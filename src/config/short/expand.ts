@@ -71,6 +71,7 @@ function expandResources(reader: Reader, fields: ReadonlyMap<string, Field>, top
   const manager = {
     '@type': kManager,
     stat_prefix: 'http',
+    server_name: 'millrace',
     // What stands at the edge trusts nobody's X-Forwarded-For, and compares hosts and paths as
     // servers will read them.
     use_remote_address: true,

@@ -12,9 +12,10 @@ const kFileBytesMax = 8 * 1024 * 1024
 /** A FIFO's writer may have to make it first: `-c <(helm template …)`. */
 const kDeadlineMs = 30_000
 
-/** Rejects with a ConfigError when there is no text to be had. */
-export async function readSource(path: string): Promise<string> {
-  return textOf(path, () => readWithin(path, { bytesMax: kFileBytesMax, deadlineMs: kDeadlineMs }))
+/** Rejects with a ConfigError when there is no text to be had, or with the reason of `giveUp`. */
+export async function readSource(path: string, giveUp?: AbortSignal): Promise<string> {
+  const limits = { bytesMax: kFileBytesMax, deadlineMs: kDeadlineMs }
+  return textOf(path, () => readWithin(path, limits, giveUp), giveUp)
 }
 
 /** As {@link readSource}, to the end of standard input, however long that takes. */
@@ -22,11 +23,16 @@ export async function readStandardInput(name: string): Promise<string> {
   return textOf(name, () => readStream(process.stdin, kFileBytesMax))
 }
 
-async function textOf(name: string, read: () => Promise<Buffer>): Promise<string> {
+async function textOf(
+  name: string,
+  read: () => Promise<Buffer>,
+  giveUp?: AbortSignal,
+): Promise<string> {
   let bytes: Buffer
   try {
     bytes = await read()
   } catch (error) {
+    giveUp?.throwIfAborted()
     throw readProblem(name, error)
   }
   const text = decode(bytes)

@@ -49,6 +49,31 @@ describe('arguments', () => {
   it('take concurrency 0 as 1, as Envoy does', () => {
     expect(read('--concurrency 0').concurrency).toBe(1)
   })
+  it.each(Object.getOwnPropertyNames(Object.prototype))(
+    'know no command and no option %s, though every object has it',
+    (name) => {
+      expect(refusal(name)).toMatch(/^(unknown command|unexpected argument)/)
+      expect(refusal(`--${name}`)).toMatch(/^unknown option/)
+      expect(refusal(`run --${name}=1`)).toMatch(/^unknown option/)
+      expect(refusal(`-l ${name}`)).toMatch(/^unknown log level/)
+    },
+  )
+  it('take names of levels that others have', () => {
+    const levels = ['warning', 'critical', 'off'].map((name) => read(`-l ${name}`).logLevel)
+    expect(levels).toEqual(['warn', 'fatal', 'silent'])
+  })
+  it.each([
+    ['--mode validate', 'millrace validate -c FILE'],
+    ['-t', 'millrace validate -c FILE'],
+    ['--config-path a.yaml', 'write -c FILE'],
+    ['help', 'millrace --help'],
+    ['reload', 'kill -HUP'],
+    ['-s reload', 'SIGHUP'],
+    ['stop', 'SIGTERM'],
+    ['--service-cluster a', 'node: {cluster'],
+  ])('say what is written here instead of %s', (line, hint) => {
+    expect(refusal(line)).toContain(hint)
+  })
   it.each([
     ['--concurency 2', 'unknown option --concurency | did you mean "--concurrency"?'],
     ['--drain-time 2', 'unknown option --drain-time | did you mean "--drain-time-s"?'],
