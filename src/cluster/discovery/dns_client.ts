@@ -52,7 +52,7 @@ export class DnsClient {
   readonly #definition: DnsResolverDefinition
   readonly #options: DnsClientOptions
   readonly #names: SystemNames
-  /** Families and names that had addresses. */
+  /** Families and names that had addresses when they were asked for last. */
   readonly #had = new Set<string>()
   #resolver: Resolver | undefined
 
@@ -95,7 +95,7 @@ export class DnsClient {
   ): Promise<[Settled, Settled]> {
     const settled = (family: 4 | 6): Promise<Settled> =>
       Promise.allSettled([this.#lookup(name, family)]).then(([answer]) => {
-        if (hasAddresses(answer)) this.#remember(`${family} ${name}`)
+        this.#remember(`${family} ${name}`, hasAddresses(answer))
         return answer
       })
     const asked = { first: settled(first), second: settled(second) }
@@ -116,7 +116,9 @@ export class DnsClient {
     return [await Promise.race([asked.first, late(first, one.second)]), one.second]
   }
 
-  #remember(key: string): void {
+  #remember(key: string, had: boolean): void {
+    if (!had) this.#had.delete(key)
+    if (!had || this.#had.has(key)) return
     if (this.#had.size >= kRememberedMax) this.#had.clear()
     this.#had.add(key)
   }

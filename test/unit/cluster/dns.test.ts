@@ -294,6 +294,9 @@ describe('a server', () => {
       dns.cancel()
       // What is not known is not "none": the hosts of before stay.
       expect(await found).toMatchObject({ addresses: ['10.0.0.1'] })
+      // Once it has failed for good, nobody waits for it any more.
+      expect((await dns.resolve('web.test', 'auto')).addresses).toEqual(['10.0.0.1'])
+      dns.cancel()
     })
   })
 
