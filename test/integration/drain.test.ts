@@ -1,10 +1,11 @@
 // How a proxy ends: SIGTERM lets requests finish, a second one does not wait.
 
 import { describe, expect, it } from 'vitest'
-import { simple } from './support/config.ts'
+import { fileLog, simple } from './support/config.ts'
 import { temporaryFolder, write } from './support/files.ts'
 import { Millrace } from './support/millrace.ts'
 import { get, httpService, RawClient, sayingService, sleep } from './support/peers.ts'
+import { fullFifo } from './support/phases.ts'
 
 async function started(port: number, ...args: string[]): Promise<Millrace> {
   const path = write(temporaryFolder(), 'config.json', simple([port]))
@@ -130,4 +131,23 @@ describe('POST /drain_listeners', () => {
     await sleep(50)
     expect(millrace.child.exitCode).toBeNull()
   })
+})
+
+describe('access logs that take nothing', () => {
+  it('cost one deadline at the end, however many they are', async () => {
+    const folder = temporaryFolder()
+    const logs = Array.from({ length: 5 }, (_, i) => fullFifo(folder, `log-${i}`))
+    const manager = { access_log: logs.map(({ path }) => fileLog(path)) }
+    const config = simple([await sayingService('x')], { manager })
+    const millrace = await Millrace.start(['-c', write(folder, 'config.json', config)])
+    expect(await (await fetch(millrace.url())).text()).toBe('x')
+    millrace.signal('SIGTERM')
+    const { time: from } = await millrace.log('draining')
+    expect(await millrace.exited).toEqual({ code: 0, signal: null })
+    const lost = millrace.lines.filter(({ msg }) => msg === 'log lines could not be written')
+    expect(lost).toHaveLength(logs.length)
+    // Five seconds, and what a slow machine needs; each of them alone would make it 25.
+    expect(Number(millrace.lines.at(-1)?.time) - Number(from)).toBeLessThan(15_000)
+    for (const log of logs) log.close()
+  }, 60_000)
 })

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder, write } from './support/files.ts'
-import { type LogLine, Millrace, root } from './support/millrace.ts'
+import { type LogLine, Millrace, millrace, root } from './support/millrace.ts'
 import { get, RawClient, sayingService } from './support/peers.ts'
 import {
   fifo,
@@ -207,6 +207,34 @@ describe('a file that blocks', () => {
     closeSync(writer)
     await millrace.log('ready')
     await expect.poll(() => said(millrace)).toBe('second')
+  })
+
+  it('as a file of endpoints: the start says so, and SIGTERM ends it', async () => {
+    const folder = temporaryFolder()
+    const eds = {
+      name: 'listed',
+      type: 'EDS',
+      eds_cluster_config: {
+        eds_config: { path_config_source: { path: fifo(folder, 'endpoints') } },
+      },
+    }
+    const path = write(folder, 'config.json', serving(1, [eds]))
+    const millrace = Millrace.spawn(['-c', path, '--admin', '0'])
+    const { clusters } = await millrace.log('waiting for clusters')
+    expect(clusters).toEqual([{ cluster: 'listed', awaits: [`the file ${folder}/endpoints`] }])
+    expect((await fetch(millrace.admin('/ready'))).status).toBe(503)
+    expect(await millrace.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  it('as the body of a direct response is refused at once, with its place', async () => {
+    const folder = temporaryFolder()
+    const text = JSON.stringify(serving(1)).replace(
+      '"route":{"cluster":"web"}',
+      `"direct_response":{"status":200,"body":{"filename":"${fifo(folder, 'body')}"}}`,
+    )
+    const { code, stderr } = await millrace(['validate', '-c', write(folder, 'body.json', text)])
+    expect(code).toBe(78)
+    expect(stderr).toContain('body.filename: cannot be read: it is no regular file')
   })
 
   it('as a mount that hangs: SIGTERM ends the process at once', async () => {

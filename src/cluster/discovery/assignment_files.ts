@@ -1,8 +1,13 @@
 // Files of endpoints, each read and checked once for all the clusters that are in it: there may be
 // thousands in one file.
 
-import { readFileSync, type Stats, statSync } from 'node:fs'
 import type { Assignment } from '../../config/index.ts'
+import { readWithin, statWithin } from '../../read_file.ts'
+
+/** A bound for what is no list of endpoints: one of a million is smaller. */
+const kFileBytesMax = 256 * 1024 * 1024
+/** A mount that hangs, or a FIFO without a writer, is given up. */
+const kDeadlineMs = 30_000
 
 export type Assignments = ReadonlyMap<string, Assignment>
 
@@ -15,8 +20,8 @@ export type ReadAssignments = (
 
 /** One user's hold of a file. */
 export interface AssignmentFile {
-  /** Bytes; undefined: it is not there. */
-  size(): number | undefined
+  /** Bytes; undefined: it is not there. Rejects when that is not to be found out. */
+  size(): Promise<number | undefined>
   /** What is in the file now. Rejects when it cannot be read, or is not right. */
   read(): Promise<Assignments>
   close(): void
@@ -43,7 +48,7 @@ export class AssignmentFiles {
     this.#shared.set(key, shared)
     shared.users++
     return {
-      size: () => statOf(path)?.size,
+      size: async () => (await statWithin(path, kDeadlineMs))?.size,
       read: () => this.#latest(shared, path, listAsAny),
       close: () => {
         if (--shared.users === 0) this.#shared.delete(key)
@@ -51,8 +56,8 @@ export class AssignmentFiles {
     }
   }
 
-  #latest(shared: Shared, path: string, listAsAny: boolean): Promise<Assignments> {
-    const stat = statOf(path)
+  async #latest(shared: Shared, path: string, listAsAny: boolean): Promise<Assignments> {
+    const stat = await statWithin(path, kDeadlineMs)
     // Another file of the same name has another number, and the same one changes its times.
     const stamp = stat ? `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}` : ''
     if (!shared.latest || shared.stamp !== stamp) {
@@ -63,10 +68,7 @@ export class AssignmentFiles {
   }
 
   async #load(path: string, listAsAny: boolean): Promise<Assignments> {
-    return this.#read(path, readFileSync(path, 'utf8'), listAsAny)
+    const bytes = await readWithin(path, { bytesMax: kFileBytesMax, deadlineMs: kDeadlineMs })
+    return this.#read(path, bytes.toString('utf8'), listAsAny)
   }
-}
-
-function statOf(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false })
 }

@@ -102,7 +102,8 @@ export class EdsDiscovery implements DiscoverySource {
     const { path, serviceName } = this.#definition
     const { counters } = this.#sink
     try {
-      const size = this.#file?.size()
+      const size = await this.#file?.size()
+      if (this.#stopped) return
       // A file that went away says nothing, nor does one that is about to be written.
       if (!first && !size) return
       counters.attempt++

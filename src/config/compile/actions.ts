@@ -1,6 +1,5 @@
 /** What a route does: forward, redirect, or answer. */
 
-import { readFileSync } from 'node:fs'
 import type {
   NativeClusterChoice,
   NativeDirectResponse,
@@ -9,6 +8,7 @@ import type {
   NativeRedirect,
   NativeWeightedCluster,
 } from '../../native/index.ts'
+import { readRegularSync } from '../../read_file.ts'
 import type {
   DataSource,
   DirectResponseAction,
@@ -229,7 +229,7 @@ export function readSource(context: Context, source: DataSource): Uint8Array {
   if (text !== undefined) return Buffer.from(text)
   if (filename !== undefined) {
     try {
-      return readFileSync(filename)
+      return readRegularSync(filename)
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? String(error)
       context.origins.add(source, ['filename'], 'unreadable', `cannot be read: ${reason}`)

@@ -31,7 +31,7 @@ it('are read once, however many ask, and again when there is another file', asyn
   renameSync(write(folder, 'new', 'two'), path)
   await Promise.all(users.map(names))
   expect(reads).toEqual(['one', 'two', 'two'])
-  expect(users[0]?.size()).toBe(3)
+  expect(await users[0]?.size()).toBe(3)
 })
 
 it('are kept apart by what lists in them mean, and forgotten with their last user', async () => {
@@ -58,7 +58,7 @@ it('that are wrong or gone are so for everybody, until they are not', async () =
   expect(reads).toEqual(['bad'])
   rmSync(path)
   for (const user of users) {
-    expect(user.size()).toBeUndefined()
+    expect(await user.size()).toBeUndefined()
     await expect(user.read()).rejects.toThrow('ENOENT')
   }
   renameSync(write(folder, 'new', 'good'), join(folder, 'eds'))
