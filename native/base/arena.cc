@@ -17,16 +17,19 @@ ChunkPool::Chunk* ChunkPool::take(size_t bytes) {
   if (bytes <= usable && free_ != nullptr) {
     Chunk* c = free_;
     free_ = c->next;
-    kept_--;
+    if (--kept_ < least_) least_ = kept_;
+    taken_ += usable;
     return c;
   }
   size_t size = bytes <= usable ? usable : bytes;
   auto* c = static_cast<Chunk*>(::operator new(sizeof(Chunk) + size));
   c->size = size;
+  taken_ += size;
   return c;
 }
 
 void ChunkPool::give(Chunk* chunk) {
+  taken_ -= chunk->size;
   if (!MR_RECYCLE || chunk->size != kChunkBytes - sizeof(Chunk) || kept_ >= kKeptChunks) {
     ::operator delete(chunk);
     return;
@@ -34,6 +37,18 @@ void ChunkPool::give(Chunk* chunk) {
   chunk->next = free_;
   free_ = chunk;
   kept_++;
+}
+
+size_t ChunkPool::trim(size_t most) {
+  size_t freed = 0;
+  for (; freed < most && freed < least_; freed++) {
+    Chunk* chunk = free_;
+    free_ = chunk->next;
+    kept_--;
+    ::operator delete(chunk);
+  }
+  least_ = kept_;
+  return freed * kChunkBytes;
 }
 
 void Arena::reset() {

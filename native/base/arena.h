@@ -30,10 +30,16 @@ class ChunkPool {
   Chunk* take(size_t bytes);  // a chunk with at least `bytes` usable; larger than kChunkBytes comes
                               // from the heap
   void give(Chunk* chunk);
+  // Usable bytes of the chunks that were taken and not given back.
+  size_t bytesTaken() const { return taken_; }
+  // Frees what was not needed since the last call, at most `most` chunks. Returns how many bytes.
+  size_t trim(size_t most);
 
  private:
   Chunk* free_ = nullptr;
   size_t kept_ = 0;
+  size_t least_ = 0;  // of kept_ since the last trim()
+  size_t taken_ = 0;
 };
 
 class Arena {

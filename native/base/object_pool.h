@@ -31,14 +31,16 @@ class ObjectPool {
     if (free_ != nullptr) {
       p = free_;
       free_ = free_->next;
-      kept_--;
+      if (--kept_ < least_) least_ = kept_;
     } else {
       p = ::operator new(sizeof(Block), std::align_val_t(alignof(Block)));
     }
+    inUse_++;
     return new (p) T(std::forward<Args>(args)...);
   }
   void give(T* t) {
     t->~T();
+    inUse_--;
     if (!MR_RECYCLE || kept_ >= maxKept_) {
       ::operator delete(static_cast<void*>(t), std::align_val_t(alignof(Block)));
       return;
@@ -48,6 +50,19 @@ class ObjectPool {
     free_ = b;
     kept_++;
   }
+  size_t inUse() const { return inUse_; }
+  // Frees what was not needed since the last call, at most `most` blocks. Returns how many bytes.
+  size_t trim(size_t most) {
+    size_t freed = 0;
+    for (; freed < most && freed < least_; freed++) {
+      Block* block = free_;
+      free_ = block->next;
+      kept_--;
+      ::operator delete(static_cast<void*>(block), std::align_val_t(alignof(Block)));
+    }
+    least_ = kept_;
+    return freed * sizeof(Block);
+  }
 
  private:
   union Block {
@@ -56,6 +71,8 @@ class ObjectPool {
   };
   Block* free_ = nullptr;
   size_t kept_ = 0;
+  size_t least_ = 0;  // of kept_ since the last trim()
+  size_t inUse_ = 0;
   size_t maxKept_;
 };
 

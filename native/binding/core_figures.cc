@@ -20,6 +20,7 @@ Napi::Value Core::workerStats(const Napi::CallbackInfo& info) {
     s.Set("handedOver", number(env, double(w.handedOver)));
     s.Set("received", number(env, double(w.received)));
     s.Set("lag", number(env, double(w.lag)));
+    s.Set("bytesHeld", number(env, double(w.bytesHeld)));
     s.Set("poolHits", number(env, double(w.poolHits)));
     s.Set("poolMisses", number(env, double(w.poolMisses)));
     result.Set(i++, s);

@@ -326,6 +326,7 @@ void readFields(JsReader& in, HttpManager& out) {
   in.field("requestTimeout", out.requestTimeout);
   in.field("requestHeadersTimeout", out.requestHeadersTimeout);
   in.field("delayedCloseTimeout", out.delayedCloseTimeout);
+  in.field("drainTimeout", out.drainTimeout);
   in.field("maxConnectionDuration", out.maxConnectionDuration);
   in.field("maxStreamDuration", out.maxStreamDuration);
   in.field("maxRequestsPerConnection", out.maxRequestsPerConnection);
@@ -336,6 +337,8 @@ void readFields(JsReader& in, HttpManager& out) {
   in.field("enableTrailers", out.enableTrailers);
   in.field("allowAbsoluteUrl", out.allowAbsoluteUrl);
   in.choice("headerCase", {"keep", "proper-case"}, out.headerCase);
+  in.field("halfCloseFlag", out.halfCloseFlag);
+  in.field("mostHeldFlag", out.mostHeldFlag);
   in.field("filters", out.filters);
   in.field("accessLogs", out.accessLogs);
 }
@@ -347,6 +350,7 @@ void readFields(JsReader& in, TcpProxy& out) {
   in.field("maxConnectAttempts", out.maxConnectAttempts);
   in.field("maxDownstreamDuration", out.maxDownstreamDuration);
   in.optional("hashSourceIp", out.hashSourceIp);
+  in.field("mostHeldFlag", out.mostHeldFlag);
   in.field("accessLogs", out.accessLogs);
 }
 

@@ -55,9 +55,12 @@ struct Loop::Impl {
   Hook flush;
   uint64_t awakeNs = 0;  // when poll last returned
 
-  // Handles to be called again, in order. Those queued while the queue runs wait for the next turn.
-  IoHandle* firstAgain = nullptr;
-  IoHandle** lastAgain = &firstAgain;
+  // Handles to be called again, in order. Those queued while a queue runs wait for the next turn.
+  struct Queue {
+    IoHandle* first = nullptr;
+    IoHandle** last = &first;
+  };
+  Queue again, putOff;
 
   // Tasks taken from `posted`, in order.
   Task* firstTask = nullptr;
@@ -136,45 +139,88 @@ void Loop::remove(IoHandle* handle) {
 }
 
 void Loop::again(IoHandle* handle, uint32_t bits) {
+  queue(handle, bits, false);
+}
+
+void Loop::putOff(IoHandle* handle, uint32_t bits) {
+  queue(handle, bits | kPutOff, true);
+}
+
+// A handle that is queued already stays where it is, unless it is put off now.
+void Loop::queue(IoHandle* handle, uint32_t bits, bool putOff) {
   MR_DASSERT(onLoopThread());
-  handle->againBits_ |= uint8_t(bits);
-  if (handle->linkAgain_ != nullptr) return;
+  bits |= handle->againBits_;
+  if (handle->linkAgain_ != nullptr) {
+    if (putOff && (handle->againBits_ & kPutOff) == 0) {
+      unlinkAgain(handle);
+    } else {
+      handle->againBits_ = uint8_t(bits);
+      return;
+    }
+  }
+  handle->againBits_ = uint8_t(bits);
+  Impl::Queue& queue = putOff ? impl_->putOff : impl_->again;
   handle->nextAgain_ = nullptr;
-  handle->linkAgain_ = impl_->lastAgain;
-  *impl_->lastAgain = handle;
-  impl_->lastAgain = &handle->nextAgain_;
+  handle->linkAgain_ = queue.last;
+  *queue.last = handle;
+  queue.last = &handle->nextAgain_;
 }
 
 void Loop::unlinkAgain(IoHandle* handle) {
   if (handle->linkAgain_ == nullptr) return;
   *handle->linkAgain_ = handle->nextAgain_;
-  if (handle->nextAgain_ != nullptr) handle->nextAgain_->linkAgain_ = handle->linkAgain_;
-  if (impl_->lastAgain == &handle->nextAgain_) impl_->lastAgain = handle->linkAgain_;
+  if (handle->nextAgain_ != nullptr) {
+    handle->nextAgain_->linkAgain_ = handle->linkAgain_;
+  } else {
+    Impl::Queue& queue = impl_->again.last == &handle->nextAgain_ ? impl_->again : impl_->putOff;
+    queue.last = handle->linkAgain_;
+  }
   handle->nextAgain_ = nullptr;
   handle->linkAgain_ = nullptr;
   handle->againBits_ = 0;
 }
 
 void Loop::dispatch(IoHandle* handle, uint32_t bits) {
-  handle->ready_ |= uint8_t(bits);
+  handle->ready_ |= uint8_t(bits & ~uint32_t(kPutOff));
   handle->onReady(bits);
   impl_->flush.run();
 }
 
+namespace {
+
+// Stands behind what is queued now: what handles queue from here on waits for the next turn.
+class Mark final : public IoHandle {
+ public:
+  void onReady(uint32_t) override {}
+};
+
+}  // namespace
+
 void Loop::runAgain() {
-  if (impl_->firstAgain == nullptr) return;
-  // A mark behind what is queued now: what handles queue from here on waits for the next turn.
-  class Mark final : public IoHandle {
-   public:
-    void onReady(uint32_t) override {}
-  } mark;
+  if (impl_->again.first == nullptr) return;
+  Mark mark;
   again(&mark, 0);
-  while (IoHandle* handle = impl_->firstAgain) {
+  while (IoHandle* handle = impl_->again.first) {
     uint32_t bits = handle->againBits_;
     unlinkAgain(handle);
     if (handle == &mark) break;
     dispatch(handle, bits);
   }
+}
+
+void Loop::runPutOff() {
+  if (impl_->putOff.first == nullptr) return;
+  Mark mark;
+  putOff(&mark, 0);
+  const uint64_t deadline = monotonicNs() + kPutOffBudgetNs;
+  do {
+    IoHandle* handle = impl_->putOff.first;
+    uint32_t bits = handle->againBits_;
+    if (handle == &mark) break;
+    unlinkAgain(handle);
+    dispatch(handle, bits);
+  } while (monotonicNs() < deadline);
+  unlinkAgain(&mark);
 }
 
 // ---- timers
@@ -279,7 +325,8 @@ void Loop::setFlushHook(void (*hook)(void*), void* context) {
 
 // How long poll may block: until the next timer, not at all while work is queued.
 int Loop::waitMs(uint64_t nowNs, int maxWaitMs) const {
-  if (maxWaitMs == 0 || impl_->firstAgain != nullptr || impl_->firstTask != nullptr) return 0;
+  if (maxWaitMs == 0 || impl_->firstTask != nullptr) return 0;
+  if (impl_->again.first != nullptr || impl_->putOff.first != nullptr) return 0;
   if (impl_->stopping.load(std::memory_order_relaxed)) return 0;
   uint64_t next = impl_->wheel.nextMs();
   if (next == TimerWheel::kNever && maxWaitMs < 0) return -1;
@@ -315,6 +362,7 @@ void Loop::turn(int maxWaitMs) {
   while (const PollEvent* event = impl_->poller->next()) dispatch(event->handle, event->bits);
   if (impl_->poller->batchSize() >= kLongBatch) nowNs_ = monotonicNs();
   runAgain();
+  runPutOff();
   runTimers();
   runTasks();
   impl_->quiet.run();

@@ -1,7 +1,8 @@
 // One event loop for one thread.
 //
-// A turn: poll → I/O events → due timers → posted tasks (within a time budget) → quiet hook →
-// deferred deletes. Nothing is destroyed while an event for it can still be in the batch.
+// A turn: poll → I/O events → those that were put off (within a time budget) → due timers → posted
+// tasks (within a time budget) → quiet hook → deferred deletes. Nothing is destroyed while an event
+// for it can still be in the batch.
 //
 // Thread rule: everything here belongs to the loop's thread, except post() and stop(), which any
 // thread may call. Objects may also be set up from another thread before run() starts.
@@ -28,6 +29,8 @@ enum Ready : uint32_t {
   // The peer shut down its writing half (EPOLLRDHUP, EV_EOF); data may still be pending.
   kReadClosed = 4,
   kError = 8,  // the next read or write tells which
+  // Not readiness, and never remembered: the handle's share of the turn has come (Loop::putOff).
+  kPutOff = 16,
 };
 
 // A descriptor registered once, edge-triggered, for its whole life. The owner closes the descriptor
@@ -53,7 +56,7 @@ class IoHandle {
   uint8_t ready_ = 0;
   uint8_t againBits_ = 0;
   bool registered_ = false;
-  IoHandle* nextAgain_ = nullptr;   // queued by Loop::again():
+  IoHandle* nextAgain_ = nullptr;   // queued by Loop::again() or putOff():
   IoHandle** linkAgain_ = nullptr;  // what points at this one
 };
 
@@ -106,6 +109,10 @@ class Loop {
  public:
   // Time that posted tasks may take in one turn before I/O gets its turn again.
   static constexpr uint64_t kPostBudgetNs = 500'000;
+  // Time that handles which move much may take in one turn, all together; at least one gets its
+  // share. What they do not get comes in later turns, so that whoever has little to do waits for
+  // one such budget, and not for all of them.
+  static constexpr uint64_t kPutOffBudgetNs = 500'000;
   // Events taken from the poller in one call.
   static constexpr int kEventsPerPoll = 512;
   static constexpr uint64_t kTickMs = 1;
@@ -130,6 +137,10 @@ class Loop {
   // a handle that was paused with readiness left, or that used up its byte cap, goes on. Idempotent
   // within a turn.
   void again(IoHandle* handle, uint32_t bits);
+  // As again(), for a handle that has much to move or has had its share: it is called with kPutOff
+  // among the bits, after everything else of a turn, when the budget of those that were put off
+  // allows. In the order in which they were put off; each once a turn.
+  void putOff(IoHandle* handle, uint32_t bits);
 
   // Arms `timer` for `delayMs` from now (at least one tick); re-arms when armed. A later deadline
   // is a store.
@@ -177,7 +188,9 @@ class Loop {
   void turn(int maxWaitMs);
   int waitMs(uint64_t nowNs, int maxWaitMs) const;
   void dispatch(IoHandle* handle, uint32_t bits);
+  void queue(IoHandle* handle, uint32_t bits, bool putOff);
   void runAgain();
+  void runPutOff();
   void unlinkAgain(IoHandle* handle);
   void runTimers();
   void runTasks();

@@ -48,6 +48,8 @@ class ResponseSink {
   virtual void onResponseReset(ResetReason reason) = 0;
   // Back-pressure of what we send: false = stop, true = go on.
   virtual void onRequestWritable(bool writable) = 0;
+  // The response is paused. Whether who is to have it took something since this was last asked.
+  virtual bool clientMoves() { return false; }
 
  protected:
   ~ResponseSink() = default;

@@ -23,6 +23,7 @@ RequestEncoder& Http1ClientCodec::start(ResponseSink& sink, ResponseHead& head) 
 size_t Http1ClientCodec::dispatch(std::span<char> span) {
   std::string_view bytes(span.data(), span.size());
   size_t used = 0;
+  uint32_t pieces = 0;
   if (sink_ != nullptr && !bytes.empty()) responseSeen_ = true;
   // Each step that ends the exchange has looked at what lies behind it, and marked the connection.
   while (sink_ != nullptr && used < bytes.size()) {
@@ -33,6 +34,10 @@ size_t Http1ClientCodec::dispatch(std::span<char> span) {
     if (over) return bytes.size();
     // A sink that paused has no place for more; the connection keeps the rest and offers it again.
     if (sink_ != nullptr && paused_ != 0) return used;
+    if (++pieces == kPiecesPerTurn && sink_ != nullptr && used < bytes.size()) {
+      connection_->yield();
+      return used;
+    }
   }
   if (used < bytes.size()) {
     spent_ = true;

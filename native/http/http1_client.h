@@ -28,6 +28,8 @@ class Http1ClientCodec final : public RequestEncoder {
  public:
   // 1xx heads accepted before the final one; a server that sends more never means to answer.
   static constexpr uint8_t kInformationalHeads = 16;
+  // Pieces of a body (chunks, above all) passed on for one connection in a turn.
+  static constexpr uint32_t kPiecesPerTurn = 1024;
 
   // `connection` outlives the codec; `options` are copied: the codec outlives the cluster's
   // snapshot.
@@ -53,6 +55,8 @@ class Http1ClientCodec final : public RequestEncoder {
   void onConnectionClosed(ResetReason reason);
   // Forward Connection::onHighWatermark / onLowWatermark here: tells the sink.
   void onWritable(bool writable);
+  // Forward Connection::moves here.
+  bool responseMoves() { return sink_ != nullptr && sink_->clientMoves(); }
 
   bool idle() const { return sink_ == nullptr; }
   // After an exchange: another one may be started on this connection. (Connection: close, HTTP/1.0,

@@ -41,6 +41,7 @@ bool Http1ServerCodec::headComplete() const {
 size_t Http1ServerCodec::dispatch(std::span<char> span) {
   std::string_view bytes(span.data(), span.size());
   size_t used = 0;
+  uint32_t requests = 0, pieces = 0;
   while (!closing_ && used < bytes.size()) {
     if (exchange_ == nullptr) {
       used += leadingEmptyLines(bytes.substr(used));
@@ -48,11 +49,18 @@ size_t Http1ServerCodec::dispatch(std::span<char> span) {
       if (bytes.substr(used) == "\r") return used;
       if (connection_->closed() || connection_->writeEnded()) closing_ = true;  // by the owner
       if (closing_) break;
+      if (clientLags()) {
+        hold();
+        return used;
+      }
+      if (requests++ == kRequestsPerTurn) {
+        connection_->yield();
+        return used;
+      }
       begin();
     }
     if (exchange_->requestComplete) {
-      if (!holding_) connection_->pause();
-      holding_ = true;
+      hold();
       return used;
     }
     bool more = false;
@@ -61,8 +69,28 @@ size_t Http1ServerCodec::dispatch(std::span<char> span) {
     if (more) return used;
     // A sink that paused has no place for more; the connection keeps the rest and offers it again.
     if (!closing_ && exchange_ != nullptr && exchange_->pauses != 0) return used;
+    if (++pieces == kPiecesPerTurn && !closing_ && used < bytes.size()) {
+      connection_->yield();
+      return used;
+    }
   }
   return closing_ ? bytes.size() : used;
+}
+
+// Whether the client takes too little of what it was sent to be served more.
+bool Http1ServerCodec::clientLags() {
+  if (connection_->pendingBytes() > Connection::kWriteCapPerEvent) connection_->flushNow();
+  return connection_->aboveHigh();
+}
+
+void Http1ServerCodec::hold() {
+  if (!holding_) connection_->pause();
+  holding_ = true;
+}
+
+void Http1ServerCodec::letGo() {
+  holding_ = false;
+  connection_->resume();
 }
 
 void Http1ServerCodec::begin() {

@@ -5,7 +5,9 @@
 //    └──────────────────────── response complete ────────────────┘
 //   any state ──error, reset, last exchange over──▶ closing: what still comes is thrown away
 //
-// Requests behind the current one stay unread until its response is out (RFC 9112 §9.3.2). An idle
+// Requests behind the current one stay unread until its response is out (RFC 9112 §9.3.2), and
+// until the client has taken enough of those before it. Answering many of one read takes several
+// turns of the loop, so that others have theirs. An idle
 // connection costs this object alone; the state of an exchange lives in the arena of its stream.
 //
 // Thread rule: the loop of the connection.
@@ -57,6 +59,12 @@ class Http1ServerCallbacks {
 
 class Http1ServerCodec final : public ResponseEncoder {
  public:
+  // Requests begun for one connection in a turn: what a client may reasonably pipeline, and less
+  // than a millisecond of work.
+  static constexpr uint32_t kRequestsPerTurn = 16;
+  // Pieces of bodies (chunks, above all) passed on for one connection in a turn.
+  static constexpr uint32_t kPiecesPerTurn = 1024;
+
   // All three outlive the codec. `options` is shared by all connections of a listener.
   Http1ServerCodec(Connection& connection, Http1ServerCallbacks& callbacks,
                    const Http1ServerOptions& options)
@@ -68,8 +76,14 @@ class Http1ServerCodec final : public ResponseEncoder {
   void setOptions(const Http1ServerOptions& options) { options_ = &options; }
 
   // Bytes of the connection, as ConnectionOwner::onData; returns how many were consumed. A request
-  // behind the current one is left unread and the connection paused; both end with the exchange.
+  // behind the current one is left unread and the connection paused; both end with the exchange. A
+  // request that finds the connection above its high watermark is left likewise, until
+  // onClientTook().
   size_t dispatch(std::span<char> bytes);
+  // Forward Connection::onLowWatermark and onDrained here.
+  void onClientTook() {
+    if (holding_ && exchange_ == nullptr) letGo();
+  }
   // The peer will send no more. A request that is not complete is reset (kRemoteReset, then
   // onExchangeEnd(kReset)).
   void onReadEnd();
@@ -100,6 +114,9 @@ class Http1ServerCodec final : public ResponseEncoder {
  private:
   struct Exchange;
   void begin();
+  void hold();
+  void letGo();
+  bool clientLags();
   size_t readHead(std::string_view bytes, bool& more);
   size_t readBody(std::string_view bytes, bool& more);
   void writeHead(const ResponseHead& head, WireBody body, WireConnection connection);
@@ -114,7 +131,9 @@ class Http1ServerCodec final : public ResponseEncoder {
   Exchange* exchange_ = nullptr;  // in the arena of the stream
   bool closing_ = false;
   bool peerIsDone_ = false;
-  bool holding_ = false;  // paused because of a request behind the current one
+  // Paused because of a request behind the current one, or one that the client is not to have
+  // before it took more of what there is.
+  bool holding_ = false;
 };
 
 }  // namespace millrace

@@ -4,7 +4,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -84,19 +88,23 @@ bool Connection::wasRedirected(const Address& meant) const {
 // ---- readiness
 
 void Connection::onReady(uint32_t events) {
+  if (movesMuch() && (events & kPutOff) == 0) return ctx_->loop().putOff(this, events);
+  events &= ~uint32_t(kPutOff);
   if (state_ == kConnecting) connectDone(events);
   if (state_ == kConnecting || state_ == kClosed) return;
+  // Left undone by a lane that had to make room in the write batch. Before anything is sent: being
+  // above the mark is known by then.
+  if ((flags_ & kShutAsked) != 0 || pending_ > high_) flushed();
+  if (state_ == kClosed) return;
   if ((events & kWritable) != 0) {
     if (pending_ > 0) {
       sendPending();
     } else if ((flags_ & kAwaitWritable) != 0 && state_ == kOpen) {
-      flags_ &= uint8_t(~kAwaitWritable);
+      flags_ &= uint16_t(~kAwaitWritable);
       owner_->onRawReady(*this, kWritable);
     }
     if (state_ == kClosed) return;
   }
-  // Left undone by a lane that had to make room in the write batch.
-  if ((flags_ & kShutAsked) != 0 || pending_ > high_) flushed();
   if (state_ == kLingering) return discardReady();
   if (state_ != kOpen) return;
   if (!raw()) return readReady();
@@ -107,12 +115,13 @@ void Connection::onReady(uint32_t events) {
 
 void Connection::readReady() {
   if ((flags_ & kBroken) != 0 && (flags_ & kAboveHigh) != 0) {
-    flags_ &= uint8_t(~kAboveHigh);  // what was pending is dropped
+    flags_ &= uint16_t(~kAboveHigh);  // what was pending is dropped
     owner_->onLowWatermark(*this);
     if (state_ != kOpen) return;
   }
   if (paused() || readEnded()) {
-    if ((ready() & kError) != 0) failIfDrained();
+    if (!readEnded() && (ready() & (kReadClosed | kError)) != 0) owner_->onPeerLeft(*this);
+    if (state_ == kOpen && (ready() & kError) != 0) failIfDrained();
     return;
   }
   if ((flags_ & kOfferAgain) != 0 && leftoverSize_ > kOfferWindow) return offerWindow();
@@ -138,6 +147,7 @@ size_t Connection::readBehind(size_t kept, bool& end) {
     bytesRead_ += uint64_t(n);
     // A short read took everything, but for the end of the stream. The rest is for when others had
     // their turn, and the receive buffer has been flushed.
+    flags_ = uint16_t(size_t(n) >= kMuch ? flags_ | kMovesMuch : flags_ & ~kMovesMuch);
     if (size_t(n) == room || (ready() & (kReadClosed | kError)) != 0) {
       ctx_->loop().again(this, kReadable);
     } else {
@@ -173,9 +183,10 @@ void Connection::offerWindow() {
     if (buffered_ != nullptr) buffered_[0].sub(used);
     if (leftoverSize_ == 0) dropLeftover();
     if (paused()) return;
+    if (yielded()) return ctx_->loop().putOff(this, ready() & kReadable);
     if (used > 0) break;
     if (size == leftoverSize_) {  // needs bytes that have yet to come
-      flags_ &= uint8_t(~kOfferAgain);
+      flags_ &= uint16_t(~kOfferAgain);
       if (leftoverSize_ > kMaxUnconsumed) return fail(ENOBUFS);
       break;
     }
@@ -188,16 +199,29 @@ void Connection::offerWindow() {
 void Connection::offer(size_t size) {
   char* buffer = ctx_->receiveBuffer();
   ConnectionOwner* owner = owner_;
-  flags_ &= uint8_t(~kOfferAgain);
+  flags_ &= uint16_t(~kOfferAgain);
   size_t used = owner->onData(*this, {buffer, size});
   if (state_ != kOpen) return;
   MR_ASSERT(used <= size);
+  const bool shared = yielded();
   size_t rest = size - used;
   if (rest == 0) return dropLeftover();
-  if (rest > kMaxUnconsumed && !paused()) return fail(ENOBUFS);
+  if (rest > kMaxUnconsumed && !paused() && !shared) return fail(ENOBUFS);
   keep(buffer + used, rest);
-  if (owner_ != owner || paused()) flags_ |= kOfferAgain;
-  if (owner_ != owner && !paused()) ctx_->loop().again(this, ready() & kReadable);
+  if (owner_ != owner || paused() || shared) flags_ |= kOfferAgain;
+  if (paused()) return;
+  if (shared) {
+    ctx_->loop().putOff(this, ready() & kReadable);
+  } else if (owner_ != owner) {
+    ctx_->loop().again(this, ready() & kReadable);
+  }
+}
+
+// Whether the owner called yield() in the onData() that has just returned.
+bool Connection::yielded() {
+  const bool is = (flags_ & kYielded) != 0;
+  flags_ &= uint16_t(~kYielded);
+  return is;
 }
 
 void Connection::keep(const char* rest, size_t size) {
@@ -308,15 +332,17 @@ void Connection::abort() {
   finish(CloseReason::kLocal, 0);
 }
 
-void Connection::closeAfterFlush(uint32_t delayMs) {
+void Connection::closeAfterFlush(uint32_t delayMs, uint32_t stallMs) {
   if (state_ == kClosed || state_ == kLingering) return;
   if (state_ == kConnecting || (flags_ & kBroken) != 0) return close();
   state_ = kLingering;
   dropLeftover();
   flags_ |= kShutAsked;
   ctx_->laneOf(*this);  // the flush goes on with it
-  armDeadline(delayMs > 0 ? delayMs : kFlushStallMs);
+  armDeadline(delayMs > 0 ? delayMs : stallMs);
   deadline_->ms = delayMs;
+  deadline_->stallMs = std::max(delayMs, stallMs);
+  deadline_->sinceMs = ctx_->loop().nowMs();
   if ((ready() & kReadable) != 0) ctx_->loop().again(this, kReadable);
 }
 
@@ -358,13 +384,36 @@ void Connection::dropDeadline() {
 
 void Connection::deadlinePassed() {
   if (state_ == kConnecting) return finish(CloseReason::kConnectTimeout, ETIMEDOUT);
-  if (state_ == kLingering) return finish(CloseReason::kLocal, 0);
+  if (state_ == kLingering) return lingered();
   // The grace after an error is over.
+  if (owner_->moves(*this)) return armDeadline(kErrorGraceMs);
+  if (state_ != kOpen) return;
   if ((flags_ & kBroken) == 0 && sysErrno_ == 0) {
     socklen_t size = sizeof sysErrno_;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &sysErrno_, &size);
   }
   fail(sysErrno_ != 0 ? sysErrno_ : ECONNRESET);
+}
+
+// Closes when nothing has moved for as long as what is left to do may take.
+void Connection::lingered() {
+  Deadline& d = *deadline_;
+  const uint64_t now = ctx_->loop().nowMs();
+  if (d.progress.moved(*this)) d.sinceMs = now;
+  const uint64_t most = pending_ > 0 ? d.stallMs : d.ms;
+  if (now - d.sinceMs >= most) return finish(CloseReason::kLocal, 0);
+  ctx_->loop().arm(d.timer, most - (now - d.sinceMs));
+}
+
+uint64_t Connection::bytesDelivered() const {
+  int onTheWay = 0;
+#if defined(SIOCOUTQ)
+  if (ioctl(fd_, SIOCOUTQ, &onTheWay) != 0) onTheWay = 0;
+#elif defined(SO_NWRITE)
+  socklen_t size = sizeof onTheWay;
+  if (getsockopt(fd_, SOL_SOCKET, SO_NWRITE, &onTheWay, &size) != 0) onTheWay = 0;
+#endif
+  return bytesWritten_ - uint64_t(onTheWay);
 }
 
 }  // namespace millrace

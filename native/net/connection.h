@@ -56,6 +56,13 @@ class ConnectionOwner {
   virtual void onConnected(Connection& c) { (void)c; }  // an outgoing connection is up
   virtual void onClosed(Connection& c, CloseReason reason, int sysErrno) = 0;
   // Bytes that wait to be written rose above the high / fell to the low watermark.
+  // Reading is paused, and the peer has ended its stream or reset the connection meanwhile; what it
+  // sent before may still wait to be read. May be told more than once, and not at all when nobody
+  // polls (raw mode). The owner may close.
+  virtual void onPeerLeft(Connection& c) { (void)c; }
+  // Bytes of `c` that arrived before an error wait for resume(). Whether what they wait for has
+  // moved since it was last asked.
+  virtual bool moves(Connection& c) { return (void)c, false; }
   virtual void onHighWatermark(Connection& c) { (void)c; }
   virtual void onLowWatermark(Connection& c) { (void)c; }
   virtual void onDrained(Connection& c) {
@@ -110,11 +117,15 @@ class Connection final : public IoHandle, public Deferred {
   static constexpr size_t kMaxUnconsumed = 240 * 1024;     // 16 KiB stay free to read into
   static constexpr size_t kOfferWindow =
       16 * 1024;  // of leftover bytes; more if the owner needs it
-  // How long bytes that have arrived wait for resume() after an error.
+  // A connection that moves so much at once shares a part of each turn with others of its kind, so
+  // that one with little to say does not wait for all of them (Loop::putOff).
+  static constexpr size_t kMuch = 32 * 1024;
+  // How long bytes that have arrived wait for resume() after an error, while nothing moves that
+  // they wait for (ConnectionOwner::moves).
   static constexpr uint32_t kErrorGraceMs = 10'000;
   // How long one address of a destination is tried alone (Envoy's happy eyeballs).
   static constexpr uint32_t kHappyEyeballsMs = 300;
-  // closeAfterFlush(0) gives up when nothing moves for so long.
+  // closeAfterFlush() gives up when the peer takes nothing of what is pending for so long.
   static constexpr uint32_t kFlushStallMs = 60'000;
 
   // Takes over `fd` (connected, non-blocking). Allocated from ctx's pool; freed by close(). Null
@@ -130,8 +141,8 @@ class Connection final : public IoHandle, public Deferred {
   Connection(NetContext& ctx, int fd, const Address& peer, ConnectionOwner* owner);
 
   // Two cells, of this worker: bytes that were received and not consumed, and bytes that wait to be
-  // written, of all connections that share them. They outlive the connection. At once after it is
-  // made.
+  // written, of all connections that share them. They outlive the connection, or its next pair of
+  // them, which takes over what is buffered.
   void setBufferedGauges(StatCell* rxAndTx);
 
   // May be called from inside callbacks. Unconsumed bytes are offered to the new owner, from the
@@ -164,15 +175,19 @@ class Connection final : public IoHandle, public Deferred {
   void pause() { pauseCount_++; }
   void resume();
   bool paused() const { return pauseCount_ != 0; }
+  // From inside onData(): the owner has had its share of the turn. What it leaves is offered again
+  // in a later one, also without new bytes, and may be more than kMaxUnconsumed.
+  void yield() { flags_ |= kYielded; }
 
   // After pending bytes are written. When the peer has ended too, the connection closes then.
   void shutdownWrite();
   // At once; pending bytes are dropped; onClosed(kLocal) follows before this returns.
   void close();
   // Flushes, shuts down writing, waits up to delayMs for the peer's end (what it still sends is
-  // read and dropped, so that no reset destroys our last bytes), closes: onClosed(kLocal). Progress
-  // in writing starts the delay anew.
-  void closeAfterFlush(uint32_t delayMs);
+  // read and dropped, so that no reset destroys our last bytes), closes: onClosed(kLocal). The
+  // flush may stall for stallMs, or delayMs if that is longer; both start anew whenever the peer
+  // has taken some.
+  void closeAfterFlush(uint32_t delayMs, uint32_t stallMs = kFlushStallMs);
   void abort();  // as close(), with a TCP reset
 
   bool connecting() const { return state_ == kConnecting; }
@@ -187,6 +202,12 @@ class Connection final : public IoHandle, public Deferred {
   uint64_t id() const { return id_; }  // unique in the process
   uint64_t bytesRead() const { return bytesRead_; }
   uint64_t bytesWritten() const { return bytesWritten_; }  // handed to the kernel
+  // Of these, what the peer's system has received, as far as ours knows; else what ours has taken.
+  // A system call.
+  uint64_t bytesDelivered() const;
+  // More waits to be written than the high watermark allows, and onLowWatermark() is to come, or
+  // onDrained(): whoever would write more waits for it.
+  bool aboveHigh() const { return pending_ > high_ || (flags_ & kAboveHigh) != 0; }
   NetContext& context() const { return *ctx_; }
 
   // For an owner that moves bytes between descriptors itself (splice): in raw mode the connection
@@ -208,7 +229,7 @@ class Connection final : public IoHandle, public Deferred {
   friend class NetContext;
   // Lingering: closeAfterFlush() was called.
   enum State : uint8_t { kConnecting, kOpen, kLingering, kClosed };
-  enum Flag : uint8_t {
+  enum Flag : uint16_t {
     kReadEnded = 1,
     kShutAsked = 2,  // shutdownWrite() waits for the flush
     kWriteShut = 4,  // our end of stream is out, or nothing can be written any more
@@ -217,12 +238,15 @@ class Connection final : public IoHandle, public Deferred {
     kRaw = 32,
     kBroken = 64,  // an error is known: sysErrno_
     kAwaitWritable = 128,
+    kYielded = 256,    // within onData(): the owner called yield()
+    kMovesMuch = 512,  // the last read brought kMuch or more
   };
   struct Block;     // bytes that the kernel did not take
   struct Deadline;  // connect timeout, delayed close, grace after an error
   class Race;       // for the first of several addresses that answers
   static constexpr uint8_t kNoLane = 255;
 
+  bool movesMuch() const { return (flags_ & (kMovesMuch | kRaw)) != 0 || pending_ > kMuch; }
   void setPeer(const Address& peer);
   void connectDone(uint32_t events);
   void connectFailed(int sysErrno);
@@ -232,6 +256,7 @@ class Connection final : public IoHandle, public Deferred {
   size_t readBehind(size_t kept, bool& end);
   void offerWindow();
   void offer(size_t size);
+  bool yielded();
   void keep(const char* rest, size_t size);
   void dropLeftover();
   void readEnd();
@@ -249,12 +274,13 @@ class Connection final : public IoHandle, public Deferred {
   void fail(int sysErrno);
   void finish(CloseReason reason, int sysErrno);
   void armDeadline(uint32_t ms);
+  void lingered();
   void dropDeadline();
   void deadlinePassed();
 
   uint8_t state_ = kOpen;
-  uint8_t flags_ = 0;
   uint8_t lane_ = kNoLane;  // where in the worker's write batch its slices are
+  uint16_t flags_ = 0;
   uint8_t peerFamily_ = 0;
   uint16_t peerPort_ = 0;  // network order
   uint16_t pauseCount_ = 0;
@@ -273,6 +299,24 @@ class Connection final : public IoHandle, public Deferred {
   Deadline* deadline_ = nullptr;
   StatCell* buffered_ = nullptr;
   uint64_t id_, bytesRead_ = 0, bytesWritten_ = 0;
+};
+
+// Whether a peer takes what it is sent. A system takes megabytes of a slow reader's bytes at once
+// and says nothing of its own progress, so whoever would close because nothing moves asks here
+// first. Each that asks has one of its own.
+class Progress {
+ public:
+  // Something has arrived since this was last asked, and there is more to arrive. True also the
+  // first time, if there is more. A system call.
+  bool moved(const Connection& c) {
+    const uint64_t now = c.bytesDelivered();
+    const bool moved = now != delivered_ && (now != c.bytesWritten() || c.pendingBytes() > 0);
+    delivered_ = now;
+    return moved;
+  }
+
+ private:
+  uint64_t delivered_ = 0;
 };
 
 }  // namespace millrace

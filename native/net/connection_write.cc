@@ -10,8 +10,13 @@
 namespace millrace {
 
 void Connection::setBufferedGauges(StatCell* rxAndTx) {
+  if (buffered_ != nullptr) {
+    buffered_[0].sub(leftoverSize_);
+    buffered_[1].sub(pending_);
+  }
   buffered_ = rxAndTx;
-  buffered_[1].add(pending_);  // a preface
+  buffered_[0].add(leftoverSize_);
+  buffered_[1].add(pending_);
 }
 
 void Connection::write(std::string_view bytes) {
@@ -116,10 +121,10 @@ void Connection::sendPending() {
     return;
   }
   takeSent(size_t(n));
-  if (state_ == kLingering && deadline_->ms > 0) ctx_->loop().arm(deadline_->timer, deadline_->ms);
+  if (state_ == kLingering) deadline_->sinceMs = ctx_->loop().nowMs();
   if (size_t(n) == size && pending_ > 0) ctx_->loop().again(this, kWritable);
   if ((flags_ & kAboveHigh) != 0 && pending_ <= low_) {
-    flags_ &= uint8_t(~kAboveHigh);
+    flags_ &= uint16_t(~kAboveHigh);
     if (state_ == kOpen) owner_->onLowWatermark(*this);
   }
   if (pending_ == 0 && state_ == kOpen) owner_->onDrained(*this);
@@ -169,7 +174,11 @@ void Connection::shutNow() {
     return finish(CloseReason::kLocal, 0);
   }
   if (readEnded()) return finish(CloseReason::kRemoteEnd, 0);
-  flags_ = uint8_t((flags_ & ~kShutAsked) | kWriteShut);
+  if (state_ == kLingering) {
+    deadline_->sinceMs = ctx_->loop().nowMs();
+    ctx_->loop().arm(deadline_->timer, deadline_->ms);
+  }
+  flags_ = uint16_t((flags_ & ~kShutAsked) | kWriteShut);
   transport_->shutdownWrite(fd_);
 }
 

@@ -19,6 +19,11 @@ NetContext::~NetContext() {
   loop_.setFlushHook(nullptr, nullptr);
 }
 
+size_t NetContext::trim(size_t most) {
+  return chunks_.trim(most) + connections_.trim(most) + blocks_.trim(most) + deadlines_.trim(most) +
+         races_.trim(most);
+}
+
 // The lane of `c`; when all are taken, another connection's bytes are sent to free one.
 NetContext::Lane& NetContext::laneOf(Connection& c) {
   if (c.lane_ != Connection::kNoLane) return lanes_[c.lane_];

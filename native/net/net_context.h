@@ -40,6 +40,9 @@ struct Connection::Deadline {
   void endRace();
   Timer timer;
   uint32_t ms;
+  uint32_t stallMs = 0;  // lingering: how long the flush may stall
+  uint64_t sinceMs = 0;  // lingering: when something moved last, loop ms
+  Progress progress;
   Race* race = nullptr;  // while connecting to one of several addresses
 };
 
@@ -76,6 +79,18 @@ class NetContext {
 
   size_t openConnections() const { return open_; }
 
+  // Memory that is held for what peers sent and have yet to take: output, unread input, and the
+  // arenas of streams, with the bodies that they keep.
+  uint64_t bytesHeld() const {
+    return chunks_.bytesTaken() + uint64_t(blocks_.inUse()) * sizeof(Connection::Block);
+  }
+  // Whether it is so much that nothing new should begin here. `most`: bytes; 0: the default.
+  bool full(uint64_t most) const { return bytesHeld() > (most != 0 ? most : mostHeld_); }
+  void setMostHeld(uint64_t bytes) { mostHeld_ = bytes; }
+  // Frees what was not needed since the last call; at most `most` of each kind. Returns how many
+  // bytes.
+  size_t trim(size_t most);
+
  private:
   friend class Connection;
   // The write batch of one connection.
@@ -96,6 +111,7 @@ class NetContext {
   uint64_t nextId_;
   uint64_t idStep_;
   size_t open_ = 0;
+  uint64_t mostHeld_ = UINT64_MAX;
   uint32_t usedLanes_ = 0;   // a bit for each
   uint32_t nextVictim_ = 0;  // which lane to flush when all are used
   size_t scratchUsed_ = 0;

@@ -1,10 +1,5 @@
 #include "net/relay.h"
 
-#include <sys/ioctl.h>
-#ifdef __linux__
-#include <linux/sockios.h>
-#endif
-
 #include <cerrno>
 
 #include "net/net_context.h"
@@ -15,14 +10,7 @@ namespace {
 
 // Bytes that were handed to the kernel and have not reached the peer.
 bool onTheirWay(const Connection& c) {
-  if (c.pendingBytes() > 0) return true;
-  int unsent = 0;
-#ifdef SIOCOUTQ
-  ioctl(c.fd(), SIOCOUTQ, &unsent);
-#elif defined(FIONWRITE)
-  ioctl(c.fd(), FIONWRITE, &unsent);
-#endif
-  return unsent > 0;
+  return c.pendingBytes() > 0 || c.bytesDelivered() != c.bytesWritten();
 }
 
 }  // namespace
@@ -56,6 +44,9 @@ void Relay::close() {
 }
 
 void Relay::idle() {
+  // A slow reader of what our system holds is not idle. Both are looked at.
+  const bool first = first_.tookSome(), second = second_.tookSome();
+  if (first || second) return used();
   end_.side = RelayEnd::Side::kIdle;
   close();
 }
@@ -112,6 +103,15 @@ void Relay::Half::onReadEnd(Connection&) {
 
 void Relay::Half::onClosed(Connection&, CloseReason reason, int sysErrno) {
   relay.closed(*this, reason, sysErrno);
+}
+
+// Whether the peer of this one has taken something since this was last asked.
+bool Relay::Half::tookSome() {
+  return connection != nullptr && progress.moved(*connection);
+}
+
+bool Relay::Half::moves(Connection&) {
+  return other->tookSome();
 }
 
 void Relay::Half::onHighWatermark(Connection&) {

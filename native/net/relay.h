@@ -59,7 +59,8 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
 
   // Becomes the owner of both connections, which are open and not paused, and closes them.
-  // `idleMs`: after so long without a byte in either direction both are closed; 0: never.
+  // `idleMs`: after so long without a byte in either direction both are closed; 0: never. A byte
+  // that a peer takes from our system counts.
   void start(Connection& first, Connection& second, uint64_t idleMs);
   // Closes both connections.
   void close();
@@ -78,6 +79,7 @@ class Relay {
     size_t onData(Connection& c, std::span<char> bytes) override;
     void onReadEnd(Connection& c) override;
     void onClosed(Connection& c, CloseReason reason, int sysErrno) override;
+    bool moves(Connection& c) override;
     void onHighWatermark(Connection& c) override;
     void onLowWatermark(Connection& c) override;
     void onDrained(Connection& c) override;
@@ -88,12 +90,14 @@ class Relay {
     bool fillPipe();
     void passOnPipe();
     void releasePipe();
+    bool tookSome();
     void leaveSplicing();
 
     Relay& relay;
     Half* other = nullptr;
     Connection* connection = nullptr;
     SplicePipe* pipe = nullptr;
+    Progress progress;
     uint32_t burst = 0;      // bytes spliced since the socket was last drained
     bool holdsBack = false;  // the other one is paused because of this one's pending bytes
   };

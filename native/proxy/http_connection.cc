@@ -1,11 +1,20 @@
 #include "proxy/http_connection.h"
 
+#include <algorithm>
+
 #include "proxy/http_stats.h"
 #include "proxy/listener_config.h"
 
 namespace millrace {
 
 using namespace http_stat;
+
+namespace {
+
+// A deadline has passed, and a request may have come: looked at once more, when it was read.
+constexpr uint64_t kLookAgainMs = 5;
+
+}  // namespace
 
 HttpConnection* HttpConnection::accept(WorkerContext& worker, ListenerLocal& home, Pin listener,
                                        const HttpManager& manager, std::string_view chainName,
@@ -37,6 +46,7 @@ HttpConnection::HttpConnection(WorkerContext& worker, ListenerLocal& home, Pin l
       startNs_(worker.loop.nowNs()),
       idleSinceMs_(worker.loop.nowMs()) {
   home_.opened(*this);
+  connection_.setBufferedGauges(&stats_[kCxRxBytesBuffered]);
   ++stats_[kCxTotal];
   ++stats_[kCxHttp1Total];
   ++stats_[kCxActive];
@@ -64,11 +74,31 @@ size_t HttpConnection::onData(Connection&, std::span<char> bytes) {
 }
 
 void HttpConnection::onReadEnd(Connection&) {
+  const bool waits = stream_ != nullptr && codec_.requestComplete();
+  if (waits && !mayHalfClose()) return clientGone(CloseReason::kRemoteEnd);
   codec_.onReadEnd();
   if (stream_ == nullptr && !closing_) close(true);
 }
 
+// Its request waits, and so do others behind it, perhaps, which is why nothing is read.
+void HttpConnection::onPeerLeft(Connection& c) {
+  if (stream_ == nullptr || closing_) return;
+  const bool reset = (c.ready() & kError) != 0;
+  if (!reset && mayHalfClose()) return;
+  clientGone(reset ? CloseReason::kRemoteReset : CloseReason::kRemoteEnd);
+}
+
+void HttpConnection::clientGone(CloseReason how) {
+  gone_ = how;
+  connection_.close();
+}
+
+bool HttpConnection::mayHalfClose() const {
+  return runtimeNumber(worker_.runtime(), manager_->spec().halfCloseFlag, 0) != 0;
+}
+
 void HttpConnection::onClosed(Connection&, CloseReason reason, int) {
+  if (gone_ != CloseReason::kLocal) reason = gone_;
   closing_ = true;
   countBytes();
   --stats_[kCxActive];
@@ -99,6 +129,11 @@ void HttpConnection::onHighWatermark(Connection&) {
 void HttpConnection::onLowWatermark(Connection&) {
   ++stats_[kFlowResumed];
   if (stream_ != nullptr) stream_->setClientWritable(true);
+  codec_.onClientTook();
+}
+
+void HttpConnection::onDrained(Connection&) {
+  codec_.onClientTook();
 }
 
 void HttpConnection::takeLatest() {
@@ -129,6 +164,7 @@ void HttpConnection::moveStats(BlockId block) {
   --before[kCxHttp1Active];
   ++stats_[kCxActive];
   ++stats_[kCxHttp1Active];
+  connection_.setBufferedGauges(&stats_[kCxRxBytesBuffered]);
 }
 
 RequestSink* HttpConnection::newStream(ResponseEncoder& encoder, RequestHead*& head) {
@@ -140,6 +176,7 @@ RequestSink* HttpConnection::newStream(ResponseEncoder& encoder, RequestHead*& h
   ++stats_[kRqHttp1Total];
   ++stats_[kRqActive];
   bump(worker_.load.requests);
+  if (connection_.aboveHigh()) stream_->setClientWritable(false);
   if (uint64_t due = stream_->nextDeadlineMs(); due != 0) dueAt(due);
   return stream_;
 }
@@ -160,8 +197,10 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
     case ExchangeEnd::kReusable:
       if (drainNow_ || home_.draining) {
         close(true);
-      } else if (uint64_t idle = idleTimeoutMs(); idle != 0) {
-        dueAt(idleSinceMs_ + idle);
+      } else {
+        if (uint64_t idle = idleTimeoutMs(); idle != 0) dueAt(idleSinceMs_ + idle);
+        // Too old, and its last response had begun before that was known.
+        if (announcedMs_ != 0) dueAt(idleSinceMs_ + manager_->spec().drainTimeout);
       }
       return;
     case ExchangeEnd::kClose:
@@ -187,6 +226,7 @@ bool HttpConnection::lastExchange() {
     ++stats_[kCxDrainClose];
     return true;
   }
+  if (announcedMs_ != 0) return true;
   if (spec.maxRequestsPerConnection != 0 && requests_ >= spec.maxRequestsPerConnection) {
     ++stats_[kCxMaxRequestsReached];
     return true;
@@ -224,21 +264,12 @@ void HttpConnection::dueAt(uint64_t deadlineMs) {
 void HttpConnection::onTimer() {
   timerAtMs_ = 0;
   if (connection_.closed() || closing_) return;
-  uint64_t now = worker_.loop.nowMs(), next = 0;
-  const spec::HttpManager& spec = manager_->spec();
+  const uint64_t now = worker_.loop.nowMs();
+  uint64_t next = 0;
   auto consider = [&next](uint64_t deadline) {
     if (deadline != 0 && (next == 0 || deadline < next)) next = deadline;
   };
-  if (spec.maxConnectionDuration != 0 && !drainNow_) {
-    uint64_t due = startNs_ / kNsPerMs + spec.maxConnectionDuration;
-    if (due <= now) {
-      ++stats_[kCxMaxDurationReached];
-      drain();  // at once when idle; else the response that is next to begin is the last
-      if (closing_) return;
-    } else {
-      consider(due);
-    }
-  }
+  consider(checkAge(now));
   if (stream_ != nullptr) {
     uint64_t due = stream_->nextDeadlineMs();
     if (due != 0 && due <= now) {
@@ -248,16 +279,41 @@ void HttpConnection::onTimer() {
     }
     consider(due);
   }
-  if (uint64_t idle = idleTimeoutMs(); stream_ == nullptr && idle != 0) {
-    uint64_t due = idleSinceMs_ + idle;
-    if (due <= now) {
-      ++stats_[kCxIdleTimeout];
-      close(connection_.pendingBytes() == 0);
-      return;
-    }
-    consider(due);
+  if (stream_ == nullptr && !closing_) consider(checkIdle(now));
+  if (next != 0 && !closing_) dueAt(next);
+}
+
+// Announces the end of a connection that is too old. Returns when to look again, or 0.
+uint64_t HttpConnection::checkAge(uint64_t nowMs) {
+  const uint64_t most = manager_->spec().maxConnectionDuration;
+  if (most == 0 || drainNow_ || announcedMs_ != 0) return 0;
+  const uint64_t due = startNs_ / kNsPerMs + most;
+  if (due > nowMs) return due;
+  ++stats_[kCxMaxDurationReached];
+  announcedMs_ = nowMs;
+  return 0;
+}
+
+// Closes a connection without a request, when its time is over. A request that has come meanwhile
+// is served: closing in its face would be a reset. Returns when to look again, or 0.
+uint64_t HttpConnection::checkIdle(uint64_t nowMs) {
+  const uint64_t idle = idleTimeoutMs();
+  const bool flushing = connection_.pendingBytes() != 0;
+  if (flushing && idle != 0 && idleSinceMs_ + idle <= nowMs && progress_.moved(connection_)) {
+    idleSinceMs_ = nowMs;
   }
-  if (next != 0) dueAt(next);
+  uint64_t due = idle == 0 ? 0 : idleSinceMs_ + idle;
+  bool old = false;
+  if (announcedMs_ != 0 && !flushing) {
+    const uint64_t last = std::max(announcedMs_, idleSinceMs_) + manager_->spec().drainTimeout;
+    old = due == 0 || last < due;
+    if (old) due = last;
+  }
+  if (due == 0 || due > nowMs) return due;
+  if (!flushing && unreadInput()) return nowMs + kLookAgainMs;
+  if (!old) ++stats_[kCxIdleTimeout];
+  close(!flushing);
+  return 0;
 }
 
 void HttpConnection::countBytes() {

@@ -2,7 +2,13 @@
 // over deadlines.
 //
 //   idle ──first byte──▶ stream ──exchange over──▶ idle …
-//   any ──idle or duration limit, drain, error, client gone──▶ closed
+//   any ──too old──▶ announcing: the next response says that it is the last one; idle for the drain
+//   timeout──▶ closed
+//   any ──idle limit, drain, error, client gone──▶ closed
+//
+// A client that ended its side of the connection while its request is under way is gone, unless the
+// runtime says that clients may (`millrace.http1_half_close`): nobody could tell it from one that
+// waits, and work for the gone is what overload is made of. nginx and Envoy do so.
 //
 // While idle it holds no buffer and no stream. One timer serves all deadlines: it is moved when
 // something is due earlier than it stands, and otherwise looks again when it fires. Thread rule:
@@ -69,6 +75,8 @@ class HttpConnection final : public ConnectionOwner,
   size_t onData(Connection& c, std::span<char> bytes) override;
   void onReadEnd(Connection& c) override;
   void onClosed(Connection& c, CloseReason reason, int sysErrno) override;
+  void onPeerLeft(Connection& c) override;
+  void onDrained(Connection& c) override;
   void onHighWatermark(Connection& c) override;
   void onLowWatermark(Connection& c) override;
   // Http1ServerCallbacks
@@ -83,9 +91,14 @@ class HttpConnection final : public ConnectionOwner,
 
  private:
   void onTimer();
+  void clientGone(CloseReason how);
+  bool mayHalfClose() const;
+  bool unreadInput() const { return (connection_.ready() & kReadable) != 0; }
   void close(bool afterFlush);
   void countBytes();
   uint64_t idleTimeoutMs() const;
+  uint64_t checkAge(uint64_t nowMs);
+  uint64_t checkIdle(uint64_t nowMs);
   void moveStats(BlockId block);
 
   Connection& connection_;
@@ -101,6 +114,8 @@ class HttpConnection final : public ConnectionOwner,
   std::optional<Address> meant_;  // empty: not asked for yet, or nowhere else
   uint64_t startNs_;
   uint64_t idleSinceMs_;
+  uint64_t announcedMs_ = 0;  // since when it is too old; 0: it is not
+  Progress progress_;
   uint64_t timerAtMs_ = 0;  // where timer_ stands; 0: not armed
   uint64_t countedRead_ = 0, countedWritten_ = 0;
   uint32_t requests_ = 0;
@@ -110,6 +125,7 @@ class HttpConnection final : public ConnectionOwner,
   bool retired_ = false;
   bool meantKnown_ = false;
   bool closing_ = false;
+  CloseReason gone_ = CloseReason::kLocal;  // how the client left, if we closed because it did
 };
 
 struct HttpPools {

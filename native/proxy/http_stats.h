@@ -25,6 +25,9 @@ namespace millrace {
   X(kCxProtocolError, "downstream_cx_protocol_error", kCounter)                     \
   X(kCxRxBytes, "downstream_cx_rx_bytes_total", kCounter)                           \
   X(kCxTxBytes, "downstream_cx_tx_bytes_total", kCounter)                           \
+  /* The next two stay together: Connection::setBufferedGauges. */                  \
+  X(kCxRxBytesBuffered, "downstream_cx_rx_bytes_buffered", kGauge)                  \
+  X(kCxTxBytesBuffered, "downstream_cx_tx_bytes_buffered", kGauge)                  \
   X(kFlowPaused, "downstream_flow_control_paused_reading_total", kCounter)          \
   X(kFlowResumed, "downstream_flow_control_resumed_reading_total", kCounter)        \
   X(kRqTotal, "downstream_rq_total", kCounter)                                      \
@@ -42,6 +45,7 @@ namespace millrace {
   X(kRqHeaderTimeout, "downstream_rq_header_timeout", kCounter)                     \
   X(kRqIdleTimeout, "downstream_rq_idle_timeout", kCounter)                         \
   X(kRqMaxDurationReached, "downstream_rq_max_duration_reached", kCounter)          \
+  X(kRqOverload, "downstream_rq_overload_close", kCounter)                          \
   X(kRqTooLarge, "downstream_rq_too_large", kCounter)                               \
   X(kRqRedirectedPath, "downstream_rq_redirected_with_normalized_path", kCounter)   \
   X(kRqRejectedPath, "downstream_rq_failed_path_normalization", kCounter)           \

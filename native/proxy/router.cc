@@ -314,6 +314,16 @@ void Router::setClientWritable(bool writable) {
   forEachActive([&](UpstreamRequest& request) { request.setClientWritable(writable); });
 }
 
+bool Router::clientMoves() {
+  return stream_.clientMoves();
+}
+
+bool Router::requestMoves() {
+  bool moves = false;
+  forEachActive([&](UpstreamRequest& request) { moves |= request.moves(); });
+  return moves;
+}
+
 // ---- Attempts
 // ------------------------------------------------------------------------------------------
 

@@ -51,6 +51,8 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   }
   // The client takes no more (false), or goes on taking (true).
   void setClientWritable(bool writable);
+  // Whether a host took something of the request since this was last asked.
+  bool requestMoves();
   // The earliest deadline of an attempt, or of the back-off, loop ms; 0: none.
   uint64_t nextDeadlineMs() { return timed_ ? earliestDeadlineMs() : 0; }
   void onDeadline(uint64_t nowMs);
@@ -66,6 +68,7 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   void onUpstreamTrailers(UpstreamRequest& request, HeaderList& trailers) override;
   void onUpstreamReset(UpstreamRequest& request, ResetReason reason, int sysErrno) override;
   void onUpstreamWritable(UpstreamRequest& request, bool writable) override;
+  bool clientMoves() override;
   // HostWaiter
   void onHostFound() override;
   void onHostRefused(HostRefusal why) override;

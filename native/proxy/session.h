@@ -31,6 +31,7 @@ struct alignas(64) WorkerLoad {
   std::atomic<uint64_t> requests{0};
   std::atomic<uint64_t> handedOver{0};  // accepted here, served by another worker
   std::atomic<uint64_t> received{0};    // the other way round
+  std::atomic<uint64_t> bytesHeld{0};   // NetContext::bytesHeld(), as of the last turn
 };
 
 struct ListenerLocal {

@@ -273,6 +273,8 @@ struct HttpManager {
   uint64_t requestTimeout = 0;
   uint64_t requestHeadersTimeout = 0;
   uint64_t delayedCloseTimeout = 1000;
+  uint64_t drainTimeout =
+      5000;  // what a connection that is too old may be idle before it is closed
   uint64_t maxConnectionDuration = 0;
   uint64_t maxStreamDuration = 0;
   uint32_t maxRequestsPerConnection = 0;
@@ -283,7 +285,10 @@ struct HttpManager {
   bool enableTrailers = false;
   bool allowAbsoluteUrl = true;
   HeaderCase headerCase = HeaderCase::kKeep;
-  std::vector<HttpFilter> filters;  // those before the router, in order
+  // Runtime: a client may end its side and wait for its response.
+  RuntimeIndex halfCloseFlag = kNoFlag;
+  RuntimeIndex mostHeldFlag = kNoFlag;  // runtime: see WorkerContext::full
+  std::vector<HttpFilter> filters;      // those before the router, in order
   std::vector<AccessLog> accessLogs;
 };
 
@@ -294,6 +299,7 @@ struct TcpProxy {
   uint32_t maxConnectAttempts = 1;
   uint64_t maxDownstreamDuration = 0;  // 0: none
   bool hashSourceIp = false;           // for balancers that hash; else each connection is its own
+  RuntimeIndex mostHeldFlag = kNoFlag;
   std::vector<AccessLog> accessLogs;
 };
 

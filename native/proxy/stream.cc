@@ -99,6 +99,13 @@ bool Stream::acceptHead() {
   const spec::HttpManager& spec = manager().spec();
   // First of all, so that not even the log of a refusal believes what a stranger claims.
   if (!applyForwardingRules()) return false;
+  if (__builtin_expect(worker().full(spec.mostHeldFlag), 0)) {
+    ++stats_[kRqOverload];
+    info_.setFlag(ResponseFlag::kOverloadManager);
+    encoder_.closeAfter();
+    reply({.status = 503, .body = "too much is buffered", .details = "overload"});
+    return false;
+  }
   if (request_.authority.empty() && request_.version == 10) {
     if (spec.defaultHostForHttp10.empty()) {
       reply({.status = 400, .details = "missing_host_header"});
@@ -416,6 +423,7 @@ void Stream::onDeadline(uint64_t nowMs) {
            .body = "downstream duration timeout",
            .details = "max_duration_timeout"});
   } else if (idleTimeoutMs_ != 0 && lastActivityMs_ + idleTimeoutMs_ <= nowMs) {
+    if (stillMoves()) return touch();
     ++stats[kRqIdleTimeout];
     info_.setFlag(ResponseFlag::kStreamIdleTimeout);
     reply({.status = status, .body = "stream timeout", .details = "stream_idle_timeout"});
@@ -424,6 +432,16 @@ void Stream::onDeadline(uint64_t nowMs) {
   } else {
     router_.onDeadline(nowMs);
   }
+}
+
+// Whether either side takes what it is sent, which is no event of ours while the system has enough.
+bool Stream::stillMoves() {
+  const bool response = idleProgress_.moved(connection_.connection());
+  return router_.requestMoves() || response;
+}
+
+bool Stream::clientMoves() {
+  return upstreamAsks_.moved(connection_.connection());
 }
 
 void Stream::finish() {

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "http/codec.h"
 #include "net/address.h"
+#include "net/connection.h"
 #include "proxy/http_filter.h"
 #include "proxy/router.h"
 #include "rcu/reader.h"
@@ -79,6 +80,8 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void respondTrailers(HeaderList& trailers);
   // The response cannot be completed.
   void resetResponse(ResponseFlag flag, std::string_view details);
+  // Whether the client took something since this was last asked.
+  bool clientMoves();
   // Stops / resumes delivery of the request's body.
   void pauseRequest(bool on);
 
@@ -137,6 +140,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   std::string_view joined(std::string_view a, std::string_view between, std::string_view b);
   void countStatus(uint16_t status);
   void responseOver();
+  bool stillMoves();
 
   HttpConnection& connection_;
   ResponseEncoder& encoder_;
@@ -159,6 +163,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   uint64_t random_;
   // Deadlines, loop ms; 0: none.
   uint64_t idleTimeoutMs_ = 0, lastActivityMs_ = 0;
+  Progress idleProgress_, upstreamAsks_;  // of the client
   uint64_t headersDeadlineMs_ = 0, requestDeadlineMs_ = 0, durationDeadlineMs_ = 0,
            routeDeadlineMs_ = 0;
   Address remote_, directRemote_, local_;

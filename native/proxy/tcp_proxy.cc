@@ -76,7 +76,12 @@ void TcpSession::begin() {
   client_->setOwner(this);
   client_->pause();
   home_.opened(*this);
+  client_->setBufferedGauges(&stats_[kCxRxBytesBuffered]);
   ++stats_[kCxTotal];
+  if (worker_.full(manager_.spec().mostHeldFlag)) {
+    ++stats_[kCxOverload];
+    return giveUp(ResponseFlag::kOverloadManager);
+  }
   if (local_.isWildcard() && manager_.accessLogs().usesLocalAddress()) local_ = client_->local();
   if (uint64_t most = manager_.spec().maxDownstreamDuration; most != 0) {
     worker_.loop.arm(duration_, most);

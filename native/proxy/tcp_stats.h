@@ -13,6 +13,10 @@ namespace millrace {
   X(kCxNoRoute, "downstream_cx_no_route", kCounter)                          \
   X(kCxRxBytes, "downstream_cx_rx_bytes_total", kCounter)                    \
   X(kCxTxBytes, "downstream_cx_tx_bytes_total", kCounter)                    \
+  /* The next two stay together: Connection::setBufferedGauges. */           \
+  X(kCxRxBytesBuffered, "downstream_cx_rx_bytes_buffered", kGauge)           \
+  X(kCxTxBytesBuffered, "downstream_cx_tx_bytes_buffered", kGauge)           \
+  X(kCxOverload, "downstream_cx_overload_reject", kCounter)                  \
   X(kFlowPaused, "downstream_flow_control_paused_reading_total", kCounter)   \
   X(kFlowResumed, "downstream_flow_control_resumed_reading_total", kCounter) \
   X(kIdleTimeout, "idle_timeout", kCounter)                                  \

@@ -128,6 +128,9 @@ void UpstreamRequest::send(UpstreamConnection& connection) {
   if (encoder_ == nullptr) return;  // reset by the codec, and so told
   info_.upstream.headerSent += givenTo(socket) - givenBefore_;
   owner_.onUpstreamReady(*this);
+  // The connection may still be full of an earlier request, which was answered before it had
+  // arrived.
+  if (upstream_ == &connection && socket.aboveHigh()) owner_.onUpstreamWritable(*this, false);
 }
 
 void UpstreamRequest::describe() {
@@ -305,6 +308,10 @@ UpstreamRequest::Deadline UpstreamRequest::passedDeadline(uint64_t nowMs) {
     return Deadline::kPerTry;
   }
   if (idleAtMs_ != 0 && idleAtMs_ <= nowMs) {
+    if (clientBlocked_) {  // it is the client that is slow, and we who do not read
+      idleAtMs_ = nowMs + idleMs_;
+      return Deadline::kNone;
+    }
     perTryAtMs_ = idleAtMs_ = 0;
     return Deadline::kPerTryIdle;
   }

@@ -43,6 +43,9 @@ class UpstreamRequestOwner {
   virtual void onUpstreamReset(UpstreamRequest& request, ResetReason reason, int sysErrno) = 0;
   // Back-pressure of the request's body.
   virtual void onUpstreamWritable(UpstreamRequest& request, bool writable) = 0;
+  // Whether the client, which takes too little of the response to be sent more, has taken something
+  // since this was last asked.
+  virtual bool clientMoves() { return false; }
 
  protected:
   ~UpstreamRequestOwner() = default;
@@ -98,6 +101,8 @@ class UpstreamRequest final : public ResponseSink, public PoolWaiter {
 
   bool active() const { return waiting_ || upstream_ != nullptr; }
   bool connected() const { return upstream_ != nullptr; }
+  // Whether the host took something of the request since this was last asked.
+  bool moves() { return upstream_ != nullptr && progress_.moved(upstream_->connection()); }
   bool awaitingHeaders() const { return active() && !headersSeen_; }
   // A response has begun; so until the next start().
   bool headersSeen() const { return headersSeen_; }
@@ -120,6 +125,7 @@ class UpstreamRequest final : public ResponseSink, public PoolWaiter {
   void onResponseTrailers(HeaderList& trailers) override;
   void onResponseReset(ResetReason reason) override;
   void onRequestWritable(bool writable) override;
+  bool clientMoves() override { return owner_.clientMoves(); }
   // PoolWaiter
   void onPoolReady(UpstreamConnection& connection) override;
   void onPoolFailure(PoolFailure reason, int sysErrno) override;
@@ -152,6 +158,7 @@ class UpstreamRequest final : public ResponseSink, public PoolWaiter {
   uint64_t givenBefore_ = 0;  // bytes given to the upstream connection before this exchange
   // Loop ms; 0: none.
   uint64_t perTryAtMs_ = 0, idleMs_ = 0, idleAtMs_ = 0;
+  Progress progress_;
   PickContext wanted_;
   Priority priority_ = Priority::kDefault;
   bool headOnly_ = false;

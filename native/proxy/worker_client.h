@@ -93,6 +93,8 @@ class WorkerClient {
   // Copies what the request refers to. Null when there is no such cluster or no host in it; the
   // sink is not told then. It may be told before this returns.
   ClientCall* start(WorkerContext& worker, const Request& request);
+  // See ObjectPool::trim.
+  size_t trim(size_t most) { return pool_.trim(most); }
   // The worker is about to stop.
   void cancelAll();
 

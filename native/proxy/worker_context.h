@@ -49,6 +49,15 @@ struct WorkerContext {
 
   // Null: nothing was published.
   const RuntimeSnapshot* runtime() const { return slots.get<RuntimeSnapshot>(common.runtime); }
+
+  // So little is never too much, and costs no look at the runtime.
+  static constexpr uint64_t kLittleHeld = 4 * 1024 * 1024;
+  // So much is held for peers that nothing new should begin. `flag`: a number of bytes that is to
+  // count instead of the worker's own limit.
+  bool full(spec::RuntimeIndex flag) const {
+    if (__builtin_expect(net.bytesHeld() <= kLittleHeld, 1)) return false;
+    return net.full(uint64_t(runtimeNumber(runtime(), flag, 0)));
+  }
 };
 
 }  // namespace millrace

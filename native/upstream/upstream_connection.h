@@ -38,6 +38,7 @@ class UpstreamConnection final : public ConnectionOwner,
   void onReadEnd(Connection& c) override;
   void onConnected(Connection& c) override;
   void onClosed(Connection& c, CloseReason reason, int sysErrno) override;
+  bool moves(Connection&) override { return codec_.responseMoves(); }
   void onHighWatermark(Connection& c) override;
   void onLowWatermark(Connection& c) override;
   void destroyDeferred() override;

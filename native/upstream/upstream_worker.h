@@ -149,6 +149,8 @@ class UpstreamWorker {
   StatsShard& stats() const { return stats_; }
   uint32_t index() const { return index_; }
   ObjectPool<UpstreamConnection>& connections() { return connections_; }
+  // Frees what was not needed since the last call, at most `most` of each kind; returns the bytes.
+  size_t trim(size_t most) { return connections_.trim(most) + pools_.trim(most); }
   ObjectPool<HttpPool>& pools() { return pools_; }
   ObjectPool<ClusterLocal>& locals() { return localPool_; }
 

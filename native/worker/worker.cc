@@ -177,11 +177,19 @@ Worker::Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
         static_cast<Worker*>(self)->upstream_->onSlotChanged(slot);
       },
       this);
-  loop_->setQuietHook([](void* self) { static_cast<Worker*>(self)->reader_->quiesce(); }, this);
+  memory_ = std::make_unique<WorkerMemory>(*context_, options.count);
+  loop_->setQuietHook(
+      [](void* self) {
+        auto* worker = static_cast<Worker*>(self);
+        worker->reader_->quiesce();
+        worker->memory_->turned();
+      },
+      this);
 }
 
 Worker::~Worker() {
   if (running()) stopAndJoin();
+  memory_.reset();
   context_.reset();
   upstream_.reset();
   logs_.reset();

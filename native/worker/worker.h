@@ -24,6 +24,7 @@
 #include "rcu/slot_table.h"
 #include "stats/registry.h"
 #include "upstream/upstream_worker.h"
+#include "worker/worker_memory.h"
 
 namespace millrace {
 
@@ -154,6 +155,7 @@ class Worker {
   TcpPools tcp_;
   WorkerClient client_;
   std::unique_ptr<WorkerContext> context_;
+  std::unique_ptr<WorkerMemory> memory_;
   std::unordered_map<uint32_t, std::unique_ptr<WorkerListener>> listeners_;
   std::vector<Removal> removals_;
   Timer drainTimer_, removalTimer_;

@@ -471,7 +471,8 @@ std::vector<WorkerGroup::WorkerStats> WorkerGroup::workerStats() const {
     all.push_back({load.connections.load(relaxed), load.requests.load(relaxed),
                    worker->loop().busyNs(), worker->loop().turns(), load.handedOver.load(relaxed),
                    load.received.load(relaxed), generation > taken ? generation - taken : 0,
-                   worker->upstream().poolHits(), worker->upstream().poolMisses()});
+                   load.bytesHeld.load(relaxed), worker->upstream().poolHits(),
+                   worker->upstream().poolMisses()});
   }
   return all;
 }

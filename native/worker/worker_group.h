@@ -70,6 +70,7 @@ class WorkerGroup {
   struct WorkerStats {
     uint32_t connections;
     uint64_t requests, busyNs, turns, handedOver, received, lag;
+    uint64_t bytesHeld;             // for what peers sent and have yet to take
     uint64_t poolHits, poolMisses;  // requests to upstreams that found a connection, or did not
   };
   struct HostStats {

@@ -65,6 +65,8 @@ export interface NativeWorkerStats {
   /** Connections that were handed to / received from another worker. */
   readonly handedOver: number
   readonly received: number
+  /** Bytes held for what peers sent and have yet to take. */
+  readonly bytesHeld: number
   /** Requests to upstreams that found a pooled connection, and those that did not. */
   readonly poolHits: number
   readonly poolMisses: number

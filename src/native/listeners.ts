@@ -47,6 +47,7 @@ export interface NativeHttpManager {
   readonly requestTimeout: number
   readonly requestHeadersTimeout: number
   readonly delayedCloseTimeout: number
+  readonly drainTimeout: number
   readonly maxConnectionDuration: number
   readonly maxStreamDuration: number
   readonly maxRequestsPerConnection: number
@@ -59,6 +60,10 @@ export interface NativeHttpManager {
   readonly allowAbsoluteUrl: boolean
   /** `proper-case`: response header names are written in Train-Case. */
   readonly headerCase: 'keep' | 'proper-case'
+  /** Runtime: a client may end its side and wait for its response. */
+  readonly halfCloseFlag: RuntimeIndex
+  /** Runtime: bytes that a worker may hold for peers before it refuses what is new. */
+  readonly mostHeldFlag: RuntimeIndex
   /** Those before the router, in order. */
   readonly filters: readonly NativeHttpFilter[]
   readonly accessLogs: readonly NativeAccessLog[]
@@ -72,6 +77,7 @@ export interface NativeTcpProxy {
   readonly idleTimeout: number
   readonly maxConnectAttempts: number
   readonly maxDownstreamDuration: number
+  readonly mostHeldFlag: RuntimeIndex
   /** For balancers that hash; else each connection is its own. */
   readonly hashSourceIp?: boolean
   readonly accessLogs: readonly NativeAccessLog[]

@@ -103,6 +103,7 @@ function workers({ core }: Server): NativeStat[] {
       counter(name('cx_received'), worker.received),
       counter(name('upstream_pool_hit'), worker.poolHits),
       counter(name('upstream_pool_miss'), worker.poolMisses),
+      gauge(name('bytes_buffered'), worker.bytesHeld),
       gauge(name('configuration_lag'), worker.lag),
     ]
   })

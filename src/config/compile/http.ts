@@ -10,6 +10,7 @@ import type {
 import { compileAccessLogs } from './access_log.ts'
 import type { Context } from './context.ts'
 import type { FilterChain } from './http_filters.ts'
+import { kHalfClose, kMostHeld } from './runtime_values.ts'
 
 const kHour = 3_600_000
 
@@ -45,7 +46,7 @@ export function compileHttpManager(
     ...edgeSettings(context, manager),
     ...pathSettings(context, manager),
     ...timeouts(manager),
-    ...http1Settings(manager),
+    ...http1Settings(context, manager),
     filters,
     suppressEnvoyHeaders: router?.suppress_envoy_headers ?? false,
     accessLogs: compileAccessLogs(context, manager.access_log),
@@ -121,6 +122,7 @@ function timeouts(
   | 'requestTimeout'
   | 'requestHeadersTimeout'
   | 'delayedCloseTimeout'
+  | 'drainTimeout'
   | 'maxConnectionDuration'
   | 'maxStreamDuration'
 > {
@@ -135,12 +137,14 @@ function timeouts(
     requestTimeout: manager.request_timeout ?? 0,
     requestHeadersTimeout: manager.request_headers_timeout ?? 0,
     delayedCloseTimeout: manager.delayed_close_timeout ?? 1000,
+    drainTimeout: manager.drain_timeout ?? 5000,
     maxConnectionDuration: common.max_connection_duration ?? 0,
     maxStreamDuration: common.max_stream_duration ?? 0,
   }
 }
 
 function http1Settings(
+  context: Context,
   manager: HttpConnectionManager,
 ): Settings<
   | 'underscores'
@@ -153,6 +157,8 @@ function http1Settings(
   | 'enableTrailers'
   | 'allowAbsoluteUrl'
   | 'headerCase'
+  | 'halfCloseFlag'
+  | 'mostHeldFlag'
 > {
   const common: HttpProtocolOptions = manager.common_http_protocol_options ?? {}
   const http1 = manager.http_protocol_options ?? {}
@@ -167,6 +173,8 @@ function http1Settings(
     enableTrailers: http1.enable_trailers ?? false,
     allowAbsoluteUrl: http1.allow_absolute_url ?? true,
     headerCase: http1.header_key_format?.proper_case_words ? 'proper-case' : 'keep',
+    halfCloseFlag: context.resolver.runtime(kHalfClose),
+    mostHeldFlag: context.resolver.runtime(kMostHeld),
   }
 }
 

@@ -9,6 +9,11 @@ import type {
 } from '../schema/messages.generated.ts'
 import type { Context } from './context.ts'
 
+/** Bytes that a worker may hold for its peers before it refuses what is new. */
+export const kMostHeld = 'millrace.worker_buffer_limit_bytes'
+/** Whether a client may end its side of an HTTP/1 connection and wait for its response. */
+export const kHalfClose = 'millrace.http1_half_close'
+
 /** `fallback`: without the message. */
 export function runtimeNumber(
   context: Context,

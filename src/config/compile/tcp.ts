@@ -4,6 +4,7 @@ import type { NativeClusterChoice, NativeTcpProxy } from '../../native/index.ts'
 import type { TcpProxy } from '../schema/messages.generated.ts'
 import { compileAccessLogs } from './access_log.ts'
 import { type Context, checkCluster } from './context.ts'
+import { kMostHeld } from './runtime_values.ts'
 
 export function compileTcpProxy(context: Context, proxy: TcpProxy): NativeTcpProxy {
   return {
@@ -13,6 +14,7 @@ export function compileTcpProxy(context: Context, proxy: TcpProxy): NativeTcpPro
     idleTimeout: proxy.idle_timeout ?? 3_600_000,
     maxConnectAttempts: proxy.max_connect_attempts ?? 1,
     maxDownstreamDuration: proxy.max_downstream_connection_duration ?? 0,
+    mostHeldFlag: context.resolver.runtime(kMostHeld),
     ...(proxy.hash_policy?.some((policy) => policy.source_ip !== undefined) && {
       hashSourceIp: true,
     }),

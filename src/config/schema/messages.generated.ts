@@ -210,6 +210,7 @@ export interface HttpConnectionManager {
   readonly stream_idle_timeout?: number
   readonly request_timeout?: number
   readonly request_headers_timeout?: number
+  readonly drain_timeout?: number
   readonly delayed_close_timeout?: number
   readonly access_log?: readonly AccessLog[]
   readonly use_remote_address?: boolean

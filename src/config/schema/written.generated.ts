@@ -226,7 +226,7 @@ export interface HttpConnectionManager {
   readonly stream_idle_timeout?: EnvoyDuration
   readonly request_timeout?: EnvoyDuration
   readonly request_headers_timeout?: EnvoyDuration
-  readonly drain_timeout?: unknown
+  readonly drain_timeout?: EnvoyDuration
   readonly delayed_close_timeout?: EnvoyDuration
   readonly access_log?: readonly AccessLog[]
   readonly use_remote_address?: boolean

@@ -206,6 +206,45 @@ TEST_CASE("again() calls the handle later in the turn, once, and not after remov
   CHECK(quiet.calls == 0);
 }
 
+TEST_CASE(
+    "handles that are put off share a part of each turn, in order; others do not wait for them") {
+  auto loop = makeLoop();
+  std::vector<std::unique_ptr<Handle>> heavy;
+  std::vector<int> order;
+  for (int i = 0; i < 5; i++) {
+    heavy.push_back(std::make_unique<Handle>(*loop));
+    heavy.back()->then = [&order, &loop, h = heavy.back().get(), i] {
+      if ((h->seen & kPutOff) == 0) return loop->putOff(h, kReadable);
+      h->seen = 0;
+      order.push_back(i);
+      uint64_t until = monotonicNs() + Loop::kPutOffBudgetNs;
+      while (monotonicNs() < until) continue;  // all of the budget
+      loop->putOff(h, 0);
+    };
+  }
+  Handle light(*loop);
+  loop->runOnce(0);  // each is writable: the heavy ones put themselves off, and one has its share
+  CHECK(order.size() == 1);
+  for (int i = 0; i < 4; i++) {
+    light.calls = 0;
+    light.say("x");
+    loop->runOnce(0);
+    CHECK(light.calls == 1);  // in every turn, though the heavy ones have enough for five
+  }
+  CHECK(order == std::vector<int>{0, 1, 2, 3, 4});
+  loop->runOnce(0);
+  CHECK(order.back() == 0);  // round and round
+  CHECK((heavy[0]->ready() & kPutOff) == 0);
+  order.clear();
+  heavy[1].reset();  // removed while it waits
+  heavy[4].reset();  // the last one in the queue but one
+  settle(*loop, 3);
+  CHECK(order == std::vector<int>{2, 3, 0});
+  loop->again(heavy[2].get(), 0);  // stays where it is
+  loop->runOnce(0);
+  CHECK(order.back() == 2);
+}
+
 TEST_CASE("the flush hook runs after each handle, timer, and task; the quiet hook once a turn") {
   auto loop = makeLoop();
   Handle a(*loop), b(*loop);

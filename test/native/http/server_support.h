@@ -82,6 +82,8 @@ class ServerSide : public ConnectionOwner, public Http1ServerCallbacks {
     closed = true;
     codec->onConnectionClosed(ResetReason::kRemoteReset);
   }
+  void onLowWatermark(Connection&) override { codec->onClientTook(); }
+  void onDrained(Connection&) override { codec->onClientTook(); }
   RequestSink* newStream(ResponseEncoder& encoder, RequestHead*& head) override {
     streams.push_back(std::make_unique<Stream>(*this, encoder));
     head = &streams.back()->head;

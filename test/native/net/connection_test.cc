@@ -168,6 +168,56 @@ TEST_CASE("much left over, taken a little at a time, is not copied again and aga
   CHECK(pair.owner.data == text.substr(0, needed + 1));
 }
 
+TEST_CASE(
+    "an owner that had its share yields: the rest is offered later, after others had their turn") {
+  Net net;
+  Pair busy(net), other(net);
+  int offers = 0, before = -1;
+  busy.owner.onBytes = [&](Connection& c, std::span<char> bytes) -> size_t {
+    offers++;
+    if (bytes.size() <= 1000) return bytes.size();
+    c.yield();
+    return 1000;
+  };
+  other.owner.onBytes = [&](Connection&, std::span<char> bytes) {
+    before = offers;
+    return bytes.size();
+  };
+  // More than an owner that does not yield may leave.
+  std::string much = pattern(Connection::kMaxUnconsumed + 10'000);
+  size_t said = busy.plain.say(much);
+  CHECK(net.until([&] {
+    said += busy.plain.say(std::string_view(much).substr(said));
+    return offers > 0 && said == much.size();
+  }));
+  other.plain.say("quick");
+  CHECK(net.until([&] { return before >= 0; }));
+  CHECK(before < 200);
+  CHECK(net.until([&] { return busy.owner.data.size() == much.size(); }));
+  CHECK(busy.owner.data == much);
+  CHECK(busy.owner.closes == 0);
+}
+
+TEST_CASE("while reading is paused the owner hears that the peer has left") {
+  Net net;
+  for (bool reset : {false, true}) {
+    Pair pair(net);
+    int left = 0;
+    pair.owner.onLeft = [&](Connection&) { left++; };
+    pair.connection->pause();
+    pair.plain.say("unread");
+    net.turns();
+    CHECK(left == 0);
+    reset ? pair.plain.reset() : pair.plain.end();
+    CHECK(net.until([&] { return left > 0; }));
+    CHECK(pair.owner.calls == 0);
+    CHECK(pair.owner.ends == 0);
+    pair.connection->resume();
+    CHECK(net.until([&] { return reset ? pair.owner.closes == 1 : pair.owner.ends == 1; }));
+    CHECK(pair.owner.data == "unread");
+  }
+}
+
 TEST_CASE("a new owner gets what the old one left") {
   Net net;
   Owner second;

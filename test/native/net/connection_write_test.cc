@@ -5,6 +5,7 @@
 #include <random>
 
 #include "net/support.h"
+#include "stats/shard.h"
 
 using namespace millrace;
 using namespace millrace::test;
@@ -196,9 +197,81 @@ TEST_CASE("closeAfterFlush gives up after its delay, and does not wait when told
   std::string much = pattern(kMoreThanFits);
   net.loop->post([&] {
     pair.connection->write(much);
-    pair.connection->closeAfterFlush(50);
+    pair.connection->closeAfterFlush(50, 100);
   });
   CHECK(net.until([&] { return pair.owner.closes == 1; }));
+}
+
+TEST_CASE("closeAfterFlush: the delay is for the peer's end, and not for what it has yet to take") {
+  Net net;
+  Pair pair(net);
+  int small = 4096;
+  setsockopt(pair.connection->fd(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  std::string text = pattern(6 << 20);
+  for (size_t at = 0; at < text.size(); at += 65536) {
+    pair.connection->writeCopy(std::string_view(text).substr(at, 65536));
+    pair.connection->flushNow();
+  }
+  CHECK(pair.connection->pendingBytes() > 0);
+  pair.connection->closeAfterFlush(50);
+  uint64_t until = monotonicNs() + 300 * kNsPerMs;
+  while (monotonicNs() < until) net.loop->runOnce(5);  // it stalls
+  CHECK(pair.owner.closes == 0);
+  std::string heard;
+  CHECK(net.until(
+      [&] {
+        heard += pair.plain.hear();
+        return pair.plain.ended;
+      },
+      20'000));
+  CHECK(heard.size() == text.size());
+  CHECK(net.until([&] { return pair.owner.closes == 1; }));  // 50 ms later
+}
+
+TEST_CASE("closeAfterFlush: a slow reader of what the system holds is waited for while it reads") {
+  Net net;
+  Pair pair(net);
+  holdMuch(pair.connection->fd(), pair.plain.get());
+  std::string text = pattern(380'000);
+  pair.connection->writeCopy(text);
+  pair.connection->flushNow();
+  pair.connection->closeAfterFlush(400, 400);
+  for (int i = 0; i < 25; i++) {
+    uint64_t until = monotonicNs() + 60 * kNsPerMs;
+    while (monotonicNs() < until) net.loop->runOnce(2);
+    pair.plain.hear(12'000);
+    CHECK(pair.owner.closes == 0);
+  }
+  CHECK(net.until([&] { return pair.owner.closes == 1; }, 20'000));  // it reads no more
+}
+
+TEST_CASE("the gauges of buffered bytes go with the connection to other cells") {
+  Net net;
+  Pair pair(net);
+  StatCell one[2], two[2];
+  pair.connection->setBufferedGauges(one);
+  int small = 4096;
+  setsockopt(pair.connection->fd(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  pair.owner.onBytes = [](Connection&, std::span<char>) { return size_t(0); };
+  pair.plain.say("unread");
+  CHECK(net.until([&] { return one[0].value() == 6; }));
+  std::string text = pattern(6 << 20);
+  pair.connection->write(text);
+  pair.connection->flushNow();
+  const uint64_t pending = pair.connection->pendingBytes();
+  CHECK(pending > 0);
+  CHECK(one[1].value() == pending);
+  CHECK(net.ctx->bytesHeld() >= pending);
+  pair.connection->setBufferedGauges(two);
+  CHECK(one[0].value() == 0);
+  CHECK(one[1].value() == 0);
+  CHECK(two[0].value() == 6);
+  CHECK(two[1].value() == pending);
+  pair.connection->close();
+  CHECK(two[0].value() == 0);
+  CHECK(two[1].value() == 0);
+  net.turns();
+  CHECK(net.ctx->bytesHeld() == 0);
 }
 
 TEST_CASE("closeAfterFlush on a connection with unread bytes still delivers the last ones") {

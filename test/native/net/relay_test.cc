@@ -226,6 +226,30 @@ TEST_CASE("an idle relay is closed, a used one is not") {
   CHECK(b.right.ended);
 }
 
+TEST_CASE("a slow reader of what the system holds for it is not idle") {
+  Net net;
+  Between b(net, 400);
+  holdMuch(b.second->fd(), b.right.get());
+  std::string text = pattern(380'000);
+  size_t sent = 0;
+  net.until([&] {
+    sent += b.left.say(std::string_view(text).substr(sent));
+    return sent == text.size();
+  });
+  net.turns();
+  // A read now and then, for many times the timeout. Nothing else happens.
+  size_t heard = 0;
+  for (int i = 0; i < 25; i++) {
+    uint64_t until = monotonicNs() + 60 * kNsPerMs;
+    while (monotonicNs() < until) net.loop->runOnce(2);
+    heard += b.right.hear(12'000).size();
+    CHECK(b.overs == 0);
+  }
+  CHECK(heard < text.size());
+  CHECK(net.until([&] { return b.overs == 1; }, 20'000));  // it reads no more
+  CHECK(b.end.side == RelayEnd::Side::kIdle);
+}
+
 TEST_CASE("close() ends both sides, in the middle of a transfer too; no descriptor is lost") {
   int before = openDescriptors();
   {

@@ -68,6 +68,9 @@ class Owner : public ConnectionOwner {
     error = sysErrno;
     if (onGone) onGone(c);
   }
+  void onPeerLeft(Connection& c) override {
+    if (onLeft) onLeft(c);
+  }
   void onHighWatermark(Connection& c) override {
     highs++;
     if (onHigh) onHigh(c);
@@ -89,7 +92,7 @@ class Owner : public ConnectionOwner {
   CloseReason reason = CloseReason::kLocal;
   int error = 0;
   std::function<size_t(Connection&, std::span<char>)> onBytes;
-  std::function<void(Connection&)> onEnd, onUp, onGone, onHigh, onLow, onEmpty;
+  std::function<void(Connection&)> onEnd, onUp, onGone, onHigh, onLow, onEmpty, onLeft;
   std::function<void(Connection&, uint32_t)> onRaw;
 };
 
@@ -150,6 +153,13 @@ class Plain {
 
 inline Address loopback(uint16_t port = 0) {
   return *Address::ip("127.0.0.1", port);
+}
+
+// The system holds hundreds of kilobytes for a reader that takes little at a time.
+inline void holdMuch(int sender, int reader) {
+  int small = 32 * 1024, large = 400 * 1024;
+  setsockopt(reader, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
 }
 
 // Sockets that listen on loopback; what they accept has buffers of kSocketBuffer.

@@ -50,6 +50,7 @@ describe('the connection manager', () => {
       requestHeadersTimeout: 0,
       delayedCloseTimeout: 1000,
       maxConnectionDuration: 0,
+      drainTimeout: 5000,
       maxStreamDuration: 0,
       maxRequestsPerConnection: 0,
       maxRequestHeaderBytes: 61_440,
@@ -59,6 +60,8 @@ describe('the connection manager', () => {
       enableTrailers: false,
       allowAbsoluteUrl: true,
       headerCase: 'keep',
+      halfCloseFlag: expect.any(Number),
+      mostHeldFlag: expect.any(Number),
       filters: [],
       accessLogs: [],
     })
@@ -116,6 +119,7 @@ describe('the connection manager', () => {
       maxRequestHeaderBytes: 8192,
       idleTimeout: 5000,
       maxConnectionDuration: 6000,
+      drainTimeout: 4000,
       maxStreamDuration: 7000,
       maxHeaders: 8,
       maxRequestsPerConnection: 9,
@@ -125,6 +129,8 @@ describe('the connection manager', () => {
       enableTrailers: true,
       allowAbsoluteUrl: false,
       headerCase: 'proper-case',
+      halfCloseFlag: expect.any(Number),
+      mostHeldFlag: expect.any(Number),
     })
   })
 
@@ -276,6 +282,7 @@ describe('listeners', () => {
         idleTimeout: 3_600_000,
         maxConnectAttempts: 3,
         maxDownstreamDuration: 0,
+        mostHeldFlag: expect.any(Number),
         accessLogs: [],
       },
       {
@@ -285,6 +292,7 @@ describe('listeners', () => {
         idleTimeout: 0,
         maxConnectAttempts: 1,
         maxDownstreamDuration: 0,
+        mostHeldFlag: expect.any(Number),
         accessLogs: [],
       },
     ])
