@@ -12,6 +12,10 @@ namespace {
 using namespace retry_on;
 
 // RFC 9110 and gRPC status codes that conditions name.
+// Names of a request's x-envoy-retriable-header-names that count: each is looked for among all
+// fields of a response, so that a long list from one side costs no more than a long head from the
+// other.
+constexpr uint32_t kHeaderNames = 100;
 constexpr uint16_t kConflict = 409, kBadGateway = 502, kGatewayTimeout = 504;
 constexpr uint64_t kGrpcStatusCancelled = 1, kGrpcStatusDeadlineExceeded = 4,
                    kGrpcStatusResourceExhausted = 8, kGrpcStatusInternal = 13,
@@ -104,9 +108,10 @@ bool RetryState::headerListed(const ResponseHead& head) const {
     if (matchesResponse(matcher, head)) return true;
   }
   bool found = false;
+  uint32_t names = 0;
   forEachToken(moreHeaderNames_, [&](std::string_view token) {
     found = head.headers.find(token) != nullptr;
-    return !found;
+    return !found && ++names < kHeaderNames;
   });
   return found;
 }

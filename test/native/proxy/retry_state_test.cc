@@ -144,6 +144,16 @@ TEST_CASE("statuses and headers that the policy or the request lists") {
   }
   CHECK_FALSE(state.wouldRetry(Response(c.arena, 200).with("x-other", "")));
 
+  // A long list is not held against a long head: the first hundred count.
+  std::string names;
+  for (int i = 0; i < 99; i++) names += "x-" + std::to_string(i) + ",";
+  names += "x-last,x-beyond";
+  Case many({.on = "retriable-headers"});
+  many.with("x-envoy-retriable-header-names", names);
+  RetryState first = many.state();
+  CHECK(first.wouldRetry(Response(many.arena, 200).with("x-last", "")));
+  CHECK_FALSE(first.wouldRetry(Response(many.arena, 200).with("x-beyond", "")));
+
   // The lists alone ask for nothing.
   Case silent({.on = "5xx", .statusCodes = {418}, .responseHeaders = {present("x-again")}});
   CHECK_FALSE(silent.state().wouldRetry(Response(silent.arena, 418).with("x-again", "")));
