@@ -139,23 +139,22 @@ it.each([
   expect(counters.attempt - counters.failure).toBeLessThanOrEqual(1)
 })
 
-it('a check is never longer than twice its timeout, and what this thread adds to it', async () => {
-  const asked: number[] = []
-  const port = await peer(() => asked.push(performance.now()))
+it('a check that is late is not begun again: one request, one result', async () => {
+  let asked = 0
+  const port = await peer(() => asked++)
   busy(150, 60)
   check(port, { reuseConnection: false })
   await expect.poll(() => results.length, kPatience).toBeGreaterThan(3)
-  const gaps = asked.slice(1).map((at, i) => at - (asked[i] as number))
-  // Generous: three timeouts of a slow machine, where it was without an end.
-  for (const gap of gaps) expect(gap).toBeLessThan(10 * kTimeout)
+  expect(asked - results.length).toBeLessThanOrEqual(1)
 })
 
 it('a host that answers does not fail because this thread stood still', async () => {
+  const timeout = 2_000 // so that a slow machine's other thread has the time, too
   const port = await steadyPeer(50)
-  check(port)
+  check(port, { timeout })
   await expect.poll(() => results.length, kPatience).toBeGreaterThan(0)
-  for (let i = 0; i < 5; i++) {
-    block(2 * kTimeout)
+  for (let i = 0; i < 3; i++) {
+    block(1.2 * timeout)
     const before = results.length
     await expect.poll(() => results.length, kPatience).toBeGreaterThan(before)
   }
