@@ -62,6 +62,8 @@ struct Loop::Impl {
   };
   Queue again, putOff;
 
+  List<AfterPoll, AfterPoll> afterPoll;
+
   // Tasks taken from `posted`, in order.
   Task* firstTask = nullptr;
   Task** lastTask = &firstTask;
@@ -109,7 +111,7 @@ Status Loop::add(IoHandle* handle, int fd) {
   Status added = impl_->poller->add(handle, fd);
   if (!added) return added;
   handle->fd_ = fd;
-  handle->ready_ = 0;
+  handle->ready_ = handle->polled_ = 0;
   handle->registered_ = true;
   return {};
 }
@@ -178,6 +180,29 @@ void Loop::unlinkAgain(IoHandle* handle) {
   handle->nextAgain_ = nullptr;
   handle->linkAgain_ = nullptr;
   handle->againBits_ = 0;
+}
+
+void Loop::afterPoll(AfterPoll& what) {
+  MR_DASSERT(onLoopThread());
+  if (!what.linked()) impl_->afterPoll.pushBack(&what);
+}
+
+// The events of one poll, and then what waited for them; what is queued meanwhile waits for the
+// next poll.
+void Loop::runEvents() {
+  List<AfterPoll, AfterPoll> due;
+  while (AfterPoll* what = impl_->afterPoll.popFront()) due.pushBack(what);
+  for (const PollEvent& event : impl_->poller->batch()) {
+    event.handle->polled_ |= uint8_t(event.bits);
+  }
+  while (const PollEvent* event = impl_->poller->next()) {
+    event->handle->polled_ &= uint8_t(~event->bits);
+    dispatch(event->handle, event->bits);
+  }
+  while (AfterPoll* what = due.popFront()) {
+    what->onPolled();
+    impl_->flush.run();
+  }
 }
 
 void Loop::dispatch(IoHandle* handle, uint32_t bits) {
@@ -325,7 +350,7 @@ void Loop::setFlushHook(void (*hook)(void*), void* context) {
 
 // How long poll may block: until the next timer, not at all while work is queued.
 int Loop::waitMs(uint64_t nowNs, int maxWaitMs) const {
-  if (maxWaitMs == 0 || impl_->firstTask != nullptr) return 0;
+  if (maxWaitMs == 0 || impl_->firstTask != nullptr || !impl_->afterPoll.empty()) return 0;
   if (impl_->again.first != nullptr || impl_->putOff.first != nullptr) return 0;
   if (impl_->stopping.load(std::memory_order_relaxed)) return 0;
   uint64_t next = impl_->wheel.nextMs();
@@ -359,7 +384,7 @@ void Loop::turn(int maxWaitMs) {
   nowNs_ = impl_->awakeNs = monotonicNs();
   turns_.store(turns() + 1, std::memory_order_relaxed);
 
-  while (const PollEvent* event = impl_->poller->next()) dispatch(event->handle, event->bits);
+  runEvents();
   if (impl_->poller->batchSize() >= kLongBatch) nowNs_ = monotonicNs();
   runAgain();
   runPutOff();

@@ -46,6 +46,8 @@ class IoHandle {
   int fd() const { return fd_; }
   uint32_t ready() const { return ready_; }
   void clearReady(uint32_t bits) { ready_ &= uint8_t(~bits); }
+  // What the last poll found and onReady() has not been called with yet: others come first.
+  uint32_t polled() const { return polled_; }
   bool registered() const { return registered_; }
 
  protected:
@@ -56,6 +58,7 @@ class IoHandle {
   uint8_t ready_ = 0;
   uint8_t againBits_ = 0;
   bool registered_ = false;
+  uint8_t polled_ = 0;
   IoHandle* nextAgain_ = nullptr;   // queued by Loop::again() or putOff():
   IoHandle** linkAgain_ = nullptr;  // what points at this one
 };
@@ -77,6 +80,19 @@ class Timer : private ListNode<Timer> {
   void* context_;
   uint64_t deadlineMs_ = 0;  // 0: not armed (it may still sit in the wheel)
   uint64_t slotMs_ = 0;      // where in the wheel it sits
+};
+
+// What is called once, after the events of the next poll.
+class AfterPoll : private ListNode<AfterPoll> {
+ public:
+  virtual void onPolled() = 0;
+
+ protected:
+  ~AfterPoll() = default;
+
+ private:
+  friend class Loop;
+  friend class List<AfterPoll, AfterPoll>;
 };
 
 // Work for a loop, made on any thread, run and deleted on the loop's thread.
@@ -142,6 +158,10 @@ class Loop {
   // allows. In the order in which they were put off; each once a turn.
   void putOff(IoHandle* handle, uint32_t bits);
 
+  // Calls `what` after the events of the next poll, which does not wait meanwhile: for whoever has
+  // to know that a descriptor had nothing to say. Idempotent; given up when `what` is destroyed.
+  void afterPoll(AfterPoll& what);
+
   // Arms `timer` for `delayMs` from now (at least one tick); re-arms when armed. A later deadline
   // is a store.
   void arm(Timer& timer, uint64_t delayMs);
@@ -191,6 +211,7 @@ class Loop {
   void queue(IoHandle* handle, uint32_t bits, bool putOff);
   void runAgain();
   void runPutOff();
+  void runEvents();
   void unlinkAgain(IoHandle* handle);
   void runTimers();
   void runTasks();

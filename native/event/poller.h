@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/result.h"
 #include "event/loop.h"
@@ -48,6 +49,8 @@ class Poller {
     return nullptr;
   }
   int batchSize() const { return count_; }
+  // All of the batch. Before the first next(), when no handle of it can be gone.
+  std::span<const PollEvent> batch() const { return {events_.data(), size_t(count_)}; }
 
  private:
   struct System;  // descriptors and buffers of the backend

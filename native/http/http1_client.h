@@ -22,6 +22,7 @@ namespace millrace {
 struct Http1ClientOptions {
   ParseLimits limits{ParseLimits::kResponseHeadBytes, ParseLimits::kHeaders};
   bool enableTrailers = false;
+  bool operator==(const Http1ClientOptions&) const = default;
 };
 
 class Http1ClientCodec final : public RequestEncoder {
@@ -59,6 +60,8 @@ class Http1ClientCodec final : public RequestEncoder {
   bool responseMoves() { return sink_ != nullptr && sink_->clientMoves(); }
 
   bool idle() const { return sink_ == nullptr; }
+  // The body that is coming in lasts until the peer's end.
+  bool endsAtClose() const { return sink_ != nullptr && headDone_ && body_.endsAtClose(); }
   // After an exchange: another one may be started on this connection. (Connection: close, HTTP/1.0,
   // a body until the close, bytes behind the response, a response before the request was complete,
   // errors: no.)

@@ -19,6 +19,7 @@ struct ParseLimits {
   static constexpr uint32_t kMethodBytes = 32;               // twice the longest registered method
   uint32_t headBytes = kRequestHeadBytes;  // the start line, the fields and the empty line
   uint16_t headers = kHeaders;
+  bool operator==(const ParseLimits&) const = default;
 };
 
 struct ParseOptions {

@@ -96,6 +96,7 @@ struct ConnectOptions {
   std::vector<Address> bind;
   bool freebind = false;                    // they need not be this machine's (Linux)
   std::vector<SocketOption> socketOptions;  // set before binding
+  bool operator==(const ConnectOptions&) const = default;
 };
 
 // Where to. With several addresses, the one that answers first: each gets kHappyEyeballsMs before
@@ -193,6 +194,13 @@ class Connection final : public IoHandle, public Deferred {
   bool connecting() const { return state_ == kConnecting; }
   bool closed() const { return state_ == kClosed; }
   bool readEnded() const { return (flags_ & kReadEnded) != 0; }
+  // Open, and when the loop polled last the peer had neither said anything that was not consumed
+  // nor ended. What came behind something that was read since is only seen by the next poll.
+  bool silent() const {
+    constexpr uint32_t kSaid = kReadable | kReadClosed | kError;
+    return state_ == kOpen && leftoverSize_ == 0 && ((ready() | polled()) & kSaid) == 0 &&
+           (flags_ & (kReadEnded | kBroken)) == 0;
+  }
   bool writeEnded() const { return (flags_ & (kWriteShut | kShutAsked)) != 0; }
   // Of several addresses: the first one until the connection is up.
   Address peer() const;                 // a unix peer is asked for with a system call

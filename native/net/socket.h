@@ -41,6 +41,7 @@ struct TcpKeepalive {
   uint32_t idleSeconds = 0;
   uint32_t intervalSeconds = 0;
   uint32_t probes = 0;
+  bool operator==(const TcpKeepalive&) const = default;
 };
 
 // An option for setsockopt(2) that configuration states by number (Envoy's SocketOption).
@@ -48,6 +49,7 @@ struct SocketOption {
   int level = 0;
   int name = 0;
   std::string value;  // its bytes
+  bool operator==(const SocketOption&) const = default;
 };
 
 struct ListenOptions {

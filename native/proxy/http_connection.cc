@@ -116,6 +116,7 @@ void HttpConnection::onClosed(Connection&, CloseReason reason, int) {
       stream_ = nullptr;
     }
   }
+  worker_.upstream.clientGone(connection_.id());
   home_.closed(*this);
   worker_.loop.cancel(timer_);
   worker_.loop.deferDelete(this);

@@ -101,6 +101,8 @@ void Router::startFirst(ClusterLocal& cluster, const HostEntry& picked) {
   if (!prepareRequest(action, *picked.host)) return;
   prepareRetries(action);
   if (!action.mirrors.empty()) chooseMirrors(action);
+  forResend_ = !headOnly_ && !keeping_ && isIdempotent(stream_.request().method);
+  keeping_ |= forResend_;
   if (requestEnded_) stream_.startRouteTimeout(timeouts_.globalMs);
   stream_.info().attemptCount = attempts_;
   if (requestEnded_ && mirroring_) sendMirrors();
@@ -275,6 +277,10 @@ bool Router::hold(std::string_view data) {
 
 // False: the request was answered.
 bool Router::keep(std::string_view data) {
+  if (forResend_) {
+    keepForResend(data);
+    return true;
+  }
   uint64_t limit = std::min(action_->bufferLimit, stream_.bufferLimit());
   if (body_.size() + data.size() <= limit) {
     body_.append(data);
@@ -296,6 +302,17 @@ bool Router::keep(std::string_view data) {
   bodyLost_ = true;
   body_.clear();
   return true;
+}
+
+void Router::keepForResend(std::string_view data) {
+  // One that waits for a connection gives it everything; the client is paused meanwhile.
+  if (body_.size() + data.size() <= kResendBytes || !taken()) {
+    body_.append(data);
+    return;
+  }
+  keeping_ = false;
+  bodyLost_ = true;
+  body_.clear();
 }
 
 void Router::onUpstreamWritable(UpstreamRequest&, bool writable) {
@@ -343,7 +360,7 @@ void Router::reset(BodyBuffer& body) {
   trailers_ = nullptr;
   retryHosts_.reset();
   selection_.dropOverride();
-  keeping_ = bodyLost_ = mirroring_ = timed_ = timeoutRetry_ = false;
+  keeping_ = forResend_ = bodyLost_ = mirroring_ = timed_ = timeoutRetry_ = false;
 }
 
 void Router::cancel() {

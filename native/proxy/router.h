@@ -67,6 +67,7 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   void onUpstreamData(UpstreamRequest& request, std::string_view data, bool end) override;
   void onUpstreamTrailers(UpstreamRequest& request, HeaderList& trailers) override;
   void onUpstreamReset(UpstreamRequest& request, ResetReason reason, int sysErrno) override;
+  bool keepsBody() const override { return keeping_ && !bodyLost_; }
   void onUpstreamWritable(UpstreamRequest& request, bool writable) override;
   bool clientMoves() override;
   // HostWaiter
@@ -80,6 +81,8 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
     Extra* next;
   };
   enum class Retry : uint8_t { kNo, kYes, kLimitExceeded, kOverflow };
+  // A body that is kept for nothing but a stale connection: what HAProxy's buffer holds.
+  static constexpr size_t kResendBytes = 16 * 1024;
 
   // router.cc
   void forward(const ForwardAction& action);
@@ -93,6 +96,7 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   void requestOver();
   bool hold(std::string_view data);
   bool keep(std::string_view data);
+  void keepForResend(std::string_view data);
   bool taken();
   void pauseRequest(bool on);
   template <typename Fn>
@@ -160,6 +164,7 @@ class Router final : public UpstreamRequestOwner, public HostWaiter {
   bool requestEnded_ = false;
   bool headOnly_ = false;      // the request has no body
   bool keeping_ = false;       // the body, as it comes
+  bool forResend_ = false;     // it is kept for a connection that proves stale, and nothing else
   bool bodyLost_ = false;      // body_ is not all that came: no further attempt can be made
   bool mirroring_ = false;     // some mirror gets this request
   bool timed_ = false;         // there are deadlines to look at

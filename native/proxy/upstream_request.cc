@@ -13,10 +13,8 @@ namespace millrace {
 
 using namespace cluster_stat;
 
-namespace {
-
-bool idempotent(Method method) {
-  switch (method) {  // RFC 9110 §9.2.2
+bool isIdempotent(Method method) {
+  switch (method) {
     case Method::kGet:
     case Method::kHead:
     case Method::kPut:
@@ -28,6 +26,8 @@ bool idempotent(Method method) {
       return false;
   }
 }
+
+namespace {
 
 // Bytes given to the connection so far, with the kernel or not.
 uint64_t givenTo(const Connection& c) {
@@ -255,6 +255,7 @@ void UpstreamRequest::onResponseReset(ResetReason reason) {
     response_.clear();
     if (stillThere()) {
       acquire(true);
+      if (waiting_) owner_.onUpstreamWritable(*this, false);  // until onUpstreamReady()
       return;
     }
   }
@@ -266,6 +267,7 @@ void UpstreamRequest::onResponseReset(ResetReason reason) {
 
 // A pool is made for a host of the present snapshot only; another host does as well.
 bool UpstreamRequest::stillThere() {
+  if (cluster_->draining()) return false;
   if (cluster_->snapshot().entry(*host_) != nullptr) return true;
   const HostEntry* other = cluster_->pick(wanted_);
   if (other == nullptr) return false;
@@ -276,9 +278,9 @@ bool UpstreamRequest::stillThere() {
 }
 
 bool UpstreamRequest::maySendAgain(ResetReason reason) const {
-  return reason == ResetReason::kRemoteReset && !sentAgain_ && !headersSeen_ && headOnly_ &&
+  return reason == ResetReason::kRemoteReset && !sentAgain_ && !headersSeen_ &&
          upstream_->requests() > 1 && !upstream_->codec().responseSeen() &&
-         idempotent(head_->method);
+         isIdempotent(head_->method) && (headOnly_ || owner_.keepsBody());
 }
 
 // ---- Deadlines and the end

@@ -6,7 +6,8 @@
 //
 // A request that fails on a reused connection before a byte of response came (the upstream closed
 // it just then) is sent again once, on a new connection to the same host, if that is safe: an
-// idempotent method without a body (RFC 9110 §9.2.2). The owner does not see that.
+// idempotent method (RFC 9110 §9.2.2), and whatever was given of its body is kept. Of that the
+// owner sees no more than another onUpstreamReady().
 //
 // In its last event (end of the response, reset) the object is idle and may be started again; a
 // response's head is gone then.
@@ -29,11 +30,14 @@ namespace millrace {
 class UpstreamRequest;
 struct WorkerContext;
 
+// RFC 9110 §9.2.2: to be sent twice means the same as once.
+bool isIdempotent(Method method);
+
 // Who makes the attempt. The events of a response come in order, as in ResponseSink; after an end
 // or a reset nothing follows.
 class UpstreamRequestOwner {
  public:
-  // The head was sent: the body may follow, if there is any.
+  // The head was sent: the body may follow, if there is any, from its beginning.
   virtual void onUpstreamReady(UpstreamRequest& request) = 0;
   virtual void onUpstreamInformational(UpstreamRequest& request, ResponseHead& head) = 0;
   virtual void onUpstreamHeaders(UpstreamRequest& request, ResponseHead& head, bool end) = 0;
@@ -41,6 +45,8 @@ class UpstreamRequestOwner {
   virtual void onUpstreamTrailers(UpstreamRequest& request, HeaderList& trailers) = 0;
   // `sysErrno`: what connect(2) said, or 0. May come from inside start().
   virtual void onUpstreamReset(UpstreamRequest& request, ResetReason reason, int sysErrno) = 0;
+  // Whether all that was given of the body could be given again.
+  virtual bool keepsBody() const = 0;
   // Back-pressure of the request's body.
   virtual void onUpstreamWritable(UpstreamRequest& request, bool writable) = 0;
   // Whether the client, which takes too little of the response to be sent more, has taken something

@@ -50,6 +50,7 @@ class ClientCall final : public UpstreamRequestOwner, public ListNode<ClientCall
   void onUpstreamData(UpstreamRequest& request, std::string_view data, bool end) override;
   void onUpstreamTrailers(UpstreamRequest& request, HeaderList& trailers) override;
   void onUpstreamReset(UpstreamRequest& request, ResetReason reason, int sysErrno) override;
+  bool keepsBody() const override { return true; }
   void onUpstreamWritable(UpstreamRequest&, bool) override {}
   void destroyDeferred() override;
 

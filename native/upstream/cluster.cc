@@ -72,7 +72,16 @@ Result<Address> resolve(const spec::Address& a) {
 
 }  // namespace
 
-Result<std::shared_ptr<const ClusterConfig>> ClusterConfig::from(const spec::Cluster& cluster) {
+bool ClusterConfig::connectsAs(const ClusterConfig& other) const {
+  return connectOptions == other.connectOptions && http1 == other.http1 &&
+         bufferLimit == other.bufferLimit && connect.proxyProtocol == other.connect.proxyProtocol &&
+         connect.firstFamily == other.connect.firstFamily &&
+         connect.firstFamilyCount == other.connect.firstFamilyCount &&
+         connect.poolPerDownstream == other.connect.poolPerDownstream;
+}
+
+Result<std::shared_ptr<const ClusterConfig>> ClusterConfig::from(const spec::Cluster& cluster,
+                                                                 const ClusterConfig* before) {
   auto config = std::make_shared<ClusterConfig>();
   config->connect = cluster.connect;
   for (const spec::Address& local : cluster.connect.bind) {
@@ -102,6 +111,9 @@ Result<std::shared_ptr<const ClusterConfig>> ClusterConfig::from(const spec::Clu
   config->outlier = cluster.outlier;
   config->reportImmediateFail = cluster.reportImmediateFail;
   config->onDemand = cluster.onDemand;
+  if (before != nullptr) {
+    config->connectVersion = before->connectVersion + (config->connectsAs(*before) ? 0 : 1);
+  }
   return std::shared_ptr<const ClusterConfig>(std::move(config));
 }
 
@@ -111,7 +123,9 @@ ClusterRegistry::Entry::~Entry() {
 
 Result<std::unique_ptr<ClusterSnapshot>> ClusterRegistry::build(SlotId slot,
                                                                 const spec::Cluster& cluster) {
-  auto config = ClusterConfig::from(cluster);
+  auto it = entries_.find(slot);
+  const ClusterConfig* before = it == entries_.end() ? nullptr : it->second->config.get();
+  auto config = ClusterConfig::from(cluster, before);
   if (!config) return config.error();
   std::unique_ptr<Entry>& entry = entries_[slot];
   bool byReports = cluster.lb.clientWeights.has_value();

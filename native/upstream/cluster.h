@@ -64,9 +64,15 @@ class ClusterIdentity {
 // What a cluster says of its connections and its balancing; the same for many snapshots.
 // Immutable.
 struct ClusterConfig {
-  // Errors: ERR_MILLRACE_ADDRESS.
-  static Result<std::shared_ptr<const ClusterConfig>> from(const spec::Cluster& cluster);
+  // `before`: what the cluster said until now; null: it is new. Errors: ERR_MILLRACE_ADDRESS.
+  static Result<std::shared_ptr<const ClusterConfig>> from(const spec::Cluster& cluster,
+                                                           const ClusterConfig* before);
+  // Whether connections that `other` made are what this would make.
+  bool connectsAs(const ClusterConfig& other) const;
 
+  // Another one when connections are made differently, or read differently: those of before are not
+  // for requests that come now.
+  uint32_t connectVersion = 1;
   uint32_t connectTimeoutMs = 0;
   ConnectOptions connectOptions;
   spec::Connect connect;
@@ -123,6 +129,7 @@ class ClusterSnapshot final : public Snapshot {
   // How new connections to the hosts are made.
   uint32_t connectTimeoutMs() const { return config_->connectTimeoutMs; }
   const ConnectOptions& connectOptions() const { return config_->connectOptions; }
+  uint32_t connectVersion() const { return config_->connectVersion; }
   const Http1ClientOptions& http1() const { return config_->http1; }
   const spec::Breaker& breaker(Priority p) const {
     return p == Priority::kHigh ? config_->breakers.high : config_->breakers.normal;

@@ -28,20 +28,21 @@ HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority, bool
   if (got.failure == PoolFailure::kNone) {
     preconnect();
   } else {
-    finishIfDrained();  // one that is for this client alone may be empty
+    finishIfOver();  // one that is for this client alone may be empty
   }
   return got;
 }
 
 HttpPool::Acquired HttpPool::tryAcquire(PoolWaiter& waiter, Priority priority, bool fresh) {
   StatBlock stats = cluster_.stats();
-  if (UpstreamConnection* c = fresh ? nullptr : idle_.front(); c != nullptr) {
+  if (UpstreamConnection* c = fresh ? nullptr : silentOne(); c != nullptr) {
     if (!beginRequest(*c, priority)) return {.failure = PoolFailure::kOverflow};
-    cluster_.worker().net().loop().cancel(c->idleTimer_);
-    takeOut(*c);
-    used_.pushBack(c);
-    ++stats[kCxReused];
+    use(*c);
     return {.connection = c};
+  }
+  if (!fresh && restingCount_ > waiting_ - waitingFresh_) {
+    wait(waiter, priority, fresh, false);
+    return {};
   }
   const ClusterSnapshot& snapshot = cluster_.snapshot();
   Resources& resources = snapshot.identity().resources(priority);
@@ -49,9 +50,9 @@ HttpPool::Acquired HttpPool::tryAcquire(PoolWaiter& waiter, Priority priority, b
     ++stats[kRqPendingOverflow];
     return {.failure = PoolFailure::kOverflow};
   }
-  if (connecting_ <= waiting_) {
+  if (connecting_ + restingCount_ <= waiting_ || (fresh && connecting_ <= waitingFresh_)) {
     int error = open(priority, CxReason::kRequest);
-    if (error != 0 && connecting_ == 0 && used_.empty()) {
+    if (error != 0 && connecting_ == 0 && (fresh || (used_.empty() && idleCount_ == 0))) {
       resources.pendingRequests.give();
       ++stats[kRqPendingFailureEject];
       return {.failure = PoolFailure::kConnectFailed, .sysErrno = error};
@@ -59,10 +60,7 @@ HttpPool::Acquired HttpPool::tryAcquire(PoolWaiter& waiter, Priority priority, b
   }
   ++stats[kRqPendingTotal];
   ++stats[kRqPendingActive];
-  waiter.priority_ = priority;
-  waiters_.pushBack(&waiter);
-  waiting_++;
-  cluster_.demand().streams++;
+  wait(waiter, priority, fresh, true);
   return {};
 }
 
@@ -101,7 +99,7 @@ bool HttpPool::predict(double ratio) {
 // 0 also when the breaker holds the connection back: the request then waits for one that exists.
 int HttpPool::open(Priority priority, CxReason reason, bool* opened) {
   if (opened != nullptr) *opened = false;
-  const ClusterSnapshot& snapshot = cluster_.snapshot();
+  const ClusterSnapshot& snapshot = making();
   UpstreamWorker& worker = cluster_.worker();
   Resource& connections = snapshot.identity().resources(priority).connections;
   StatBlock stats = cluster_.stats();
@@ -109,7 +107,7 @@ int HttpPool::open(Priority priority, CxReason reason, bool* opened) {
     ++stats[kCxOverflow];
     // A worker without any connection to the host gets one all the same, or its requests would wait
     // for ever.
-    if (!used_.empty() || !idle_.empty() || reason != CxReason::kRequest) return 0;
+    if (!used_.empty() || idleCount_ != 0 || reason != CxReason::kRequest) return 0;
     connections.take();
   }
   // The owner is set below: no callback comes from inside connect().
@@ -131,6 +129,7 @@ int HttpPool::open(Priority priority, CxReason reason, bool* opened) {
   c->priority_ = priority;
   connection->setOwner(c);
   used_.pushBack(c);
+  connections_++;
   countConnecting(1);
   ++stats[kCxForRequest + size_t(reason)];
   ++stats[kCxTotal];
@@ -141,43 +140,9 @@ int HttpPool::open(Priority priority, CxReason reason, bool* opened) {
   return 0;
 }
 
-void HttpPool::ready(UpstreamConnection& c) {
-  takeOut(c);
-  c.state_ = UpstreamConnection::State::kIdle;  // it may have been connecting
-  used_.pushBack(&c);  // whatever a waiter that is refused does now, this one is not free yet
-  while (PoolWaiter* waiter = waiters_.front()) {
-    Priority priority = waiter->priority_;
-    stopWaiting(*waiter);
-    if (beginRequest(c, priority)) {
-      waiter->onPoolReady(c);
-      return;
-    }
-    waiter->onPoolFailure(PoolFailure::kOverflow, 0);
-  }
-  if (draining_ || c.closeWhenIdle_) {
-    c.connection_->close();
-  } else {
-    putIdle(c);
-  }
-}
-
-void HttpPool::putIdle(UpstreamConnection& c) {
-  takeOut(c);
-  c.listedIdle_ = true;
-  idle_.pushFront(&c);
-  idleCount_++;
-  cluster_.demand().capacity++;
-  c.becomeIdle();
-}
-
-// From whichever list it is in.
-void HttpPool::takeOut(UpstreamConnection& c) {
-  if (c.listedIdle_) {
-    c.listedIdle_ = false;
-    idleCount_--;
-    cluster_.demand().capacity--;
-  }
-  c.unlink();
+// How its connections are made stays the same, though the cluster changes.
+const ClusterSnapshot& HttpPool::making() const {
+  return draining_ ? *last_.get<ClusterSnapshot>() : cluster_.snapshot();
 }
 
 void HttpPool::countConnecting(int delta) {
@@ -207,38 +172,6 @@ void HttpPool::requestOver(UpstreamConnection& c) {
   cluster_.snapshot().identity().resources(c.requestPriority_).requests.give();
 }
 
-void HttpPool::stopWaiting(PoolWaiter& waiter) {
-  waiter.unlink();
-  waiting_--;
-  cluster_.demand().streams--;
-  cluster_.snapshot().identity().resources(waiter.priority_).pendingRequests.give();
-  --cluster_.stats()[kRqPendingActive];
-}
-
-void HttpPool::forget(PoolWaiter& waiter) {
-  if (!waiter.linked()) return;
-  stopWaiting(waiter);
-  ++cluster_.stats()[kRqCancelled];
-}
-
-void HttpPool::closed(UpstreamConnection& c, CloseReason reason, int sysErrno, bool neverUp) {
-  cluster_.snapshot().identity().resources(c.priority_).connections.give();
-  countClosed(c, reason, sysErrno, neverUp);
-  if (neverUp) {
-    countConnecting(-1);
-    if (reason == CloseReason::kLocal) return;
-    bool timeout = reason == CloseReason::kConnectTimeout;
-    failWaiters(timeout ? PoolFailure::kConnectTimeout : PoolFailure::kConnectFailed, sysErrno);
-    return;
-  }
-  // The breaker may have held back a connection for those who wait.
-  if (waiting_ > connecting_ && waiters_.front() != nullptr) {
-    int error = open(waiters_.front()->priority_, CxReason::kRequest);
-    if (error != 0 && used_.empty()) failWaiters(PoolFailure::kConnectFailed, error);
-  }
-  preconnect();
-}
-
 void HttpPool::countClosed(const UpstreamConnection& c, CloseReason reason, int sysErrno,
                            bool neverUp) {
   StatBlock stats = cluster_.stats();
@@ -254,54 +187,58 @@ void HttpPool::countClosed(const UpstreamConnection& c, CloseReason reason, int 
     return;
   }
   cluster_.requestsPerConnection().record(c.requests_);
-  if (!c.codec_.idle()) {
+  if (c.cutShort_) {
     ++stats[kCxDestroyWithActiveRq];
     ++stats[isLocalEnd(reason) ? kCxDestroyLocalWithActiveRq : kCxDestroyRemoteWithActiveRq];
   }
   if (c.codec_.detail() != nullptr) ++stats[kCxProtocolError];
 }
 
-// As Envoy does: one failed connect fails all that wait for this host; each may try another.
-void HttpPool::failWaiters(PoolFailure reason, int sysErrno) {
-  // A waiter may come back at once; those who were here before are failed once.
-  List<PoolWaiter> failed;
-  while (PoolWaiter* waiter = waiters_.front()) {
-    stopWaiting(*waiter);
-    failed.pushBack(waiter);
-  }
-  while (PoolWaiter* waiter = failed.popFront()) {
-    ++cluster_.stats()[kRqPendingFailureEject];
-    waiter->onPoolFailure(reason, sysErrno);
-  }
-}
-
 void HttpPool::drain(Pin last) {
+  if (draining_) return;
   draining_ = true;
   last_ = std::move(last);
-  while (UpstreamConnection* c = idle_.front()) c->connection_->close();
+  cluster_.hidePool(*this);
+  closeIdle();
   // Connections that nobody waits for would be idle as soon as they are up.
   for (UpstreamConnection* c = used_.front(); c != nullptr && connecting_ > waiting_;) {
     UpstreamConnection* next = used_.next(c);
     if (c->state_ == UpstreamConnection::State::kConnecting) c->connection_->close();
     c = next;
   }
-  finishIfDrained();
+  if (used_.empty() && waiting_ == 0) uncount();  // its last connection may be closing just now
+  finishIfOver();
+}
+
+void HttpPool::uncount() {
+  if (!counted_) return;
+  counted_ = false;
+  cluster_.snapshot().identity().resources(priority_).pools.give();
 }
 
 void HttpPool::renew() {
   for (UpstreamConnection* c = used_.front(); c != nullptr; c = used_.next(c)) {
     c->closeWhenIdle_ = true;
   }
-  while (UpstreamConnection* c = idle_.front()) c->connection_->close();
+  closeIdle();
 }
 
-void HttpPool::finishIfDrained() {
+void HttpPool::closeIdle() {
+  while (UpstreamConnection* c = idle_.front()) c->connection_->close();
+  while (UpstreamConnection* c = resting_.front()) c->connection_->close();
+}
+
+// `c` goes to the deferred deletes, and what it belongs to may follow.
+void HttpPool::connectionFreed() {
+  connections_--;
+  finishIfOver();
+}
+
+void HttpPool::finishIfOver() {
   // A pool for one client is over with its last connection.
-  if ((!draining_ && clientConnection_ == 0) || !idle_.empty() || !used_.empty() || waiting_ != 0 ||
-      finished_)
-    return;
+  bool over = draining_ || clientConnection_ != 0;
+  if (!over || connections_ != 0 || waiting_ != 0 || finished_) return;
   finished_ = true;
-  if (local().pool == this) local().pool = nullptr;
   cluster_.worker().net().loop().deferDelete(this);
   cluster_.poolGone(*this);
 }

@@ -1,9 +1,19 @@
 // The HTTP/1 connections of one worker to one host.
 //
-//   connecting ──up──▶ idle ◀──exchange over, reusable──┐
-//                       └──acquire (most recently used first)──▶ busy ──not reusable, error──▶
-//                       closed
-//   idle ──idle timeout, peer closed, host removed──▶ closed
+//   connecting ──up──▶ busy ◀──acquire (most recently used first)── idle
+//                       │                                           ▲ the loop has polled again
+//                       └──exchange over, reusable──▶ resting ──────┘
+//   busy ──not reusable, error──▶ closed
+//   resting, idle ──idle timeout, peer closed or spoke unasked, host removed──▶ closed
+//
+// What the peer says behind a response (its end, above all) may come a moment after it: no request
+// gets a connection before the loop has polled once more, nor while the connection has anything to
+// say. A connection that does not come up is the failure of those that it was made for.
+//
+// The pool lives until its last connection is freed: whatever is under way may still come back to
+// it. It is drained when the host leaves the cluster, when the client that it is for is gone, and
+// when connections are to be made differently (ClusterConfig::connectVersion); from then on nobody
+// finds it any more.
 //
 // Thread rule: the worker's loop.
 #pragma once
@@ -51,15 +61,24 @@ class PoolWaiter : public ListNode<PoolWaiter> {
  private:
   friend class HttpPool;
   Priority priority_ = Priority::kDefault;
+  bool fresh_ = false;
+  bool counted_ = false;  // for the breaker: what rests already is not pending
 };
 
-class HttpPool final : public ListNode<HttpPool>, public Deferred {
+// Marks the list of all pools of one client, whatever the cluster.
+struct OfClient {};
+
+class HttpPool final : public ListNode<HttpPool>,
+                       public ListNode<OfClient>,
+                       public AfterPoll,
+                       public Deferred {
  public:
   // `host` is in the cluster's snapshot until drain(). `priority`: whose breaker it counts for.
-  // `client`: for which client alone it is; null: for all.
+  // `client`: for which client alone it is; null: for all, and for whoever has no client.
   HttpPool(ClusterLocal& cluster, const Host& host, Priority priority, const PoolClient* client);
   HttpPool(const HttpPool&) = delete;
   HttpPool& operator=(const HttpPool&) = delete;
+  ~HttpPool() { MR_DASSERT(connections_ == 0 && waiting_ == 0); }
 
   struct Acquired {
     UpstreamConnection* connection = nullptr;  // ready now
@@ -75,8 +94,8 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   // The waiter no longer wants a connection.
   void forget(PoolWaiter& waiter);
 
-  // The host is gone from the cluster: idle connections close now, busy ones when they are done.
-  // `last` holds a snapshot that it was in.
+  // Not for new requests any more: idle connections close now, busy ones when they are done.
+  // `last` holds a snapshot that the host was in.
   void drain(Pin last);
   bool draining() const { return draining_; }
   // The host failed its health checks: as drain() for the connections that there are now.
@@ -86,13 +105,15 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   // Nobody waits for it or uses it.
   bool unused() const { return waiting_ == 0 && used_.empty() && !draining_; }
   Priority priority() const { return priority_; }
-  // The connection of the client that it is for; 0: of all.
+  // The connection of the client that it is for; 0: it is for all.
   uint64_t clientConnection() const { return clientConnection_; }
   const Host& host() const { return host_; }
   ClusterLocal& cluster() const { return cluster_; }
+  void onPolled() override;
   void destroyDeferred() override;
 
  private:
+  friend class ClusterLocal;
   friend class UpstreamConnection;
   Acquired tryAcquire(PoolWaiter& waiter, Priority priority, bool fresh);
   // Returns errno, 0 on success.
@@ -101,29 +122,49 @@ class HttpPool final : public ListNode<HttpPool>, public Deferred {
   bool wants(double ratio, uint32_t anticipated) const;
   bool hostHealthy() const;
   void countConnecting(int delta);
-  void putIdle(UpstreamConnection& c);
+  void release(UpstreamConnection& c);
+  void rest(UpstreamConnection& c);
+  void settle();
+  UpstreamConnection* silentOne();
+  void use(UpstreamConnection& c);
   void takeOut(UpstreamConnection& c);
+  void closeIdle();
   void countClosed(const UpstreamConnection& c, CloseReason reason, int sysErrno, bool neverUp);
   void ready(UpstreamConnection& c);
+  bool handOn(UpstreamConnection& c, List<PoolWaiter>& waiters);
+  void lookAfterPoll();
+  void wait(PoolWaiter& waiter, Priority priority, bool fresh, bool counted);
+  bool lacking() const;
+  void provide();
   void closed(UpstreamConnection& c, CloseReason reason, int sysErrno, bool neverUp);
-  void failWaiters(PoolFailure reason, int sysErrno);
+  void connectFailed(PoolFailure reason, int sysErrno);
   void stopWaiting(PoolWaiter& waiter);
   bool beginRequest(UpstreamConnection& c, Priority priority);
   void requestOver(UpstreamConnection& c);
-  void finishIfDrained();
+  void connectionFreed();
+  void uncount();
+  void finishIfOver();
+  const ClusterSnapshot& making() const;
   HostLocal& local() const;
 
   ClusterLocal& cluster_;
   const Host& host_;
-  Pin last_;                       // keeps host_ once it is gone from the cluster
-  List<UpstreamConnection> idle_;  // most recently used first
-  List<UpstreamConnection> used_;  // connecting and busy
-  List<PoolWaiter> waiters_;       // oldest first
-  uint32_t connecting_ = 0, waiting_ = 0, busy_ = 0, idleCount_ = 0;
+  Pin last_;                          // keeps host_ once it is gone from the cluster
+  List<UpstreamConnection> idle_;     // most recently used first
+  List<UpstreamConnection> resting_;  // most recently used last
+  List<UpstreamConnection> used_;     // connecting and busy
+  List<PoolWaiter> waiters_;          // oldest first
+  List<PoolWaiter> freshWaiters_;     // those that only a new connection will do for
+  uint32_t connecting_ = 0, waiting_ = 0, busy_ = 0;
+  uint32_t waitingFresh_ = 0;  // of waiting_
+  uint32_t idleCount_ = 0;     // with those that rest
+  uint32_t restingCount_ = 0;
+  uint32_t connections_ = 0;  // those whose onClosed() has not returned
   const uint64_t clientConnection_;
   const std::string preface_;  // what each connection begins with
   const Priority priority_;
   bool draining_ = false, finished_ = false;
+  bool counted_ = true;  // for the breaker of pools
 };
 
 }  // namespace millrace

@@ -27,6 +27,7 @@ RequestEncoder& UpstreamConnection::start(ResponseSink& sink, ResponseHead& head
 
 void UpstreamConnection::cancel() {
   MR_DASSERT(state_ == State::kBusy);
+  cutShort_ = !codec_.idle();
   codec_.resetStream(ResetReason::kLocalReset);
   connection_->close();
 }
@@ -43,7 +44,8 @@ size_t UpstreamConnection::onData(Connection&, std::span<char> bytes) {
 
 void UpstreamConnection::onReadEnd(Connection&) {
   endReason_ = CloseReason::kRemoteEnd;
-  codec_.onReadEnd();
+  if (codec_.endsAtClose()) codec_.onReadEnd();
+  // An exchange that is cut is told when the connection has made room for another one.
   if (state_ != State::kClosed) connection_->close();
 }
 
@@ -62,6 +64,7 @@ void UpstreamConnection::onClosed(Connection&, CloseReason reason, int sysErrno)
   pool_.takeOut(*this);
   countBytes();
   if (before == State::kBusy) pool_.requestOver(*this);
+  cutShort_ |= !codec_.idle();
   pool_.closed(*this, reason, sysErrno, before == State::kConnecting);
   if (before == State::kBusy) {
     // Told last: the sink may ask the pool for another connection.
@@ -69,7 +72,7 @@ void UpstreamConnection::onClosed(Connection&, CloseReason reason, int sysErrno)
   }
   // Before the pool, and that before the cluster: each is given back through the next one.
   pool_.cluster_.worker().net().loop().deferDelete(this);
-  pool_.finishIfDrained();
+  pool_.connectionFreed();
 }
 
 void UpstreamConnection::onHighWatermark(Connection&) {
@@ -117,7 +120,7 @@ void UpstreamConnection::exchangeEnded() {
   if (close) {
     connection_->close();
   } else {
-    pool_.ready(*this);
+    pool_.release(*this);
   }
 }
 

@@ -46,6 +46,8 @@ class UpstreamConnection final : public ConnectionOwner,
  private:
   friend class HttpPool;
   enum class State : uint8_t { kConnecting, kIdle, kBusy, kClosed };
+  // Which of the pool's lists it is on.
+  enum class Place : uint8_t { kUsed, kResting, kIdle };
   void exchangeEnded();
   void countBytes();
   void becomeIdle();
@@ -61,13 +63,15 @@ class UpstreamConnection final : public ConnectionOwner,
   uint64_t createdNs_;
   uint64_t connectedNs_ = 0;
   uint64_t countedRead_ = 0, countedWritten_ = 0;
+  uint64_t restsSince_ = 0;  // Loop::turns()
   uint32_t requests_ = 0;
   State state_ = State::kConnecting;
   Priority priority_ = Priority::kDefault;         // whose breaker it counts for
   Priority requestPriority_ = Priority::kDefault;  // of the request that it is busy with
   CloseReason endReason_ = CloseReason::kLocal;
+  Place place_ = Place::kUsed;
   bool closeWhenIdle_ = false;  // its host failed
-  bool listedIdle_ = false;     // among the pool's idle ones
+  bool cutShort_ = false;       // it ends in the middle of an exchange
 };
 
 }  // namespace millrace

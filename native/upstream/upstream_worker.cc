@@ -63,30 +63,35 @@ void ClusterLocal::countPick(uint32_t events) {
   }
 }
 
-HttpPool* ClusterLocal::pool(const Host& host, Priority priority, const PoolClient* client) {
+bool ClusterLocal::poolsForOne() const {
   const spec::Connect& connect = snapshot_->config().connect;
-  bool forOne = connect.poolPerDownstream || connect.proxyProtocol != spec::ProxyProtocol::kNone;
-  if (!forOne) client = nullptr;
-  HttpPool*& pool =
-      client == nullptr ? host.local(worker_.index()).pool : byClient_[{client->connection, &host}];
-  if (pool == nullptr) {
-    MR_DASSERT(snapshot_->entry(host) != nullptr);
-    if (!takePool(priority)) {
-      if (client != nullptr) byClient_.erase({client->connection, &host});
-      return nullptr;
-    }
-    pool = worker_.pools().take(*this, host, priority, client);
-    pools_.pushBack(pool);
+  return connect.poolPerDownstream || connect.proxyProtocol != spec::ProxyProtocol::kNone;
+}
+
+HttpPool* ClusterLocal::pool(const Host& host, Priority priority, const PoolClient* client) {
+  if (client != nullptr && (client->connection == 0 || !poolsForOne())) client = nullptr;
+  if (client == nullptr) {
+    if (HttpPool* pool = host.local(worker_.index()).pool) return pool;
+  } else if (auto it = byClient_.find({client->connection, &host}); it != byClient_.end()) {
+    return it->second;
+  }
+  MR_DASSERT(snapshot_->entry(host) != nullptr);
+  if (draining_ || !takePool(priority)) return nullptr;
+  HttpPool* pool = worker_.pools().take(*this, host, priority, client);
+  pools_.pushBack(pool);
+  if (client == nullptr) {
+    host.local(worker_.index()).pool = pool;
+  } else {
+    byClient_[{client->connection, &host}] = pool;
+    worker_.ofClients_[client->connection].pushBack(pool);
   }
   return pool;
 }
 
 void ClusterLocal::predict(double ratio) {
-  const spec::Connect& connect = snapshot_->config().connect;
-  bool forOne = connect.poolPerDownstream || connect.proxyProtocol != spec::ProxyProtocol::kNone;
   spec::LbPolicy policy = snapshot_->config().lb.policy;
   bool predictable = policy == spec::LbPolicy::kRoundRobin || policy == spec::LbPolicy::kRandom;
-  if (forOne || draining_ || !predictable) return;
+  if (poolsForOne() || draining_ || !predictable) return;
   auto wanted = [&] { return double(demand_.streams) * ratio > double(demand_.capacity); };
   if (!wanted()) return;
   ahead_ = picks_;
@@ -101,9 +106,17 @@ template <typename F>
 void ClusterLocal::forPools(const Host& host, F fn) {
   if (HttpPool* pool = host.local(worker_.index()).pool) fn(*pool);
   if (byClient_.empty()) return;
+  forAllPools([&](HttpPool& pool) {
+    if (pool.clientConnection() != 0 && &pool.host() == &host) fn(pool);
+  });
+}
+
+// `fn` may end the pool that it is given, and no other one.
+template <typename F>
+void ClusterLocal::forAllPools(F fn) {
   for (HttpPool* pool = pools_.front(); pool != nullptr;) {
     HttpPool* next = pools_.next(pool);
-    if (pool->clientConnection() != 0 && &pool->host() == &host) fn(*pool);
+    fn(*pool);
     pool = next;
   }
 }
@@ -139,11 +152,19 @@ void ClusterLocal::update(Pin now) {
   const HostHistory& past = snapshot_->history();
   pin_ = std::move(now);
   snapshot_ = pin_.get<ClusterSnapshot>();
+  if (snapshot_->connectVersion() != before.get<ClusterSnapshot>()->connectVersion()) {
+    forAllPools([&](HttpPool& pool) { pool.drain(before.again()); });
+  }
   HostHistory::walk(&past, &snapshot_->history(), [&](const HostChange& change) {
     if (change.kind == HostChange::Kind::kFailed) return hostFailed(*change.host);
     waiting_.hostRemoved(*change.host);
     forPools(*change.host, [&](HttpPool& pool) { pool.drain(before.again()); });
   });
+#ifndef NDEBUG
+  forAllPools([&](HttpPool& pool) {
+    MR_DASSERT(pool.draining() || snapshot_->entry(pool.host()) != nullptr);
+  });
+#endif
   waiting_.snapshotChanged();
 }
 
@@ -151,11 +172,7 @@ void ClusterLocal::drain() {
   draining_ = true;
   while (watchers_.popFront() != nullptr) {
   }
-  for (HttpPool* pool = pools_.front(); pool != nullptr;) {
-    HttpPool* next = pools_.next(pool);
-    pool->drain(pin_.again());
-    pool = next;
-  }
+  forAllPools([&](HttpPool& pool) { pool.drain(pin_.again()); });
   waiting_.clusterGone();
   finishIfDrained();
 }
@@ -166,10 +183,25 @@ void ClusterLocal::finishIfDrained() {
   worker_.net().loop().deferDelete(this);
 }
 
+// Nobody finds it any more; whoever asks for its host gets another one.
+void ClusterLocal::hidePool(HttpPool& pool) {
+  if (pool.clientConnection() == 0) {
+    HttpPool*& found = pool.host().local(worker_.index()).pool;
+    if (found == &pool) found = nullptr;
+    return;
+  }
+  auto& ofClient = static_cast<ListNode<OfClient>&>(pool);
+  if (!ofClient.linked()) return;  // hidden before
+  ofClient.unlink();
+  byClient_.erase({pool.clientConnection(), &pool.host()});
+  auto left = worker_.ofClients_.find(pool.clientConnection());
+  if (left->second.empty()) worker_.ofClients_.erase(left);
+}
+
 void ClusterLocal::poolGone(HttpPool& pool) {
-  snapshot_->identity().resources(pool.priority()).pools.give();
+  hidePool(pool);
+  pool.uncount();
   static_cast<ListNode<HttpPool>&>(pool).unlink();
-  if (pool.clientConnection() != 0) byClient_.erase({pool.clientConnection(), &pool.host()});
   finishIfDrained();
 }
 
@@ -184,6 +216,7 @@ UpstreamWorker::UpstreamWorker(NetContext& net, Reader& slots, StatsShard& stats
 UpstreamWorker::~UpstreamWorker() {
   MR_ASSERT(draining_.empty());
   for (ClusterLocal* local : locals_) MR_ASSERT(local == nullptr);
+  MR_ASSERT(ofClients_.empty());
 }
 
 ClusterLocal* UpstreamWorker::cluster(SlotId slot) {
@@ -213,6 +246,14 @@ void UpstreamWorker::onSlotChanged(SlotId slot) {
     remove(index);  // another cluster of the same slot; made anew on first use
   } else {
     local->update(std::move(now));
+  }
+}
+
+void UpstreamWorker::clientGone(uint64_t connection) {
+  for (auto it = ofClients_.find(connection); it != ofClients_.end();
+       it = ofClients_.find(connection)) {
+    HttpPool* pool = it->second.front();
+    pool->drain(pool->cluster().pin());  // takes it off the list
   }
 }
 

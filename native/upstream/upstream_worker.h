@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -46,11 +47,14 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   const HostEntry* pick(const PickContext& context);
   // For hosts of an on-demand cluster that pick() does not find.
   WaitingHosts& waiting() { return waiting_; }
-  // The pool of `host`, which must be in the snapshot unless it has one; made on first use. Null
-  // when the breaker allows no more pools and none of this worker's can be closed for it.
-  // `client`: who asks; of a cluster whose connections are for one client each (PROXY protocol,
-  // connection_pool_per_downstream_connection) it is the pool for that client.
+  // The pool of `host`, which must be in the snapshot; made on first use. Null
+  // when the cluster is draining, or the breaker allows no more pools and none of this worker's can
+  // be closed for it. `client`: who asks; of a cluster whose connections are for one client each
+  // (PROXY protocol, connection_pool_per_downstream_connection) it is the pool for that client; who
+  // has no client (a mirrored request) shares one with others like it.
   HttpPool* pool(const Host& host, Priority priority, const PoolClient* client = nullptr);
+  // Its slot is empty, or another cluster's: it takes no further requests.
+  bool draining() const { return draining_; }
   // Connections to hosts that are likely to be picked next, up to `ratio` of what requests need
   // (predictive_preconnect_ratio). Only balancers whose next picks can be told beforehand.
   void predict(double ratio);
@@ -81,13 +85,17 @@ class ClusterLocal final : public ListNode<ClusterLocal>, public Deferred {
   friend class WaitingHosts;
   void update(Pin now);
   void drain();
+  void hidePool(HttpPool& pool);
   void poolGone(HttpPool& pool);
   void finishIfDrained();
   void countPick(uint32_t events);
   bool takePool(Priority priority);
   void hostFailed(const Host& host);
+  bool poolsForOne() const;
   template <typename F>
   void forPools(const Host& host, F fn);
+  template <typename F>
+  void forAllPools(F fn);
 
   UpstreamWorker& worker_;
   const SlotId slot_;
@@ -124,6 +132,9 @@ class UpstreamWorker {
   // Called by the worker's observer for each slot that changed; slots of other kinds are none of
   // its business.
   void onSlotChanged(SlotId slot);
+  // This client's connection (Connection::id()) is closed, and its requests are over: what is kept
+  // for it alone goes too.
+  void clientGone(uint64_t connection);
   // Where outlier events go; called on the worker's thread. Set before the worker starts.
   void setOutlierSink(std::function<void(const OutlierEvent&)> sink) {
     outlierSink_ = std::move(sink);
@@ -171,6 +182,8 @@ class UpstreamWorker {
   ObjectPool<ClusterLocal> localPool_;
   std::vector<ClusterLocal*> locals_;  // by slot index
   List<ClusterLocal> draining_;        // their slot is empty, some connection is still busy
+  // Pools that are for one client each, by its connection.
+  std::unordered_map<uint64_t, List<HttpPool, OfClient>> ofClients_;
 };
 
 }  // namespace millrace

@@ -1,6 +1,6 @@
 // Pools of connections to upstreams: what is opened ahead, for whom, and what ends it.
 #include "net/proxy_header.h"
-#include "support.h"
+#include "worker/scripted_origin.h"
 
 using namespace millrace;
 using namespace millrace::test;
@@ -134,6 +134,164 @@ TEST_CASE("a PROXY header says for whom a connection is, and it is used for nobo
     ::send(client->fd(), request.data(), request.size(), MSG_NOSIGNAL);
     CHECK(service.hear(expected.size()) == expected);
   }
+}
+
+TEST_CASE("a client's connections go with the client") {
+  for (bool proxied : {false, true}) {
+    Origin origin;  // an empty line ends what it takes for a request; a PROXY header has none
+    CAPTURE(proxied);
+    Running proxy(1, {origin.port()});
+    auto c = clusterOf({origin.port()});
+    c.connect.poolPerDownstream = !proxied;
+    if (proxied) c.connect.proxyProtocol = spec::ProxyProtocol::kV1;
+    proxy.publishNow(c);
+    Client stays(proxy.port);
+    CHECK(stays.get() == 200);
+    for (int i = 0; i < 50; i++) CHECK(Client(proxy.port).get() == 200);
+    CHECK(proxy.until([&] { return proxy.counter("cluster.web.upstream_cx_active") == 1; }));
+    CHECK(proxy.counter("cluster.web.upstream_cx_total") == 51);
+    CHECK(stays.get() == 200);
+    CHECK(proxy.counter("cluster.web.upstream_cx_total") == 51);
+  }
+}
+
+TEST_CASE("who has no client shares a pool, which goes with its host") {
+  Origin origin, shadow, other;
+  for (auto proto : {spec::ProxyProtocol::kNone, spec::ProxyProtocol::kV2}) {
+    Running proxy(1, {origin.port()}, [](spec::Forward& forward) {
+      forward.mirrors.emplace_back().cluster = "shadow";
+    });
+    SlotId slot = *proxy.group->allocateSlot("shadow");
+    auto c = clusterOf({shadow.port()});
+    c.name = c.statName = "shadow";
+    c.connect.poolPerDownstream = true;
+    c.connect.proxyProtocol = proto;
+    auto publish = [&] {
+      REQUIRE(proxy.group->publishCluster(slot, c).ok());
+      proxy.group->publishDirectory({{"shadow", slot}});
+      proxy.group->turn();
+    };
+    publish();
+    Client client(proxy.port);
+    auto mirrored = [&](uint64_t total) {
+      CHECK(client.get() == 200);
+      CHECK(
+          proxy.until([&] { return proxy.counter("cluster.shadow.upstream_rq_total") == total; }));
+    };
+    mirrored(1);
+    CHECK(proxy.until([&] { return proxy.counter("cluster.shadow.upstream_rq_active") == 0; }));
+    c.hosts = clusterOf({other.port()}).hosts;
+    publish();
+    CHECK(proxy.until([&] { return proxy.counter("cluster.shadow.upstream_cx_active") == 0; }));
+    mirrored(2);
+    shadow.closeIdle();
+    mirrored(3);
+  }
+}
+
+TEST_CASE(
+    "the last connection of a client's pool ends in the middle of a request that goes again") {
+  ScriptedOrigin origin({answer(200), drop(), answer(200)});
+  Running proxy(1, {origin.port()});
+  auto c = clusterOf({origin.port()});
+  c.connect.poolPerDownstream = true;
+  proxy.publishNow(c);
+  Client client(proxy.port);
+  CHECK(client.get() == 200);
+  c.breakers.normal.maxPendingRequests = 0;
+  proxy.publishNow(c);
+  CHECK(client.get() == 503);  // it was to be sent again, and may not wait
+  CHECK(proxy.counter("cluster.web.upstream_rq_stale_retry") == 1);
+  CHECK(proxy.counter("cluster.web.upstream_rq_pending_overflow") == 1);
+  CHECK(proxy.counter("cluster.web.upstream_cx_active") == 0);
+  c.breakers.normal.maxPendingRequests = 1;
+  proxy.publishNow(c);
+  CHECK(client.get() == 200);
+}
+
+TEST_CASE("the last connection of a pool ends, and its request gets another pool in its place") {
+  ScriptedOrigin a({answer(200), hang()}), b({answer(200)});
+  Running proxy(1, {a.port()});
+  auto c = clusterOf({a.port()});
+  c.breakers.normal.maxConnectionPools = 1;
+  proxy.publishNow(c);
+  Client client(proxy.port);
+  CHECK(client.get() == 200);
+  std::string_view request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  ::send(client.fd(), request.data(), request.size(), MSG_NOSIGNAL);
+  CHECK(proxy.until([&] { return a.requests().size() == 2; }));
+  c.hosts = clusterOf({b.port()}).hosts;
+  proxy.publishNow(c);
+  a.endHung(drop());
+  CHECK(client.response() == 200);
+  CHECK(b.requests().size() == 1);
+  CHECK(proxy.counter("cluster.web.upstream_cx_pool_overflow") == 0);
+}
+
+TEST_CASE("when connections are made differently, those that there are serve no new request") {
+  using Change = std::function<void(spec::Cluster&)>;
+  struct Case {
+    const char* name;
+    Change change;
+    bool differs;
+  };
+  const std::vector<Case> cases = {
+      {"bind", [](auto& c) { c.connect.bind = {localPort(0)}; }, true},
+      {"freebind", [](auto& c) { c.connect.freebind = true; }, true},
+      {"socket option",
+       [](auto& c) {
+         c.connect.socketOptions = {
+             {.level = SOL_SOCKET, .name = SO_KEEPALIVE, .value = {1, 0, 0, 0}}};
+       },
+       true},
+      {"keepalive", [](auto& c) { c.keepalive.emplace(); }, true},
+      {"first family", [](auto& c) { c.connect.firstFamily = spec::AddressFamily::kV4; }, true},
+      {"per client", [](auto& c) { c.connect.poolPerDownstream = true; }, true},
+      {"response limits", [](auto& c) { c.maxResponseHeaders = 50; }, true},
+      {"buffer limit", [](auto& c) { c.bufferLimit = 65536; }, true},
+      {"idle timeout", [](auto& c) { c.idleTimeout = 1'000'000; }, false},
+      {"breakers", [](auto& c) { c.breakers.normal.maxConnections = 7; }, false},
+      {"balancer", [](auto& c) { c.lb.policy = spec::LbPolicy::kRandom; }, false},
+      {"preconnect", [](auto& c) { c.connect.perUpstreamPreconnect = 1.0; }, false},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.name);
+    Origin origin;
+    Running proxy(1, {origin.port()});
+    auto c = clusterOf({origin.port()});
+    proxy.publishNow(c);
+    Client client(proxy.port);
+    CHECK(client.get() == 200);
+    CHECK(client.get() == 200);
+    CHECK(origin.accepted() == 1);
+    one.change(c);
+    proxy.publishNow(c);
+    if (one.differs) {
+      // The idle connection is closed at once, not with the next request.
+      CHECK(proxy.until([&] { return proxy.counter("cluster.web.upstream_cx_active") == 0; }));
+    }
+    CHECK(client.get() == 200);
+    CHECK(client.get() == 200);
+    CHECK(origin.accepted() == (one.differs ? 2 : 1));
+  }
+}
+
+TEST_CASE("a request that is under way when connections are to be made differently is finished") {
+  ScriptedOrigin origin({hang(), answer(200)});
+  Running proxy(1, {origin.port()});
+  auto c = clusterOf({origin.port()});
+  proxy.publishNow(c);
+  Client first(proxy.port), second(proxy.port);
+  std::string_view request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  ::send(first.fd(), request.data(), request.size(), MSG_NOSIGNAL);
+  CHECK(proxy.until([&] { return origin.requests().size() == 1; }));
+  c.keepalive.emplace();
+  proxy.publishNow(c);
+  CHECK(second.get() == 200);
+  CHECK(proxy.counter("cluster.web.upstream_cx_active") == 2);
+  origin.endHung(answer(200));
+  CHECK(first.response() == 200);
+  CHECK(proxy.until([&] { return proxy.counter("cluster.web.upstream_cx_active") == 1; }));
 }
 
 TEST_CASE("a host that fails gets new connections when it is back") {

@@ -43,6 +43,11 @@ class ScriptedOrigin {
     for (Peer& peer : peers_) ::close(peer.fd);
   }
   uint16_t port() const { return port_; }
+  // To the connections whose request was to hang; these go on then.
+  void endHung(Step step) {
+    std::lock_guard lock(mutex_);
+    late_ = std::move(step);
+  }
   // Heads and bodies, in the order in which they were complete.
   std::vector<std::string> requests() {
     std::lock_guard lock(mutex_);
@@ -60,6 +65,7 @@ class ScriptedOrigin {
       std::vector<pollfd> fds{{listener_.get(), POLLIN, 0}};
       for (const Peer& peer : peers_) fds.push_back({peer.fd, POLLIN, 0});
       ::poll(fds.data(), nfds_t(fds.size()), 5);
+      answerLate();
       for (size_t i = peers_.size(); i-- > 0;) {
         if (fds[i + 1].revents != 0 && !serve(peers_[i])) {
           ::close(peers_[i].fd);
@@ -71,6 +77,16 @@ class ScriptedOrigin {
         if (fd >= 0) peers_.push_back({fd, {}, false});
       }
     }
+  }
+  void answerLate() {
+    std::lock_guard lock(mutex_);
+    if (!late_) return;
+    for (Peer& peer : peers_) {
+      if (!std::exchange(peer.hung, false)) continue;
+      ::send(peer.fd, late_->response.data(), late_->response.size(), MSG_NOSIGNAL);
+      if (late_->close) ::shutdown(peer.fd, SHUT_RDWR);
+    }
+    late_.reset();
   }
   // False: the connection is to be closed.
   bool serve(Peer& peer) {
@@ -86,7 +102,10 @@ class ScriptedOrigin {
         step = script_[std::min(requests_.size(), script_.size() - 1)];
         requests_.push_back(std::move(*request));
       }
-      if (step.hang) return true;
+      if (step.hang) {
+        peer.hung = true;
+        return true;
+      }
       ::send(peer.fd, step.response.data(), step.response.size(), MSG_NOSIGNAL);
       if (step.close) return false;
     }
@@ -117,6 +136,7 @@ class ScriptedOrigin {
   std::vector<Peer> peers_;
   std::mutex mutex_;
   std::vector<std::string> requests_;
+  std::optional<Step> late_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
