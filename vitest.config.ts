@@ -7,8 +7,9 @@ export default defineConfig({
     pool: 'forks',
     // The tests start proxies and load of their own, and run on machines with two cores.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
-    expect: { poll: { timeout: 10_000 } }, // as long as a busy machine may take
+    // For tests that fail: as long as a busy machine may take.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
+    expect: { poll: { timeout: 40_000 } },
   },
 })

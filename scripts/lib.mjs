@@ -68,6 +68,26 @@ export function buildEnv() {
   return env
 }
 
+/**
+ * Configures and builds a CMake preset (CMakePresets.json). Where the files that are compiled as
+ * one do not go together, each is compiled by itself: that costs time, and no suite.
+ */
+export function buildPreset(preset, { settings = [], targets = [], env = compilerEnv() } = {}) {
+  const wanted = targets.length > 0 ? ['--target', ...targets] : []
+  const jobs = String(availableParallelism())
+  const configure = (more = []) =>
+    run('cmake', ['--preset', preset, ...settings, ...more], {
+      env,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+  const build = ['--build', '--preset', preset, '-j', jobs, ...wanted]
+  configure()
+  if (attempt('cmake', build, { env })) return
+  console.log('once more, each file by itself (MILLRACE_UNITY=OFF)')
+  configure(['-DMILLRACE_UNITY=OFF'])
+  run('cmake', build, { env })
+}
+
 /** The last line of every suite; the exit code says the same. */
 export function finish(passed, failed) {
   console.log(`${passed} passed, ${failed} failed`)

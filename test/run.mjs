@@ -63,6 +63,19 @@ const suites = {
     alone: true,
   },
   native: { command: native('dev'), needs: { ...cmakeTools, ...doctest }, alone: true },
+  'odd-machines': {
+    command: [NODE, 'scripts/odd_machines.mjs', '--short'],
+    needs: {
+      ...cmakeTools,
+      ...doctest,
+      curl: 'curl',
+      ip: 'iproute2',
+      sysctl: 'procps',
+      unshare: 'util-linux',
+    },
+    after: ['build'],
+    alone: true,
+  },
   kqueue: {
     command: native('kqueue', 'event', 'net'),
     needs: { ...cmakeTools, ...doctest },

@@ -1,5 +1,6 @@
-// Linux on arm64, cross-built and under qemu-user: the C++ tests of every layer, and the binary of
-// a release in an arm64 Node. Its last line is "N passed, N failed".
+// Linux on arm64, cross-built and under qemu-user: the C++ tests of the layers in which it differs
+// (the preset arm64 has them), and the binary of a release in an arm64 Node. Its last line is
+// "N passed, N failed".
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -4,9 +4,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { compilerEnv, root, run } from '../../scripts/lib.mjs'
+import { buildPreset, root } from '../../scripts/lib.mjs'
 import { check, expect, suite } from './stage.mjs'
 
 const TERMINATIONS = '120'
@@ -19,11 +18,7 @@ const SUPPRESSIONS = 'leak:napi_create_promise\n'
 /** A folder as node-gyp leaves it, with the addon of the asan preset. */
 function build(dir) {
   const headers = createRequire(import.meta.url)('node-api-headers').include_dir
-  const env = compilerEnv()
-  const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] }
-  run('cmake', ['--preset', 'asan', `-DCMAKE_JS_INC=${headers}`], quiet)
-  const jobs = String(availableParallelism())
-  run('cmake', ['--build', '--preset', 'asan', '--target', 'millrace', '-j', jobs], { env })
+  buildPreset('asan', { settings: [`-DCMAKE_JS_INC=${headers}`], targets: ['millrace'] })
   mkdirSync(join(dir, 'build/Release'), { recursive: true })
   cpSync(join(root, 'build-cmake/asan/millrace.node'), join(dir, 'build/Release/millrace.node'))
   writeFileSync(join(dir, 'suppressions'), SUPPRESSIONS)
