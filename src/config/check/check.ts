@@ -259,6 +259,13 @@ export class Checker {
       this.#refuse('bad-value', node, at.path, broken.message, broken.hint)
       return undefined
     }
+    // Envoy's DurationUtil::durationToMilliseconds: what is less than a millisecond is not counted.
+    const value = type === 'duration' ? Math.floor(Number(read.value)) : read.value
+    const beyond = at.built ? beyondCore(field, value) : undefined
+    if (beyond !== undefined) {
+      this.#refuse('bad-value', node, at.path, beyond)
+      return undefined
+    }
     const only = at.built ? status?.only : undefined
     if (only !== undefined && !only.some((value) => value === read.value)) {
       const why = status?.why === undefined ? '' : `: ${status.why}`
@@ -270,7 +277,7 @@ export class Checker {
       )
       return undefined
     }
-    return read.value
+    return value
   }
 
   #json(node: SourceNode, type: 'struct' | 'list', at: At): unknown {
@@ -401,4 +408,14 @@ function isDefault(value: unknown, field: FieldSchema): boolean {
   if (Array.isArray(value)) return value.length === 0
   if (field.list === 'map') return Object.keys(value as object).length === 0
   return !field.presence && value === zeroValue(field.type)
+}
+
+/** What is wrong with a number that Envoy's API allows and the core does not take. */
+function beyondCore({ type, status }: FieldSchema, value: unknown): string | undefined {
+  const { least, most, why } = status ?? {}
+  if (typeof value !== 'number') return undefined
+  const written = (bound: number): string => (type === 'duration' ? `${bound / 1000}s` : `${bound}`)
+  if (most !== undefined && value > most) return `must be at most ${written(most)}: ${why}`
+  if (least !== undefined && value < least) return `must be at least ${written(least)}: ${why}`
+  return undefined
 }

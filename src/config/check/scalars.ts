@@ -11,17 +11,20 @@ export type Read = { readonly value: unknown } | { readonly wrong: Violation }
 
 const wrong = (message: string, hint?: string): Read => ({ wrong: { message, hint } })
 
+/** Of the 64-bit ones: beyond, a number of JavaScript's is no longer the one that was written. */
+const kExact = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const
+
 const integerRanges: Readonly<Record<string, readonly [number, number]>> = {
   int32: [-(2 ** 31), 2 ** 31 - 1],
   sint32: [-(2 ** 31), 2 ** 31 - 1],
   sfixed32: [-(2 ** 31), 2 ** 31 - 1],
   uint32: [0, 2 ** 32 - 1],
   fixed32: [0, 2 ** 32 - 1],
-  int64: [-(2 ** 63), 2 ** 63],
-  sint64: [-(2 ** 63), 2 ** 63],
-  sfixed64: [-(2 ** 63), 2 ** 63],
-  uint64: [0, 2 ** 64],
-  fixed64: [0, 2 ** 64],
+  int64: kExact,
+  sint64: kExact,
+  sfixed64: kExact,
+  uint64: [0, kExact[1]],
+  fixed64: [0, kExact[1]],
 }
 
 /** What a node of the wrong kind is, for messages. */
@@ -85,7 +88,9 @@ function readBool(node: ScalarNode): Read {
 
 function readBytes(node: ScalarNode): Read {
   const text = typeof node.value === 'string' ? node.value : node.text
-  const plain = text.replace(/-/g, '+').replace(/_/g, '/').replace(/=+$/, '')
+  let end = text.length
+  while (text[end - 1] === '=') end--
+  const plain = text.slice(0, end).replace(/-/g, '+').replace(/_/g, '/')
   if (!/^[A-Za-z0-9+/]*$/.test(plain) || plain.length % 4 === 1) return wrong('is a text in base64')
   return { value: new Uint8Array(Buffer.from(plain, 'base64')) }
 }
@@ -129,7 +134,10 @@ function readInteger(type: string, node: ScalarNode): Read {
 
 /** JSON may write a number as text; 64-bit ones always are. */
 function numberOf(node: ScalarNode): number | undefined {
-  if (typeof node.value !== 'string' || !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(node.value)) {
+  if (
+    typeof node.value !== 'string' ||
+    !/^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(node.value)
+  ) {
     return undefined
   }
   return Number(node.value)

@@ -4,14 +4,15 @@
  */
 
 import type { NativeLocalCluster } from '../../native/index.ts'
-import type { Runtime } from '../../runtime/runtime.ts'
+import type { RuntimeValue } from '../../runtime/runtime.ts'
 import type { Steps } from '../../slices.ts'
 import type { Origins } from '../check/origins.ts'
 import type { Bootstrap } from '../schema/messages.generated.ts'
 import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../types.ts'
 import { compileAddress } from './address.ts'
 import { compileCluster } from './clusters.ts'
-import { type Context, checkCluster, type RegexCache } from './context.ts'
+import { type Context, checkCluster, type RegexCache, type RuntimeView } from './context.ts'
+import { checkRings } from './discovery.ts'
 import { localityName } from './endpoints.ts'
 import { compileListeners } from './listeners.ts'
 import { isOnDemand } from './on_demand.ts'
@@ -26,7 +27,7 @@ const kHistogramBounds: readonly number[] = [
 export interface Internals {
   readonly origins: Origins
   readonly regexes: RegexCache
-  readonly runtime: Runtime
+  readonly runtime: RuntimeView
 }
 
 const internals = new WeakMap<LoadedConfiguration, Internals>()
@@ -37,15 +38,18 @@ export function rememberInternals(loaded: LoadedConfiguration, kept: Internals):
 
 /**
  * Compiles a configuration that `loadConfiguration` gave. Whatever could be wrong with it was said
- * there; what this throws is what `resolver` throws.
+ * there; what this throws is what `resolver` throws. `override` says what runtime keys are set above
+ * the layers of the configuration.
  */
 export function compile(
   loaded: LoadedConfiguration,
   resolver: CompileResolver,
+  override: (key: string) => RuntimeValue | undefined = () => undefined,
 ): Steps<CompiledConfiguration> {
   const kept = internals.get(loaded)
   if (kept === undefined) throw new TypeError('not a configuration of loadConfiguration')
-  return compileBootstrap(loaded.bootstrap, resolver, kept)
+  const runtime = { get: (key: string) => override(key) ?? kept.runtime.get(key) }
+  return compileBootstrap(loaded.bootstrap, resolver, { ...kept, runtime })
 }
 
 export function* compileBootstrap(
@@ -72,6 +76,7 @@ export function* compileBootstrap(
     dns: bootstrap,
     outlierEventLog: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
   }
+  checkRings(context, clusters)
   const compiledClusters: CompiledConfiguration['clusters'][number][] = []
   for (const message of clusters) {
     const cluster = compileCluster(context, message)

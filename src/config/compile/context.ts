@@ -1,7 +1,7 @@
 /** What every part of the compiler shares. */
 
 import type { NativeDfa, NativeRegexRewrite } from '../../native/index.ts'
-import type { Runtime } from '../../runtime/runtime.ts'
+import type { RuntimeValue } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
 import { compileMatch, compileRewrite, RegexError, SubstitutionError } from '../regex/regex.ts'
 import type {
@@ -21,6 +21,10 @@ import type { DnsCacheDefinition } from '../upstream.ts'
  */
 export type RegexCache = Map<string, NativeDfa>
 
+export interface RuntimeView {
+  get(key: string): RuntimeValue | undefined
+}
+
 export interface Context {
   readonly origins: Origins
   readonly resolver: CompileResolver
@@ -31,8 +35,8 @@ export interface Context {
   readonly regexes: RegexCache
   /** DNS caches of the dynamic forward proxy, by name: all of one name must be the same. */
   readonly dnsCaches: Map<string, DnsCacheDefinition>
-  /** The values of the configuration's own static layers. */
-  readonly runtime: Runtime
+  /** The values of the configuration's own static layers, and what is set above them. */
+  readonly runtime: RuntimeView
   /** What clusters that say nothing of resolvers use. */
   readonly dns?: Pick<Bootstrap, 'typed_dns_resolver_config' | 'dns_resolution_config'>
   /** The file of outlier detection's events. */

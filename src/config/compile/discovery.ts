@@ -17,7 +17,61 @@ import { listAsAny } from './subsets.ts'
 
 const kAggregate = 'envoy.extensions.clusters.aggregate.v3.ClusterConfig'
 
+/** A change of hosts goes up from cluster to cluster; nobody has more than a few on each other. */
+const kAggregateDepthMax = 32
+
 const kNothing: Found = { hosts: [], localities: [] }
+
+/**
+ * Says of every aggregate cluster that it is a part of itself by way of others: no order in which
+ * their hosts are taken would end.
+ */
+export function checkRings(context: Context, clusters: readonly Cluster[]): void {
+  const parts = new Map<string, readonly string[]>()
+  const messages = new Map<string, object>()
+  for (const { name = '', cluster_type: custom } of clusters) {
+    const aggregate = unpack(custom?.typed_config, kAggregate)
+    if (aggregate === undefined || parts.has(name)) continue
+    parts.set(name, aggregate.clusters ?? [])
+    messages.set(name, aggregate)
+  }
+  /** How deep what is below each one goes: those that were looked at. */
+  const heights = new Map<string, number>()
+  for (const root of parts.keys()) {
+    // A walk without recursion: configurations have chains of thousands.
+    const path: string[] = []
+    const on = new Set<string>()
+    const open: { readonly name: string; next: number }[] = []
+    const enter = (name: string): void => {
+      open.push({ name, next: 0 })
+      path.push(name)
+      on.add(name)
+    }
+    if (!heights.has(root)) enter(root)
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const index = top.next++
+      const part = parts.get(top.name)?.[index]
+      if (part === undefined) {
+        const below = (parts.get(top.name) ?? []).map((name) => heights.get(name) ?? 0)
+        const height = 1 + below.reduce((most, one) => Math.max(most, one), 0)
+        heights.set(top.name, height)
+        const message = messages.get(top.name)
+        if (message && height === kAggregateDepthMax + 1) {
+          const text = `aggregate clusters of aggregate clusters go deeper than ${kAggregateDepthMax}`
+          context.origins.add(message, ['clusters'], 'bad-value', text)
+        }
+        on.delete(top.name)
+        path.pop()
+        open.pop()
+      } else if (on.has(part) && part !== top.name) {
+        const ring = [...path.slice(path.indexOf(part)), part].join(' → ')
+        const text = `this makes an aggregate cluster a part of itself: ${ring}`
+        const message = messages.get(top.name)
+        if (message) context.origins.add(message, ['clusters', index], 'bad-reference', text)
+      } else if (parts.has(part) && !heights.has(part) && !on.has(part)) enter(part)
+    }
+  }
+}
 
 export function compileDiscovery(context: Context, cluster: Cluster): Found {
   // Of a kind of discovery that was refused, the endpoints are what that kind takes.

@@ -26,25 +26,44 @@ export function compileListeners(
   listeners: readonly Listener[],
 ): { listeners: NativeListener[]; routeTables: CompiledRouteTable[] } {
   const routeTables: CompiledRouteTable[] = []
+  const names = new ListenerNames(listeners)
   const compiled = listeners.flatMap(
-    (listener) => compileListener(context, listener, routeTables) ?? [],
+    (listener) => compileListener(context, listener, routeTables, names) ?? [],
   )
   checkUnique(context, listeners)
   return { listeners: compiled, routeTables }
+}
+
+/** A name for each listener; those without one get their address as a name of their own. */
+class ListenerNames {
+  readonly #taken: Set<string>
+
+  constructor(listeners: readonly Listener[]) {
+    this.#taken = new Set(listeners.map(({ name = '' }) => name))
+  }
+
+  of(written: string, address: string): string {
+    if (written !== '') return written
+    let name = address
+    for (let n = 2; this.#taken.has(name); n++) name = `${address} (${n})`
+    this.#taken.add(name)
+    return name
+  }
 }
 
 function compileListener(
   context: Context,
   listener: Listener,
   tables: CompiledRouteTable[],
+  names: ListenerNames,
 ): NativeListener | undefined {
   const addresses = compileAddresses(context, listener)
   const [first] = addresses
   if (first === undefined) return undefined
-  const name = listener.name || addressText(first)
+  const name = names.of(listener.name ?? '', addressText(first))
   const chains = new Chains(context, name, tables)
   const filterChains = (listener.filter_chains ?? []).flatMap(
-    (chain, i) => chains.compile(chain, `${i}`) ?? [],
+    (chain, i) => chains.compile(chain, i) ?? [],
   )
   const last = listener.default_filter_chain
   const defaultFilterChain = last && chains.compile(last, 'default')
@@ -144,10 +163,14 @@ function checkMatches(context: Context, chains: readonly FilterChain[]): void {
   }
 }
 
+type ChainKey = readonly [place: number | 'default'] | readonly [name: string, nth: number]
+
 class Chains {
   readonly #context: Context
   readonly #listener: string
   readonly #tables: CompiledRouteTable[]
+  /** How many chains of a name there were so far: names of chains need not differ. */
+  readonly #named = new Map<string, number>()
 
   constructor(context: Context, listener: string, tables: CompiledRouteTable[]) {
     this.#context = context
@@ -155,8 +178,8 @@ class Chains {
     this.#tables = tables
   }
 
-  /** `fallback` tells the chain apart where it has no name. */
-  compile(chain: FilterChain, fallback: string): NativeFilterChain | undefined {
+  /** `place` tells the chain apart where it has no name. */
+  compile(chain: FilterChain, place: number | 'default'): NativeFilterChain | undefined {
     const { origins } = this.#context
     refuseProxyProtocol(this.#context, chain, chain.transport_socket)
     const filters = chain.filters ?? []
@@ -170,13 +193,22 @@ class Chains {
       const text = 'a chain has one filter that serves the connection, and it comes last'
       origins.add(second, undefined, 'conflict', text)
     }
-    const compiled = filters.map((filter) => this.#filter(filter, chain.name || fallback))
+    const key = this.#keyOf(chain.name ?? '', place)
+    const compiled = filters.map((filter) => this.#filter(filter, key))
     if (compiled[0] === undefined) return undefined
     const destinationPort = chain.filter_chain_match?.destination_port ?? 0
     return { name: chain.name ?? '', destinationPort, filter: compiled[0] }
   }
 
-  #filter(filter: Filter, chain: string): NativeFilterChain['filter'] | undefined {
+  /** A chain that has a name keeps it when others come and go before it. */
+  #keyOf(name: string, place: number | 'default'): ChainKey {
+    if (name === '') return [place]
+    const nth = this.#named.get(name) ?? 0
+    this.#named.set(name, nth + 1)
+    return [name, nth]
+  }
+
+  #filter(filter: Filter, chain: ChainKey): NativeFilterChain['filter'] | undefined {
     const manager = unpack(filter.typed_config, kManager)
     if (manager !== undefined) return this.#manager(manager, chain)
     const proxy = unpack(filter.typed_config, kTcpProxy)
@@ -187,9 +219,10 @@ class Chains {
     return undefined
   }
 
-  #manager(manager: HttpConnectionManager, chainName: string): NativeFilterChain['filter'] {
+  #manager(manager: HttpConnectionManager, chainKey: ChainKey): NativeFilterChain['filter'] {
     const table = manager.route_config ?? {}
-    const key = `${this.#listener}/${chainName}/${table.name ?? ''}`
+    // Names are the user's, and may have any separator in them.
+    const key = JSON.stringify([this.#listener, chainKey, table.name ?? ''])
     const slot = this.#context.resolver.routes(key)
     const chain = compileHttpFilters(this.#context, manager)
     const filters = new RouteFilters(this.#context, chain.byName)

@@ -16,6 +16,24 @@ export function compileMatch(pattern: string): NativeDfa {
 }
 
 /**
+ * Whether a text has a match in it. In the time that its length is, whatever the pattern. Throws a
+ * RegexError.
+ */
+export function compileSearch(pattern: string): (text: string) => boolean {
+  // Its mistakes are to be said of the pattern alone.
+  parseRegex(pattern)
+  const dfa = compileMatch(`(?s:.*)(?:${pattern})(?s:.*)`)
+  return (text) => {
+    let state = dfa.start
+    for (const byte of Buffer.from(text)) {
+      state = dfa.next[state * dfa.classCount + (dfa.classes[byte] ?? 0)] ?? 0
+      if (state === 0) return false
+    }
+    return dfa.accepting[state] === 1
+  }
+}
+
+/**
  * A program that finds the pattern anywhere, and what to write in its place. Throws a RegexError.
  */
 export function compileRewrite(pattern: string, substitution: string): NativeRegexRewrite {

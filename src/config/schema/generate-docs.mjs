@@ -1,9 +1,13 @@
 // The table of fields in docs/configuration.md.
 
 function describe(field) {
-  const { only, types, ignored, why } = field.status
+  const { only, types, ignored, most, why } = field.status
   if (ignored !== undefined) return `accepted without effect: ${ignored}`
   if (types !== undefined) return types.map((type) => `\`${type.split('.').at(-1)}\``).join(', ')
+  if (most !== undefined) {
+    const written = field.type === 'duration' ? `${most / 1000}s` : most
+    return `at most \`${written}\` (${why})`
+  }
   if (only !== undefined)
     return `only ${only.map((value) => `\`${value}\``).join(', ')}${why ? ` (${why})` : ''}`
   return ''

@@ -8,6 +8,9 @@ import { enumTexts, messageTexts } from './schema.generated.ts'
 /** How far a field is built; see implemented.yaml. An absent status: refused. */
 export interface FieldStatus {
   readonly only?: readonly (string | number | boolean)[]
+  /** What the core takes, where that is less than what the API allows; durations in ms. */
+  readonly least?: number
+  readonly most?: number
   readonly types?: readonly string[]
   /** The boolean field that lets another type be left out. */
   readonly optional?: string

@@ -20,8 +20,10 @@ export function* parseJson(text: string): Steps<SourceNode | undefined> {
 }
 
 const [kSpace, kTab, kLine, kReturn] = [32, 9, 10, 13]
-// Control characters are left to YAML's parser too.
-const kString = /"(?:[^"\\\p{Cc}]+|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/uy
+// Parts of a string, taken one after another: one expression for all of it would try the ways to
+// divide a long part when the end does not come. Control characters are left to YAML's parser too.
+const kPlain = /[^"\\\p{Cc}]*/uy
+const kEscape = /\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})/y
 const kLiteral = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/y
 
 class JsonReader {
@@ -44,6 +46,21 @@ class JsonReader {
     const found = this.#text.slice(this.#at, pattern.lastIndex)
     this.#at = pattern.lastIndex
     return found
+  }
+
+  /** A string as it is written, quotes included. */
+  #takeString(): string | undefined {
+    const start = this.#at
+    if (this.#text[this.#at] !== '"') return undefined
+    this.#at++
+    do this.#take(kPlain)
+    while (this.#take(kEscape) !== undefined)
+    if (this.#text[this.#at] !== '"') {
+      this.#at = start
+      return undefined
+    }
+    this.#at++
+    return this.#text.slice(start, this.#at)
   }
 
   #skipSpace(): void {
@@ -72,7 +89,7 @@ class JsonReader {
   }
 
   #scalar(start: number): SourceNode | undefined {
-    const string = this.#take(kString)
+    const string = this.#takeString()
     if (string !== undefined) {
       const value = JSON.parse(string) as string
       return { kind: 'scalar', value, text: value, quoted: true, start, end: this.#at }
@@ -90,7 +107,7 @@ class JsonReader {
     do {
       this.#skipSpace()
       const keyStart = this.#at
-      const string = this.#take(kString)
+      const string = this.#takeString()
       if (string === undefined) return undefined
       const key = JSON.parse(string) as string
       const keyEnd = this.#at

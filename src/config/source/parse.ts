@@ -21,6 +21,8 @@ import { childPath, type MapEntry, type SourceNode } from './tree.ts'
 
 /** Deeper than any message of Envoy's API goes; the walkers recurse. */
 const kDepthMax = 100
+/** What the parser has on its stack besides maps and lists: the document, and a scalar. */
+const kStackBeside = 2
 /** Nodes that may come from aliases: an alias bomb has billions, a configuration some hundreds. */
 const kAliasedNodesMax = 100_000
 
@@ -53,27 +55,28 @@ export function* parseSource(
 const isEmpty = (node: Node): boolean => isScalar(node) && node.value === null
 
 function* parseDocuments(source: SourceText, problems: Problems): Steps<Document.Parsed[]> {
-  try {
-    const tokens: CST.Token[] = []
-    const parser = new Parser()
-    for (const lexeme of new Lexer().lex(source.text)) {
-      tokens.push(...parser.next(lexeme))
-      yield
+  const tokens: CST.Token[] = []
+  const parser = new Parser()
+  for (const lexeme of new Lexer().lex(source.text)) {
+    tokens.push(...parser.next(lexeme))
+    // The composer recurses, and a stack that is nearly used up can end the process, not only this
+    // call: nothing that is too deep may reach it.
+    if (parser.stack.length > kDepthMax + kStackBeside) {
+      const message = `nested deeper than ${kDepthMax} levels`
+      const end = parser.offset
+      problems.add({ code: 'syntax', message, path: '', start: Math.max(0, end - 1), end })
+      return []
     }
-    tokens.push(...parser.end())
-    const options = { uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const
-    const documents: Document.Parsed[] = []
-    for (const document of new Composer(options).compose(tokens)) {
-      documents.push(document as Document.Parsed)
-      yield
-    }
-    return documents
-  } catch (error) {
-    // The parser recurses; a text of nothing but brackets exhausts the stack.
-    if (!(error instanceof RangeError)) throw error
-    problems.add({ code: 'syntax', message: 'nested too deeply', path: '', start: 0, end: 1 })
-    return []
+    yield
   }
+  tokens.push(...parser.end())
+  const options = { uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const
+  const documents: Document.Parsed[] = []
+  for (const document of new Composer(options).compose(tokens)) {
+    documents.push(document as Document.Parsed)
+    yield
+  }
+  return documents
 }
 
 class TreeBuilder {

@@ -272,7 +272,7 @@ describe('route tables', () => {
     const { routeTables } = await compiled(bootstrap({ table }))
     expect(routeTables).toMatchObject([
       {
-        key: 'main/0/t',
+        key: '["main",[0],"t"]',
         table: {
           name: 't',
           internalOnlyHeaders: ['x-i'],

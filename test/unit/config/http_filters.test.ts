@@ -285,7 +285,7 @@ describe('admission control', () => {
       'no range of status codes',
     ],
     [
-      'success_criteria: {http_criteria: {http_success_status: [{start: 300, end: 300}]}}',
+      'success_criteria: {http_criteria: {http_success_status: [{start: 301, end: 300}]}}',
       'no range of status codes',
     ],
     ['success_criteria: {grpc_criteria: {grpc_success_status: [0, 17]}}', 'is no gRPC status'],

@@ -1,0 +1,322 @@
+// Whoever writes a text that the main thread reads must not be able to stop it: time grows with the
+// length of the text, whatever is in it, and depth has an end that is said.
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { SystemNames } from '../../../src/cluster/discovery/system_names.ts'
+import { compileSearch, loadConfiguration, readAssignments } from '../../../src/config/index.ts'
+import { readAddress } from '../../../src/server/address.ts'
+import { temporaryFolder } from '../../integration/support/files.ts'
+
+const kTimes = 8
+const kMiB = 1024 * 1024
+
+const text = (name: string, written: string): Promise<unknown> =>
+  loadConfiguration({ kind: 'text', name, text: written }).catch((error: unknown) => error)
+
+/** The time that this process had, ms: what else the machine does is not in it. */
+async function took(read: () => unknown): Promise<number> {
+  const start = process.cpuUsage()
+  await read()
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1000
+}
+
+/**
+ * That reading 8 times as much takes less than 24 times as long (what is quadratic takes 64 times as
+ * long). The least of some times is free of what else the machine does; what takes no time at all is
+ * not looked at again.
+ */
+async function linear(what: string, length: number, read: (length: number) => unknown) {
+  await read(64) // compiled, loaded
+  let [small, large] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+  for (let i = 0; i < 5; i++) {
+    large = Math.min(large, await took(() => read(length)))
+    if (large < 60) return
+    small = Math.min(small, await took(() => read(length / kTimes)))
+    if (large < 3 * kTimes * small) return
+  }
+  expect.fail(`${what}: ${length / kTimes} in ${small} ms, and ${length} in ${large} ms`)
+}
+
+const kPumps = [
+  'a',
+  '0',
+  ' ',
+  '\t',
+  '\\',
+  '%',
+  '=',
+  '.',
+  '/',
+  ':',
+  '(',
+  '[',
+  '*',
+  '-',
+  'é',
+  'a.',
+  '1:',
+]
+const kPumpsLong = [...kPumps.slice(0, 8), '%A(', '(?:', 'a|', '%%', '\\"', '1.']
+
+describe('JSON', () => {
+  const starts = ['{"', '{"listen": "', '{"listen": "\\u00', '[', '{"a": ', '{"a": [1, ']
+  it('with a string without an end takes the time of its length', async () => {
+    for (const start of starts) {
+      for (const pump of ['a', '\\n', '\\', 'é', '\\u0041', ' ', '1', 'a\\n']) {
+        await linear(`${start} ${pump}`, 64 * 1024, (length) =>
+          text('x.json', start + pump.repeat(length / pump.length)),
+        )
+      }
+    }
+  }, 120_000)
+
+  it('with a tab, or an escape that is none, at the end of a long string', async () => {
+    for (const end of ['\t"}', '\\x"}', '\u0000"}', '\\u12"}', '"', '"}}', '" "']) {
+      await linear(end, kMiB / 4, (length) => text('x.json', `{"a": "${'a'.repeat(length)}${end}`))
+    }
+  }, 120_000)
+})
+
+describe('YAML', () => {
+  const atoms = [
+    '[',
+    '{',
+    '- ',
+    '-\n',
+    'a: ',
+    'a:\n',
+    '? ',
+    '&a ',
+    '*a ',
+    '!a ',
+    '"',
+    "'",
+    '#',
+    '\n',
+    ' ',
+    '| ',
+    '---\n',
+    'a\n',
+  ]
+  const more = [
+    '[a,',
+    '{a:',
+    ',',
+    ':',
+    '<<: *a\n',
+    '[],',
+    '}',
+    ' a\n',
+    'a\n\n',
+    '- |\n a\n',
+    '\t',
+    '%a\n',
+    '"\n',
+    'a: b\n',
+    '\\',
+  ]
+  it('takes the time of its length, whatever it repeats', async () => {
+    for (const atom of [...atoms, ...more]) {
+      for (const start of ['', 'a: ', '"', 'a: |\n ']) {
+        await linear(`${start} ${atom}`, 16 * 1024, (length) =>
+          text('x.yaml', start + atom.repeat(length / atom.length)),
+        )
+      }
+    }
+  }, 300_000)
+
+  it('and JSON end with an error that says how deep is too deep', async () => {
+    const deep = (open: string, close: string, n: number): string =>
+      `{"x": ${open.repeat(n)}1${close.repeat(n)}}`
+    for (const [open, close] of [
+      ['[', ']'],
+      ['{"a": ', '}'],
+      ['[{"a": ', '}]'],
+      ['{a: [', ']}'],
+      ['- ', ''],
+      ['? ', ''],
+    ] as const) {
+      for (const n of [101, 5_000, 100_000]) {
+        const error = String(await text('x.yaml', deep(open, close, n)))
+        if (open.includes('"') || open === '[')
+          expect(error).toMatch(/x\.yaml:1:\d+: .*deeper than 100 levels/)
+        else expect(error).toMatch(/x\.yaml:1:\d+: /)
+      }
+      expect(String(await text('x.yaml', deep(open, close, 20)))).not.toContain('levels')
+    }
+    const lines = Array.from({ length: 300 }, (_, i) => `${' '.repeat(i)}a:\n`).join('')
+    expect(String(await text('x.yaml', lines))).toMatch(/x\.yaml:\d+:\d+: nested deeper than 100/)
+  }, 120_000)
+})
+
+/** A configuration with a text in one of its fields. */
+const kFields: Readonly<Record<string, (value: string) => unknown>> = {
+  listen: (value) => ({ listen: value, to: 'http://127.0.0.1:1' }),
+  to: (value) => ({ listen: 8080, to: value }),
+  key: (value) => ({ [value]: value }),
+  'access_log (short)': (value) => ({ listen: 1, to: 'http://127.0.0.1:1', access_log: value }),
+  'key of routes': (value) => ({ listen: 1, routes: { [value]: 'http://127.0.0.1:1' } }),
+  'timeout (short)': (value) => ({ listen: 1, to: 'http://127.0.0.1:1', timeout: value }),
+  'rewrite, redirect': (value) => ({
+    listen: 1,
+    routes: { '/a': { to: 'http://127.0.0.1:1', rewrite: value }, '/b': { redirect: value } },
+  }),
+  'type of an extension': (value) => http({ name: value, typed_config: { '@type': value } }),
+  'name of a cluster': (value) => ({
+    static_resources: { clusters: [{ name: value, type: value }] },
+  }),
+  duration: (value) => cluster({ connect_timeout: value }),
+  number: (value) => cluster({ per_connection_buffer_limit_bytes: value }),
+  'fraction of a number': (value) =>
+    cluster({ common_lb_config: { healthy_panic_threshold: { value } } }),
+  bool: (value) => cluster({ ignore_health_on_host_removal: value }),
+  'runtime layer': (value) => ({
+    layered_runtime: { layers: [{ name: value, static_layer: { a: value, [value]: 1 } }] },
+  }),
+  address: (value) =>
+    cluster({
+      type: 'STATIC',
+      load_assignment: {
+        cluster_name: 'a',
+        endpoints: [
+          {
+            lb_endpoints: [
+              { endpoint: { address: { socket_address: { address: value, port_value: 1 } } } },
+            ],
+          },
+        ],
+      },
+    }),
+  domain: (value) => routes({ name: 'v', domains: [value], routes: [] }),
+  expression: (value) => routes(match({ safe_regex: { regex: value } })),
+  'path template': (value) =>
+    routes(
+      match({
+        prefix: value,
+        headers: [{ name: value, string_match: { safe_regex: { regex: value } } }],
+      }),
+    ),
+  format: (value) =>
+    routes({
+      ...match({ prefix: '/' }),
+      request_headers_to_add: [{ header: { key: 'a', value } }],
+    }),
+  'name of a header': (value) =>
+    routes({
+      ...match({ prefix: '/' }),
+      request_headers_to_add: [{ header: { key: value, value: 'a' } }],
+    }),
+}
+
+const cluster = (fields: object): unknown => ({
+  static_resources: { clusters: [{ name: 'a', ...fields }] },
+})
+const match = (fields: object): object => ({
+  name: 'v',
+  domains: ['*'],
+  routes: [{ match: fields, direct_response: { status: 200 } }],
+})
+const routes = (host: object): unknown =>
+  http({
+    name: 'envoy.filters.network.http_connection_manager',
+    typed_config: {
+      '@type':
+        'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      stat_prefix: 'a',
+      route_config: { virtual_hosts: [host] },
+      http_filters: [
+        {
+          name: 'envoy.filters.http.router',
+          typed_config: {
+            '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+          },
+        },
+      ],
+    },
+  })
+const http = (filter: object): unknown => ({
+  static_resources: {
+    listeners: [
+      {
+        name: 'a',
+        address: { socket_address: { address: '127.0.0.1', port_value: 1 } },
+        filter_chains: [{ filters: [filter] }],
+      },
+    ],
+  },
+})
+
+describe('a field', () => {
+  for (const [name, build] of Object.entries(kFields)) {
+    it(`takes the time of its length: ${name}`, async () => {
+      for (const pump of kPumpsLong) {
+        for (const [start, end] of [
+          ['', '\u0001'],
+          ['http://', 'x'],
+          ['1', 's'],
+        ]) {
+          await linear(`${start} ${pump} ${end}`, 64 * 1024, (length) =>
+            text('x.json', JSON.stringify(build(start + pump.repeat(length / pump.length) + end))),
+          )
+        }
+      }
+    }, 120_000)
+  }
+
+  it('that is not there, a hundred thousand times, and with names of a hundred thousand letters', async () => {
+    const many = (length: number): unknown =>
+      Object.fromEntries(Array.from({ length: length / 8 }, (_, i) => [`f${i}`, i]))
+    await linear('short form', kMiB / 2, (length) => text('x.json', JSON.stringify(many(length))))
+    await linear('message', kMiB / 2, (length) =>
+      text('x.json', JSON.stringify(cluster(many(length) as object))),
+    )
+    await linear('long names', kMiB / 2, (length) => {
+      const inner = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, i]))
+      return text(
+        'x.json',
+        JSON.stringify(
+          cluster({ metadata: { filter_metadata: { ['x'.repeat(length)]: 1, ...inner } } }),
+        ),
+      )
+    })
+  }, 120_000)
+})
+
+describe('other texts', () => {
+  it('take the time of their length', async () => {
+    const folder = temporaryFolder()
+    const [hosts, conf] = [join(folder, 'hosts'), join(folder, 'resolv.conf')]
+    for (const pump of [...kPumpsLong, '\n', '#', 'nameserver ', 'search a ', 'options ndots:']) {
+      const of = (length: number): string => pump.repeat(length / pump.length)
+      await linear(`address ${pump}`, kMiB, (length) => {
+        try {
+          readAddress(of(length))
+        } catch {}
+      })
+      await linear(`assignments ${pump}`, 64 * 1024, (length) =>
+        readAssignments('x', `{"resources": [{"@type": "${of(length)}`, false).catch(() => {}),
+      )
+      await linear(`hosts ${pump}`, kMiB / 4, (length) => {
+        writeFileSync(hosts, of(length))
+        writeFileSync(conf, of(length))
+        new SystemNames(hosts, conf).addresses('a.test', 4)
+      })
+    }
+  }, 200_000)
+
+  it('of the admin interface: an expression is found in the time of the text', async () => {
+    for (const pattern of ['(a+)+$', '(a|a)*b', '(.*)*x', '^(a?){20}a{20}$', '([a-z]+\\.)+_x$']) {
+      const found = compileSearch(pattern)
+      await linear(pattern, kMiB, (length) => found('a'.repeat(length)))
+    }
+    expect(compileSearch('^cluster\\..*_rq$')('cluster.a.upstream_rq')).toBe(true)
+    expect(compileSearch('b.r')('foobarbaz')).toBe(true)
+    expect(compileSearch('b.r$')('foobarbaz')).toBe(false)
+    expect(compileSearch('(?i)BAR|x')('foobarbaz')).toBe(true)
+    expect(compileSearch('')('')).toBe(true)
+    expect(() => compileSearch('a)b(c')).toThrow('this ")" has no')
+  })
+})
