@@ -28,6 +28,37 @@ export async function inSlices<T>(steps: Steps<T>, stopped?: () => Error | undef
   }
 }
 
+/** Of a list that is sorted at once, and between two steps of a merge. */
+const kRun = 256
+
+/** A sorted copy; what is equal stays in its order. */
+export function* sorted<T>(list: readonly T[], compare: (a: T, b: T) => number): Steps<T[]> {
+  let runs: T[][] = []
+  for (let at = 0; at < list.length; at += kRun) {
+    runs.push(list.slice(at, at + kRun).sort(compare))
+    yield
+  }
+  while (runs.length > 1) {
+    const merged: T[][] = []
+    for (let i = 0; i < runs.length; i += 2) {
+      merged.push(yield* merge(runs[i] ?? [], runs[i + 1] ?? [], compare))
+    }
+    runs = merged
+  }
+  return runs[0] ?? []
+}
+
+function* merge<T>(a: T[], b: T[], compare: (a: T, b: T) => number): Steps<T[]> {
+  const out: T[] = []
+  let [i, j] = [0, 0]
+  while (i < a.length || j < b.length) {
+    const first = j >= b.length || (i < a.length && compare(a[i] as T, b[j] as T) <= 0)
+    out.push(first ? (a[i++] as T) : (b[j++] as T))
+    if (out.length % kRun === 0) yield
+  }
+  return out
+}
+
 /** Runs all steps, and returns when they are done. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {

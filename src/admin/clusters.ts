@@ -5,6 +5,7 @@ import type { ClusterState, HostView } from '../cluster/manager.ts'
 import type { NativeBreaker, NativeHostStats } from '../native/index.ts'
 import { addressMessage } from './address.ts'
 import { type Answer, type Endpoint, json, regexOf, text } from './endpoint.ts'
+import { type Pieces, Whole } from './pieces.ts'
 import type { AdminTarget } from './target.ts'
 
 /** Envoy's names for what is counted for a host, in its order. */
@@ -47,21 +48,25 @@ function edsServiceName({ cluster: { discovery } }: ClusterState): string | unde
   return discovery?.kind === 'eds' && discovery.namesService ? discovery.serviceName : undefined
 }
 
-function asText(target: AdminTarget, states: readonly ClusterState[]): Answer {
-  const lines = states.flatMap((state) => {
+function* asText(target: AdminTarget, states: readonly ClusterState[]): Pieces {
+  for (const state of states) {
     const { name, cluster } = state
     const service = edsServiceName(state)
-    return [
+    const lines = [
       `observability_name::${cluster.statName}`,
       ...outlierLines(state),
       ...breakerLines('default', cluster.breakers.default),
       ...breakerLines('high', cluster.breakers.high),
       'added_via_api::false',
       ...(service === undefined ? [] : [`eds_service_name::${service}`]),
-      ...hostsOf(target, name).flatMap(([host, view]) => hostLines(host, view)),
-    ].map((line) => `${name}::${line}\n`)
-  })
-  return text(lines.join(''))
+    ]
+    yield lines.map((line) => `${name}::${line}\n`).join('')
+    for (const [host, view] of hostsOf(target, name)) {
+      yield hostLines(host, view)
+        .map((line) => `${name}::${line}\n`)
+        .join('')
+    }
+  }
 }
 
 function outlierLines({ rates }: ClusterState): string[] {
@@ -102,20 +107,27 @@ function hostLines(host: NativeHostStats, view: HostView): string[] {
 }
 
 function asJson(target: AdminTarget, states: readonly ClusterState[]): Answer {
-  const statuses = states.map((state) => {
+  return json({ cluster_statuses: statuses(target, states) })
+}
+
+function* statuses(target: AdminTarget, states: readonly ClusterState[]): Generator<object> {
+  for (const state of states) {
     const service = edsServiceName(state)
-    return {
+    yield {
       name: state.name,
       added_via_api: false,
       ...percent('success_rate_ejection_threshold', state.rates?.external.threshold),
-      host_statuses: hostsOf(target, state.name).map(([host, view]) => hostStatus(host, view)),
+      host_statuses: hostStatuses(target, state.name),
       ...percent('local_origin_success_rate_ejection_threshold', state.rates?.local.threshold),
       circuit_breakers: { thresholds: thresholds(state) },
       observability_name: state.cluster.statName,
       ...(service !== undefined && { eds_service_name: service }),
     }
-  })
-  return json({ cluster_statuses: statuses })
+  }
+}
+
+function* hostStatuses(target: AdminTarget, name: string): Generator<Whole> {
+  for (const [host, view] of hostsOf(target, name)) yield new Whole(hostStatus(host, view))
 }
 
 /** A threshold is left out where there is none. */
@@ -200,9 +212,11 @@ export const clustersEndpoint: Endpoint = {
   handle: (target, query) => {
     const filter = regexOf(query, 'filter')
     if (filter && 'status' in filter) return filter
-    const states = target.clusters.list().filter(({ name }) => filter?.test(name) ?? true)
+    const states = target.clusters.list().filter(({ name }) => filter?.(name) ?? true)
     const format = query.get('format') ?? 'text'
-    if (format === 'text') return asText(target, states)
+    if (format === 'text') {
+      return { ...text(''), body: asText(target, states) }
+    }
     if (format === 'json') return asJson(target, states)
     return text(`unknown format "${format}"; there are: text, json\n`, 400)
   },

@@ -67,33 +67,44 @@ function sections(bootstrap: Message): Section[] {
 }
 
 function handle(target: AdminTarget, query: URLSearchParams): Answer {
-  const names = regexOf(query, 'name_regex')
-  if (names && 'status' in names) return names
+  const found = regexOf(query, 'name_regex')
+  if (found && 'status' in found) return found
+  const names = found
   const configuration = target.configuration()
   if (!configuration) return json({ configs: [] })
   const bootstrap = message(configuration.loaded.effective())
   const last_updated = new Date(configuration.at).toISOString()
-  const entries = (section: Section): Message[] =>
-    section.resources
-      .filter((resource) => !names || names.test(String(resource.name ?? '')))
-      .map((resource) => ({ [section.entry]: resource, last_updated }))
+  function* entries(section: Section): Generator<Message | undefined> {
+    for (const resource of section.resources) {
+      if (!names || names(String(resource.name ?? '')))
+        yield { [section.entry]: resource, last_updated }
+      else yield undefined
+    }
+  }
 
   const wanted = query.get('resource')
   if (wanted !== null) {
     const section = sections(bootstrap).find(({ field }) => field === wanted)
     if (!section) return text(`${wanted} not found in config dump\n`, 404)
     const type = `${kAdmin}${section.entryType}`
-    return json({ configs: entries(section).map((entry) => ({ '@type': type, ...entry })) })
+    return json({ configs: typedEntries(entries(section), type) })
   }
   const dumps = sections(bootstrap).map((section) => {
-    const list = entries(section)
+    const some = section.resources.some(({ name }) => !names || names(String(name ?? '')))
     return {
       '@type': `${kAdmin}${section.type}`,
-      ...(list.length ? { [section.field]: list } : {}),
+      ...(some ? { [section.field]: entries(section) } : {}),
     }
   })
   const boot = { '@type': `${kAdmin}BootstrapConfigDump`, bootstrap, last_updated }
   return json({ configs: names ? dumps : [boot, ...dumps] })
+}
+
+function* typedEntries(
+  entries: Iterable<Message | undefined>,
+  type: string,
+): Generator<Message | undefined> {
+  for (const entry of entries) yield entry && { '@type': type, ...entry }
 }
 
 export const configDumpEndpoint: Endpoint = {

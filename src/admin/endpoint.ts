@@ -1,11 +1,14 @@
 // What an endpoint of the admin interface is, and how it answers.
 
+import { compileSearch, RegexError } from '../config/index.ts'
+import { jsonPieces, type Pieces } from './pieces.ts'
 import type { AdminTarget } from './target.ts'
 
 export interface Answer {
   readonly status: number
   readonly type: string
-  readonly body: string
+  /** Short, or in pieces. */
+  readonly body: string | Pieces
   /** Runs when the answer has been sent. */
   readonly after?: () => void
 }
@@ -20,12 +23,20 @@ export interface Endpoint {
   handle(target: AdminTarget, query: URLSearchParams): Answer
 }
 
+export const kText = 'text/plain; charset=utf-8'
+
 export function text(body: string, status: number = 200): Answer {
-  return { status, type: 'text/plain; charset=utf-8', body }
+  return { status, type: kText, body }
 }
 
+/** The value may have iterables in it for lists, of which each item is made when it is written. */
 export function json(value: unknown, status: number = 200): Answer {
-  return { status, type: 'application/json', body: `${JSON.stringify(value, null, 1)}\n` }
+  return { status, type: 'application/json', body: withNewline(jsonPieces(value)) }
+}
+
+function* withNewline(pieces: Pieces): Pieces {
+  yield* pieces
+  yield '\n'
 }
 
 /** A parameter without value, or with any other than these, is on. */
@@ -35,14 +46,20 @@ export function isOn(query: URLSearchParams, name: string): boolean {
 }
 
 /**
- * The regular expression in a parameter; undefined when it is not given; an answer when it is none.
+ * Whether the regular expression in a parameter is found in a text; undefined when it is not given;
+ * an answer when it is none. It is Envoy's kind (RE2): whoever asks must not be able to stop the main
+ * thread with it.
  */
-export function regexOf(query: URLSearchParams, name: string): RegExp | Answer | undefined {
+export function regexOf(
+  query: URLSearchParams,
+  name: string,
+): ((text: string) => boolean) | Answer | undefined {
   const source = query.get(name)
   if (source === null || source === '') return undefined
   try {
-    return new RegExp(source)
+    return compileSearch(source)
   } catch (error) {
-    return text(`Invalid regex in ${name}: ${(error as Error).message}\n`, 400)
+    if (!(error instanceof RegexError)) throw error
+    return text(`Invalid regex in ${name}: ${error.message}\n`, 400)
   }
 }

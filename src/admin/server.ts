@@ -14,6 +14,7 @@ import { type Answer, type Endpoint, text } from './endpoint.ts'
 import { isLoopback, refusal } from './guard.ts'
 import { homeEndpoints } from './home.ts'
 import { infoEndpoints } from './info.ts'
+import { writePieces } from './pieces.ts'
 import { statsEndpoints } from './stats.ts'
 import type { AdminTarget } from './target.ts'
 
@@ -81,15 +82,27 @@ export class AdminServer {
       this.#log.error({ err: error, url: request.url }, 'admin request failed')
       answer = text(`${error instanceof Error ? error.message : String(error)}\n`, 500)
     }
-    const { after } = answer
+    this.#send(request, response, answer)
+  }
+
+  #send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+    const { after, body } = answer
     if (after) response.on('close', after)
     response.writeHead(answer.status, {
       'content-type': answer.type,
       'cache-control': 'no-cache, max-age=0',
       'x-content-type-options': 'nosniff',
-      'content-length': Buffer.byteLength(answer.body),
+      ...(typeof body === 'string' && { 'content-length': Buffer.byteLength(body) }),
     })
-    response.end(request.method === 'HEAD' ? undefined : answer.body)
+    if (request.method === 'HEAD') response.end()
+    else if (typeof body === 'string') response.end(body)
+    else {
+      writePieces(response, body).catch((error: unknown) => {
+        // The client sees that the answer is not whole.
+        this.#log.error({ err: error, url: request.url }, 'admin request failed')
+        response.destroy()
+      })
+    }
   }
 
   #answer(request: IncomingMessage): Answer {

@@ -2,7 +2,8 @@
 
 import { prometheusContentType, renderPrometheus } from '../stats/prometheus.ts'
 import { renderJson, renderText, type StatSelection, selectStats } from '../stats/render.ts'
-import { type Answer, type Endpoint, isOn, json, regexOf, text } from './endpoint.ts'
+import { type Answer, type Endpoint, isOn, kText, regexOf, text } from './endpoint.ts'
+import { jsonPieces, type Pieces } from './pieces.ts'
 import type { AdminTarget } from './target.ts'
 
 const kTypes: Readonly<Record<string, StatSelection['type'] | 'All' | 'TextReadouts'>> = {
@@ -35,11 +36,18 @@ function statsAnswer(target: AdminTarget, query: URLSearchParams): Answer {
     ...(filter ? { filter } : {}),
     ...(type === 'All' || type === 'TextReadouts' ? {} : { type }),
   }
-  // Millrace has no stats that are texts.
-  const stats = type === 'TextReadouts' ? [] : selectStats(target.stats(bounds), selection)
-  if (format === 'json') return json(renderJson(stats))
-  if (format === 'text') return text(renderText(stats))
-  return { status: 200, type: prometheusContentType, body: renderPrometheus(stats, bounds) }
+  const contentType = { text: kText, json: 'application/json' }[format] ?? prometheusContentType
+  function* body(): Pieces {
+    // Millrace has no stats that are texts.
+    const all = type === 'TextReadouts' ? [] : yield* target.stats(bounds)
+    const stats = yield* selectStats(all, selection)
+    if (format === 'json') {
+      yield* jsonPieces(renderJson(stats))
+      yield '\n'
+    } else if (format === 'text') yield* renderText(stats)
+    else yield* renderPrometheus(stats, bounds)
+  }
+  return { status: 200, type: contentType, body: body() }
 }
 
 export const statsEndpoints: readonly Endpoint[] = [

@@ -5,6 +5,7 @@ import type { ClusterManager } from '../cluster/manager.ts'
 import type { Logger } from '../log.ts'
 import type { NativeStat } from '../native/index.ts'
 import type { RuntimeDump } from '../runtime/runtime.ts'
+import type { Steps } from '../slices.ts'
 
 export interface AdminTarget {
   readonly version: string
@@ -15,7 +16,7 @@ export interface AdminTarget {
   readonly clusters: Pick<ClusterManager, 'list' | 'hosts' | 'host'>
   state(): 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING'
   node(): { readonly id: string; readonly cluster: string }
-  stats(histogramBounds: readonly number[]): readonly NativeStat[]
+  stats(histogramBounds: readonly number[]): Steps<readonly NativeStat[]>
   histogramBounds(): readonly number[]
   listeners(): readonly { readonly name: string; readonly addresses: readonly string[] }[]
   configuration(): { readonly loaded: { effective(): unknown }; readonly at: number } | undefined

@@ -259,12 +259,13 @@ export class ClusterManager {
   publishDirectory(names: Iterable<string>): void {
     const known = new Set(names)
     const directory = [...known].sort()
+    if (!isDeepStrictEqual(directory, this.#directory)) {
+      this.#core.publishDirectory(directory.flatMap((name) => [name, this.slot(name)]))
+      this.#directory = directory
+    }
     for (const [name, cluster] of this.#clusters) {
       if (!known.has(name)) cluster.retire()
     }
-    if (isDeepStrictEqual(directory, this.#directory)) return
-    this.#directory = directory
-    this.#core.publishDirectory(directory.flatMap((name) => [name, this.slot(name)]))
   }
 
   /** Takes the cluster away: requests that still name it are answered as for an unknown cluster. */

@@ -1,6 +1,7 @@
 // What the main thread counts of clusters, under Envoy's names.
 
 import type { NativeStat } from '../native/index.ts'
+import type { Steps } from '../slices.ts'
 import type { ManagedCluster } from './cluster.ts'
 import type { DnsCache } from './discovery/dns_cache.ts'
 import { HostFlag, isExcluded } from './flags.ts'
@@ -19,7 +20,7 @@ const kEjections: Record<EjectionKind, string> = {
   'failure-percentage-local-origin': 'local_origin_failure_percentage',
 }
 
-export function clusterStats(manager: ClusterManager): NativeStat[] {
+export function* clusterStats(manager: ClusterManager): Steps<NativeStat[]> {
   const stats: NativeStat[] = []
   const plain = (type: 'counter' | 'gauge', name: string, value: number): void => {
     stats.push({ name: `cluster_manager.${name}`, tags: [], type, value })
@@ -47,6 +48,7 @@ export function clusterStats(manager: ClusterManager): NativeStat[] {
     if (cluster.definition.discovery) discovery(cluster, add)
     if (cluster.isChecked) checks(cluster, add)
     if (cluster.outlier) outliers(cluster, add)
+    yield
   }
   return stats
 }

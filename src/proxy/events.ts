@@ -2,7 +2,7 @@
 
 import { type Channel, channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
-import type { MillraceError } from '../errors.ts'
+import { MillraceError } from '../errors.ts'
 import type { Logger, LogLevel } from '../log.ts'
 import type { NativeHealth, NativeStopReport } from '../native/index.ts'
 import type { Changes } from '../server/deployment.ts'
@@ -102,7 +102,14 @@ export function eventLogger(emitter: SafeEmitter, to: Logger | undefined): Logge
   const say =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (fields: object, message: string): void => {
-      to?.[level](fields, message)
+      try {
+        to?.[level](fields, message)
+      } catch (cause) {
+        // What is being said has happened: a logger must not be able to undo it, or to fail it.
+        const what = `the logger threw: ${cause instanceof Error ? cause.message : String(cause)}`
+        const error = new MillraceError('ERR_MILLRACE_LOGGER', what, { path: 'options.log', cause })
+        emitter.emit('error', error)
+      }
       emitter.emit('log', { level, fields, message })
     }
   let level = 'info'

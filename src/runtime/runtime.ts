@@ -49,6 +49,15 @@ export class Runtime {
     else this.#overrides.set(key, value)
   }
 
+  /** What {@link override} set. */
+  overridden(key: string): RuntimeValue | undefined {
+    return this.#overrides.get(key)
+  }
+
+  get layers(): readonly RuntimeLayer[] {
+    return this.#layers
+  }
+
   /** Those of the configuration, and what was set while running, if anything was. */
   #allLayers(): readonly RuntimeLayer[] {
     if (this.#overrides.size === 0) return this.#layers

@@ -1,16 +1,19 @@
 // The configuration in force, and how another one takes its place: what is equal is left alone,
 // what can fail is done first, and only then anything that workers already use is changed.
 //
-//   prepare (can fail; undone then)          commit (cannot fail)
-//   compile, open log files            →     runtime · changed clusters · directory · routes
-//   publish what has new names               update listeners that keep their addresses
-//   bind new and moved listeners             drain and remove listeners that are gone or moved
+//   prepare (can fail; undone then)          commit (step by step; a step that fails takes back
+//   compile, open log files            →     those before it, and workers see none of them)
+//   publish what has new names               bind new and moved listeners
+//                                            runtime · changed clusters · routes · directory
+//                                            update listeners that keep their addresses
+//                                            drain and remove listeners that are gone or moved
 //
 // What the new configuration no longer names lingers for the drain time, for connections accepted
 // before.
 
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterManager } from '../cluster/manager.ts'
+import { sameHosts } from '../cluster/same_hosts.ts'
 import { type CompiledConfiguration, compile, type LoadedConfiguration } from '../config/index.ts'
 import type { NativeCore, NativeListener, NativeRouteTable } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -18,6 +21,7 @@ import { atOnce, type Steps } from '../slices.ts'
 import { Lingering } from './lingering.ts'
 import type { LogFiles } from './log_files.ts'
 import { noUses, Resources, type Uses } from './resources.ts'
+import { allOf, Rollback } from './rollback.ts'
 import { named } from './system_error.ts'
 
 export interface ListenerState {
@@ -59,8 +63,8 @@ export interface Changes {
 export interface Prepared {
   readonly newClusters: readonly string[]
   /**
-   * Puts the rest in force. The first step throws, with everything as it was before, as `apply`;
-   * what the others publish is seen by workers after the last.
+   * Puts the rest in force. Throws, with everything as it was before, as `apply`; what it publishes
+   * is seen by workers after the last step.
    */
   commit(now?: number): Steps<Changes>
   /** Takes back what was published; instead of {@link commit}. */
@@ -68,12 +72,21 @@ export interface Prepared {
 }
 
 interface Plan {
-  readonly layers: LoadedConfiguration['runtimeLayers']
+  readonly loaded: LoadedConfiguration
+  /** Runtime keys whose values are part of what was compiled. */
+  readonly keys: ReadonlySet<string>
   readonly compiled: CompiledConfiguration
   readonly uses: Uses
   readonly bind: NativeListener[]
   readonly update: NativeListener[]
   readonly keep: NativeListener[]
+}
+
+/** What {@link Deployment} knows after the core has taken a configuration. */
+interface Changed {
+  readonly clustersPublished: string[]
+  readonly routes: Map<string, RouteTableState>
+  readonly routesPublished: string[]
 }
 
 export class Deployment {
@@ -85,6 +98,7 @@ export class Deployment {
   readonly #drainTimeMs: number
   #uses = noUses()
   #compiled: CompiledConfiguration | undefined
+  #inForce: Pick<Plan, 'loaded' | 'keys'> | undefined
   #clusterNames: ReadonlySet<string> = new Set()
   #listeners = new Map<string, ListenerState>()
   #routes = new Map<string, RouteTableState>()
@@ -125,9 +139,13 @@ export class Deployment {
     const undo = (): void => this.#undo(uses, bound)
     this.#lingering.hold()
     try {
-      const compiled = yield* compile(loaded, this.#resources.resolver(uses))
+      const keys = new Set<string>()
+      const compiled = yield* compile(loaded, this.#resources.resolver(uses), (key) => {
+        keys.add(key)
+        return this.#runtime.overridden(key)
+      })
       for (const { cluster } of compiled.clusters) this.#clusters.check(cluster)
-      const plan = { ...this.#plan(compiled, uses), layers: loaded.runtimeLayers }
+      const plan = { ...this.#plan(compiled, uses), loaded, keys }
       const newClusters = yield* this.#publishNew(plan, now)
       return { newClusters, undo, commit: (then) => this.#finish(plan, bound, undo, then) }
     } catch (error) {
@@ -148,9 +166,15 @@ export class Deployment {
       undo()
       throw named(error)
     }
+    // Workers see nothing of what is done, and undone, until the end.
     this.#core.hold()
+    const rollback = new Rollback(undo)
     try {
-      return yield* this.#commit(plan, bound, now)
+      const done = yield* this.#change(plan, rollback, now)
+      return this.#conclude(plan, bound, done, now)
+    } catch (error) {
+      rollback.run()
+      throw named(error)
     } finally {
       this.#core.resume()
       this.#lingering.resume()
@@ -180,6 +204,11 @@ export class Deployment {
     return this.#compiled?.admin
   }
 
+  /** The configuration to apply again, when a value of this runtime key is part of it. */
+  compiledWith(key: string): LoadedConfiguration | undefined {
+    return this.#inForce?.keys.has(key) ? this.#inForce.loaded : undefined
+  }
+
   get node(): CompiledConfiguration['node'] {
     return this.#compiled?.node ?? { id: '', cluster: '' }
   }
@@ -198,8 +227,8 @@ export class Deployment {
     this.#lingering.clear()
   }
 
-  #plan(compiled: CompiledConfiguration, uses: Uses): Omit<Plan, 'layers'> {
-    const plan: Omit<Plan, 'layers'> = { compiled, uses, bind: [], update: [], keep: [] }
+  #plan(compiled: CompiledConfiguration, uses: Uses): Omit<Plan, 'loaded' | 'keys'> {
+    const plan: Omit<Plan, 'loaded' | 'keys'> = { compiled, uses, bind: [], update: [], keep: [] }
     for (const listener of compiled.listeners) {
       const before = this.#listeners.get(listener.name)?.listener
       if (!before || !sameSockets(before, listener)) plan.bind.push(listener)
@@ -210,9 +239,12 @@ export class Deployment {
   }
 
   /** Clusters and route tables that nothing refers to yet. */
-  *#publishNew({ compiled }: Plan, now: number): Steps<string[]> {
+  *#publishNew({ compiled, uses }: Plan, now: number): Steps<string[]> {
     // With the first clusters, so that they need not be built again.
-    if (!this.#compiled) this.#core.setLocalCluster(compiled.localCluster)
+    if (!this.#compiled) {
+      uses.undo.push(() => this.#core.setLocalCluster({ slot: 0 }))
+      this.#core.setLocalCluster(compiled.localCluster)
+    }
     const fresh = compiled.clusters.filter(({ name }) => !this.#clusters.get(name))
     for (const { cluster } of fresh) {
       this.#clusters.publish(cluster, now)
@@ -238,114 +270,170 @@ export class Deployment {
   }
 
   #undo(uses: Uses, bound: ReadonlyMap<string, ListenerState>): void {
+    const steps = [...uses.undo].reverse()
     for (const { coreName } of bound.values()) {
-      this.#core.removeListener(coreName, 0)
-      this.#coreNames.delete(coreName)
+      steps.push(() => {
+        this.#coreNames.delete(coreName)
+        this.#core.removeListener(coreName, 0)
+      })
     }
-    for (const giveBack of uses.undo) giveBack()
+    allOf(steps)
     this.#lingering.resume()
   }
 
-  *#commit(plan: Plan, bound: ReadonlyMap<string, ListenerState>, now: number): Steps<Changes> {
-    const { compiled, uses } = plan
-    this.#runtime.setLayers(plan.layers)
-    this.#core.publishRuntime(this.#runtime.values())
-    this.#core.setLocalCluster(compiled.localCluster)
-    const isNew = (name: string): boolean => !this.#uses.clusters.has(name)
+  /** Everything that the core may refuse, each step with what takes it back. */
+  *#change({ loaded, compiled, update }: Plan, rollback: Rollback, now: number): Steps<Changed> {
+    const { layers } = this.#runtime
+    const local = this.#compiled?.localCluster ?? { slot: 0 }
+    rollback.step(
+      () => this.#setRuntime(loaded.runtimeLayers),
+      () => this.#setRuntime(layers),
+    )
+    rollback.step(
+      () => this.#core.setLocalCluster(compiled.localCluster),
+      () => this.#core.setLocalCluster(local),
+    )
+    const counters = { ...this.#clusters.counters }
+    rollback.add(() => Object.assign(this.#clusters.counters, counters))
     const clustersPublished: string[] = []
     for (const { name, cluster } of compiled.clusters) {
-      if (this.#clusters.publish(cluster, now) || isNew(name)) clustersPublished.push(name)
+      rollback.add(this.#clusterAsItIs(name))
+      const isNew = !this.#uses.clusters.has(name)
+      if (this.#clusters.publish(cluster, now) || isNew) clustersPublished.push(name)
       yield
     }
-    this.#clusterNames = new Set(compiled.clusters.map(({ name }) => name))
-    this.#clusters.publishDirectory(this.#clusterNames)
-    const routesPublished = this.#publishChangedRoutes(compiled, now)
+    const routes = this.#changeRoutes(compiled, rollback, now)
+    for (const listener of update) {
+      const before = this.#listeners.get(listener.name)
+      if (!before) continue
+      const { coreName: name } = before
+      rollback.step(
+        () => this.#core.updateListener({ ...listener, name }),
+        () => this.#core.updateListener({ ...before.listener, name }),
+      )
+    }
+    const names = this.#clusterNames
+    rollback.step(
+      () => this.#clusters.publishDirectory(compiled.clusters.map(({ name }) => name)),
+      () => this.#clusters.publishDirectory(names),
+    )
+    return { clustersPublished, ...routes }
+  }
+
+  #setRuntime(layers: LoadedConfiguration['runtimeLayers']): void {
+    this.#runtime.setLayers(layers)
+    this.#core.publishRuntime(this.#runtime.values())
+  }
+
+  /** Puts a cluster back to what it is now, with the hosts that it has. */
+  #clusterAsItIs(name: string): () => void {
+    const before = this.#clusters.get(name)?.cluster
+    const hosts = this.#clusters.endpoints(name)
+    return () => {
+      if (!before) return
+      this.#clusters.publish(before)
+      const now = this.#clusters.endpoints(name)
+      if (!sameHosts(now, hosts)) this.#clusters.changeEndpoints(name, hosts, now)
+    }
+  }
+
+  #changeRoutes(
+    compiled: CompiledConfiguration,
+    rollback: Rollback,
+    now: number,
+  ): Pick<Changed, 'routes' | 'routesPublished'> {
+    const routes = new Map<string, RouteTableState>()
+    const routesPublished: string[] = []
+    for (const { key, slot, table } of compiled.routeTables) {
+      const before = this.#routes.get(key)
+      if (before && isDeepStrictEqual(before.table, table)) {
+        routes.set(key, before)
+        continue
+      }
+      if (before) {
+        rollback.step(
+          () => this.#core.publishRoutes(slot, table),
+          () => this.#core.publishRoutes(slot, before.table),
+        )
+      }
+      routes.set(key, { key, table, updatedAt: now })
+      routesPublished.push(key)
+    }
+    return { routes, routesPublished }
+  }
+
+  /** The core has taken everything: what is left cannot fail. */
+  #conclude(
+    { loaded, keys, compiled, uses, keep, update }: Plan,
+    bound: ReadonlyMap<string, ListenerState>,
+    { clustersPublished, routes, routesPublished }: Changed,
+    now: number,
+  ): Changes {
+    const next = new Map<string, ListenerState>()
+    for (const { name } of keep) {
+      const state = this.#listeners.get(name)
+      if (state) next.set(name, state)
+    }
+    for (const listener of update) {
+      const before = this.#listeners.get(listener.name)
+      if (before) next.set(listener.name, { ...before, listener, updatedAt: now })
+    }
+    for (const [name, state] of bound) next.set(name, state)
+    const before = this.#listeners
+    const rebound = [...bound.keys()]
     const changes: Changes = {
-      listenersAdded: [],
-      listenersModified: [],
-      listenersRemoved: [],
+      listenersAdded: rebound.filter((name) => !before.has(name)),
+      listenersModified: [
+        ...update.map(({ name }) => name),
+        ...rebound.filter((name) => before.has(name)),
+      ],
+      listenersRemoved: [...before.keys()].filter((name) => !next.has(name)),
       clustersPublished,
       clustersRemoved: [...this.#uses.clusters].filter((name) => !uses.clusters.has(name)),
       routesPublished,
     }
-    this.#exchangeListeners(plan, bound, changes, now)
-    this.#linger(uses)
-    this.#uses = uses
-    this.#compiled = compiled
-    return changes
-  }
-
-  #publishChangedRoutes(compiled: CompiledConfiguration, now: number): string[] {
-    const next = new Map<string, RouteTableState>()
-    const published: string[] = []
-    for (const { key, slot, table } of compiled.routeTables) {
-      const before = this.#routes.get(key)
-      if (before && isDeepStrictEqual(before.table, table)) {
-        next.set(key, before)
-        continue
-      }
-      if (before) this.#core.publishRoutes(slot, table)
-      next.set(key, { key, table, updatedAt: now })
-      published.push(key)
-    }
-    this.#routes = next
-    return published
-  }
-
-  #exchangeListeners(
-    plan: Plan,
-    bound: ReadonlyMap<string, ListenerState>,
-    changes: Changes,
-    now: number,
-  ): void {
-    const next = new Map<string, ListenerState>()
-    for (const { name } of plan.keep) {
-      const state = this.#listeners.get(name)
-      if (state) next.set(name, state)
-    }
-    for (const listener of plan.update) {
-      const before = this.#listeners.get(listener.name)
-      if (!before) continue
-      this.#core.updateListener({ ...listener, name: before.coreName })
-      next.set(listener.name, { ...before, listener, updatedAt: now })
-      changes.listenersModified.push(listener.name)
-    }
-    for (const [name, state] of bound) {
-      next.set(name, state)
-      if (this.#listeners.has(name)) changes.listenersModified.push(name)
-      else changes.listenersAdded.push(name)
-    }
-    for (const [name, state] of this.#listeners) {
-      if (next.get(name)?.coreName !== state.coreName) this.#retire(state)
-      if (!next.has(name)) changes.listenersRemoved.push(name)
-    }
     this.counters.added += changes.listenersAdded.length
     this.counters.modified += changes.listenersModified.length
     this.counters.removed += changes.listenersRemoved.length
+    const usesBefore = this.#uses
     this.#listeners = next
+    this.#routes = routes
+    this.#uses = uses
+    this.#compiled = compiled
+    this.#inForce = { loaded, keys }
+    this.#clusterNames = new Set(compiled.clusters.map(({ name }) => name))
+    const gone = [...before.values()].filter(
+      ({ name, coreName }) => next.get(name)?.coreName !== coreName,
+    )
+    // Each on its own: one that the core does not know keeps nothing else from going.
+    allOf(gone.map((state) => () => this.#retire(state)))
+    this.#linger(usesBefore, uses)
+    return changes
   }
 
   #retire({ coreName }: ListenerState): void {
-    this.#core.drainListener(coreName)
-    this.#core.removeListener(coreName, this.#drainTimeMs)
     this.#lingering.schedule(`listener ${coreName}`, () => this.#coreNames.delete(coreName))
+    allOf([
+      () => this.#core.drainListener(coreName),
+      () => this.#core.removeListener(coreName, this.#drainTimeMs),
+    ])
   }
 
-  #linger(uses: Uses): void {
+  #linger(before: Uses, uses: Uses): void {
     const resources = this.#resources
-    this.#lingerSet('cluster', this.#uses.clusters, uses.clusters, (name) =>
+    this.#lingerSet('cluster', before.clusters, uses.clusters, (name) =>
       resources.giveBackCluster(name),
     )
-    this.#lingerSet('routes', this.#uses.routes, uses.routes, (key) =>
-      resources.giveBackRoutes(key),
-    )
-    this.#lingerSet('log', this.#uses.logs, uses.logs, (target) => resources.giveBackLog(target))
+    this.#lingerSet('routes', before.routes, uses.routes, (key) => resources.giveBackRoutes(key))
+    this.#lingerSet('log', before.logs, uses.logs, (target) => resources.giveBackLog(target))
   }
 
   #lingerSet<K>(kind: string, before: Set<K>, now: Set<K>, giveBack: (name: K) => void): void {
-    for (const name of now) this.#lingering.keep(`${kind} ${name}`)
+    // A log may be the file descriptor 1, or a file that is called so.
+    const keyOf = (name: K): string => `${kind} ${typeof name} ${name}`
+    for (const name of now) this.#lingering.keep(keyOf(name))
     for (const name of before) {
-      if (!now.has(name)) this.#lingering.schedule(`${kind} ${name}`, () => giveBack(name))
+      if (!now.has(name)) this.#lingering.schedule(keyOf(name), () => giveBack(name))
     }
   }
 }

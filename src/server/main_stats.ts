@@ -3,6 +3,7 @@
 
 import { clusterStats } from '../cluster/stats.ts'
 import type { NativeStat } from '../native/index.ts'
+import type { Steps } from '../slices.ts'
 import type { Server, ServerState } from './server.ts'
 
 export interface ReloadCounters {
@@ -25,8 +26,50 @@ function stat(type: 'counter' | 'gauge'): (name: string, value: number) => Nativ
 const counter = stat('counter')
 const gauge = stat('gauge')
 
-export function mainStats(server: Server): NativeStat[] {
-  return [...serverStats(server), ...managerStats(server), ...logStats(server), ...workers(server)]
+/** What counters of the main thread stood at when they were reset. */
+export class Baseline {
+  #values: ReadonlyMap<string, number> = new Map()
+
+  reset(stats: readonly NativeStat[]): void {
+    const counters = stats.filter(({ type }) => type === 'counter')
+    this.#values = new Map(counters.map(({ name, value }) => [name, value]))
+  }
+
+  /** What was counted since, one by one. */
+  *since(stats: readonly NativeStat[]): Generator<NativeStat> {
+    for (const stat of stats) {
+      const base = stat.type === 'counter' ? (this.#values.get(stat.name) ?? 0) : 0
+      // What went and came back counts from zero by itself.
+      yield base > 0 && stat.value >= base ? { ...stat, value: stat.value - base } : stat
+    }
+  }
+}
+
+/**
+ * One stat of each name: clusters may share a name for their statistics (`alt_stat_name`), and then
+ * they share the numbers.
+ */
+export function* merged(...lists: Iterable<NativeStat>[]): Steps<readonly NativeStat[]> {
+  const byName = new Map<string, NativeStat>()
+  for (const list of lists) {
+    for (const stat of list) {
+      const other = byName.get(stat.name)
+      // Workers count histograms under one name already.
+      if (!other || stat.histogram) byName.set(stat.name, stat)
+      else byName.set(stat.name, { ...other, value: other.value + stat.value })
+      yield
+    }
+  }
+  return [...byName.values()]
+}
+
+export function* mainStats(server: Server): Steps<NativeStat[]> {
+  const stats = [...serverStats(server), ...managerStats(server)]
+  const more = yield* clusterStats(server.clusters)
+  for (const list of [more, logStats(server), workers(server)]) {
+    for (const stat of list) stats.push(stat)
+  }
+  return stats
 }
 
 function serverStats({ core, startedAt, options, state }: Server): NativeStat[] {
@@ -53,11 +96,10 @@ function ownLogStats(log: OwnLogStats | undefined): NativeStat[] {
   ]
 }
 
-function managerStats({ clusters, deployment, reloads, runtime }: Server): NativeStat[] {
+function managerStats({ deployment, reloads, runtime }: Server): NativeStat[] {
   const listeners = deployment.counters
   const { layers, entries } = runtime.dump()
   return [
-    ...clusterStats(clusters),
     counter('listener_manager.listener_added', listeners.added),
     counter('listener_manager.listener_modified', listeners.modified),
     counter('listener_manager.listener_removed', listeners.removed),

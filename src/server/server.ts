@@ -24,12 +24,12 @@ import {
   type NativeStopReport,
 } from '../native/index.ts'
 import { Runtime, type RuntimeValue } from '../runtime/runtime.ts'
-import { inSlices } from '../slices.ts'
+import { atOnce, inSlices, type Steps } from '../slices.ts'
 import { after, every, pause, type Timer } from '../timers.ts'
 import { atExit } from './at_exit.ts'
 import { type Changes, Deployment } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
-import { mainStats, type OwnLogStats, type ReloadCounters } from './main_stats.ts'
+import { Baseline, mainStats, merged, type OwnLogStats, type ReloadCounters } from './main_stats.ts'
 import { type Load, Succession } from './succession.ts'
 
 /** How old the Date header can become: half of its resolution. */
@@ -100,6 +100,7 @@ export class Server {
   #coreStarted = false
   #listenersStopped = false
   readonly #succession = new Succession((loaded, giveUp) => this.#putInForce(loaded, giveUp))
+  readonly #baseline = new Baseline()
   readonly #forgetExit: () => void
   #stopped: Promise<NativeStopReport> | undefined
 
@@ -334,17 +335,40 @@ export class Server {
 
   /** All statistics: the workers', and those of the main thread. */
   stats(bounds: readonly number[] = []): readonly NativeStat[] {
-    return [...this.core.readStats(bounds), ...mainStats(this)]
+    return atOnce(this.statsInSteps(bounds))
+  }
+
+  /** As {@link stats}: of thousands of clusters there are hundreds of thousands. */
+  *statsInSteps(bounds: readonly number[]): Steps<readonly NativeStat[]> {
+    const workers = this.core.readStats(bounds)
+    yield
+    const main = yield* mainStats(this)
+    return yield* merged(workers, this.#baseline.since(main))
+  }
+
+  /** Counters and histograms begin anew, those of the main thread too. */
+  resetCounters(): void {
+    this.core.resetCounters()
+    this.#baseline.reset(atOnce(mainStats(this)))
   }
 
   /**
    * Sets a runtime key above all layers of the configuration; undefined takes that back. Resolves
    * when every worker reads it so.
    */
-  setRuntime(key: string, value: RuntimeValue | undefined): Promise<void> {
+  async setRuntime(key: string, value: RuntimeValue | undefined): Promise<void> {
     this.runtime.override(key, value)
     this.core.publishRuntime(this.runtime.values())
-    return this.core.published()
+    // Workers read most keys; the values of some are part of clusters.
+    if (this.deployment.compiledWith(key)) await this.#compileAgain(key)
+    await this.core.published()
+  }
+
+  /** At once, so that nothing else is put in force meanwhile; only clusters that differ change. */
+  async #compileAgain(key: string): Promise<void> {
+    while (this.#succession.busy) await this.#succession.idle()
+    const loaded = this.deployment.compiledWith(key)
+    if (loaded && !this.#stopped) this.deployment.apply(loaded)
   }
 
   /** Whether this server, while it is live, keeps the process (or worker thread) alive. */
@@ -392,13 +416,13 @@ export class Server {
       clusters: this.clusters,
       state: () => this.state,
       node: () => this.deployment.node,
-      stats: (bounds) => this.stats(bounds),
+      stats: (bounds) => this.statsInSteps(bounds),
       histogramBounds: () => this.deployment.histogramBounds,
       listeners: () => this.deployment.listeners(),
       configuration: () => this.#configuration,
       runtime: () => this.runtime.dump(),
       reopenLogs: () => this.reopenLogs(),
-      resetCounters: () => this.core.resetCounters(),
+      resetCounters: () => this.resetCounters(),
       setHealthFailed: (failed) => this.setHealthFailed(failed),
       stopListeners: () => this.stopListeners(),
       drainListeners: (thenStop) => this.drainListeners(thenStop),

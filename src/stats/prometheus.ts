@@ -17,7 +17,10 @@ export const prometheusContentType: string = 'text/plain; version=0.0.4; charset
  * All of `stats`, one family after the other, in order of name. `bounds` are those that the
  * histograms were read with.
  */
-export function renderPrometheus(stats: readonly NativeStat[], bounds: readonly number[]): string {
+export function* renderPrometheus(
+  stats: readonly NativeStat[],
+  bounds: readonly number[],
+): Generator<string | undefined, void, void> {
   const families = new Map<string, Family>()
   for (const stat of stats) {
     const tagged = taggedName(stat)
@@ -32,14 +35,13 @@ export function renderPrometheus(stats: readonly NativeStat[], bounds: readonly 
     } else {
       family.lines.push(`${name}${braces(tagged.labels)} ${stat.value}`)
     }
+    yield undefined
   }
-  let text = ''
   for (const name of [...families.keys()].sort()) {
     const family = families.get(name) as Family
-    text += `# HELP ${name} ${helpOf(name)}\n# TYPE ${name} ${family.type}\n`
-    text += `${family.lines.join('\n')}\n`
+    yield `# HELP ${name} ${helpOf(name)}\n# TYPE ${name} ${family.type}\n`
+    for (const line of family.lines) yield `${line}\n`
   }
-  return text
 }
 
 function histogramLines(

@@ -1,6 +1,7 @@
 // Which stats an admin request asked for, and their text and JSON forms (those of Envoy's /stats).
 
 import type { NativeHistogram, NativeStat } from '../native/index.ts'
+import { type Steps, sorted } from '../slices.ts'
 
 /** Upper bounds of histogram buckets in milliseconds: Envoy's defaults. */
 export const histogramBounds: readonly number[] = [
@@ -12,23 +13,30 @@ export interface StatSelection {
   /** Only stats that are not at zero. */
   readonly usedOnly: boolean
   /** Only stats in whose name this is found. */
-  readonly filter?: RegExp
+  readonly filter?: (name: string) => boolean
   readonly type?: NativeStat['type']
 }
 
+const byName = (a: NativeStat, b: NativeStat): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+
 /** The stats that `selection` asks for, in order of name. */
-export function selectStats(
+export function* selectStats(
   stats: readonly NativeStat[],
   selection: StatSelection,
-): readonly NativeStat[] {
-  return stats
-    .filter(
-      (stat) =>
-        (selection.type === undefined || stat.type === selection.type) &&
-        (selection.filter === undefined || selection.filter.test(stat.name)) &&
-        (!selection.usedOnly || used(stat)),
-    )
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+): Steps<readonly NativeStat[]> {
+  const selected: NativeStat[] = []
+  for (const stat of stats) {
+    if (
+      (selection.type === undefined || stat.type === selection.type) &&
+      (selection.filter === undefined || selection.filter(stat.name)) &&
+      (!selection.usedOnly || used(stat))
+    ) {
+      selected.push(stat)
+    }
+    yield
+  }
+  return yield* sorted(selected, byName)
 }
 
 function used(stat: NativeStat): boolean {
@@ -49,14 +57,11 @@ const kQuantiles: readonly (readonly [number, (h: NativeHistogram) => number])[]
 /**
  * One `name: value` line each; counters and gauges first, then histograms, as Envoy prints them.
  */
-export function renderText(stats: readonly NativeStat[]): string {
-  let scalars = ''
-  let histograms = ''
-  for (const { name, value, histogram } of stats) {
-    if (histogram) histograms += `${name}: ${quantilesText(histogram)}\n`
-    else scalars += `${name}: ${value}\n`
+export function* renderText(stats: readonly NativeStat[]): Generator<string> {
+  for (const { name, value, histogram } of stats) if (!histogram) yield `${name}: ${value}\n`
+  for (const { name, histogram } of stats) {
+    if (histogram) yield `${name}: ${quantilesText(histogram)}\n`
   }
-  return scalars + histograms
 }
 
 function quantilesText(histogram: NativeHistogram): string {
@@ -64,26 +69,31 @@ function quantilesText(histogram: NativeHistogram): string {
   return kQuantiles.map(([q, read]) => `P${q}(nan,${read(histogram)})`).join(' ')
 }
 
-/** The shape of Envoy's `/stats?format=json`. */
-export function renderJson(stats: readonly NativeStat[]): unknown {
-  const scalars = stats.filter((s) => !s.histogram).map(({ name, value }) => ({ name, value }))
-  const computed = stats.flatMap(({ name, histogram }) =>
-    histogram
-      ? [
-          {
-            name,
-            values: kQuantiles.map(([, read]) => ({
-              interval: null,
-              cumulative: histogram.count === 0 ? null : read(histogram),
-            })),
-          },
-        ]
-      : [],
-  )
-  if (computed.length === 0) return { stats: scalars }
-  const histograms = {
-    supported_quantiles: kQuantiles.map(([q]) => q),
-    computed_quantiles: computed,
+/**
+ * The shape of Envoy's `/stats?format=json`; lists are made item by item, undefined where there is
+ * none.
+ */
+export function renderJson(stats: readonly NativeStat[]): { readonly stats: Iterable<unknown> } {
+  return { stats: items(stats) }
+}
+
+function* items(stats: readonly NativeStat[]): Generator<unknown> {
+  let any = false
+  for (const { name, value, histogram } of stats) {
+    if (histogram) any = true
+    yield histogram ? undefined : { name, value }
   }
-  return { stats: [...scalars, { histograms }] }
+  if (!any) return
+  const computed_quantiles = computed(stats)
+  yield { histograms: { supported_quantiles: kQuantiles.map(([q]) => q), computed_quantiles } }
+}
+
+function* computed(stats: readonly NativeStat[]): Generator<unknown> {
+  for (const { name, histogram } of stats) {
+    const values = kQuantiles.map(([, read]) => ({
+      interval: null,
+      cumulative: !histogram || histogram.count === 0 ? null : read(histogram),
+    }))
+    yield histogram ? { name, values } : undefined
+  }
 }

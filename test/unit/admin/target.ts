@@ -144,7 +144,8 @@ export class RecordingTarget implements AdminTarget {
   node(): { id: string; cluster: string } {
     return { id: 'n1', cluster: '' }
   }
-  stats(): ReturnType<AdminTarget['stats']> {
+  *stats(): ReturnType<AdminTarget['stats']> {
+    yield
     return [
       { name: 'cluster.web.upstream_rq_total', tags: [], type: 'counter', value: 9 },
       { name: 'server.uptime', tags: [], type: 'gauge', value: 0 },

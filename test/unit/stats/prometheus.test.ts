@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { NativeStat } from '../../../src/native/index.ts'
-import { renderPrometheus } from '../../../src/stats/prometheus.ts'
+import { renderPrometheus as pieces } from '../../../src/stats/prometheus.ts'
 import { taggedName } from '../../../src/stats/tags.ts'
 
 function counter(name: string, value: number, tags: readonly string[] = []): NativeStat {
   return { name, tags, type: 'counter', value }
 }
+
+const renderPrometheus = (...given: Parameters<typeof pieces>): string =>
+  [...pieces(...given)].join('')
 
 describe('names for Prometheus', () => {
   const cases: [string, readonly string[], string, Record<string, string>][] = [
