@@ -22,7 +22,7 @@ describe('the schema', () => {
       type: 'uint32',
       presence: true,
       rules: { lte: 8192, gt: 0 },
-      status: {},
+      status: { most: 240, why: 'a head is read as a whole' },
     })
     expect(manager?.byName.get('routeConfig')).toBe(manager?.byName.get('route_config'))
     expect(manager?.byName.get('request_headers_timeout')?.rules).toEqual({ gte: 0 })
