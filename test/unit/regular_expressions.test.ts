@@ -59,7 +59,22 @@ function expressions(): { found: Found[]; built: string[] } {
 function pumps(source: string): string[] {
   const named = source.replace(/\\[a-zA-Z]/g, '').replace(/[\\^$()[\]?:|{}]/g, '')
   const letters = [...new Set([...named, ...'aA0 \t\n"=.-_/:%[](){}*'])]
-  return [...letters, 'a.', '1.', 'a-', 'a:', '[a', '0:', ' \n', '\\"', '%a', 'a/', '*.', ', ', 'a=']
+  return [
+    ...letters,
+    'a.',
+    '1.',
+    'a-',
+    'a:',
+    '[a',
+    '0:',
+    ' \n',
+    '\\"',
+    '%a',
+    'a/',
+    '*.',
+    ', ',
+    'a=',
+  ]
 }
 
 /** Ways into an expression: nothing, or what it begins with as it is written. */

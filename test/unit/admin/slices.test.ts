@@ -138,7 +138,12 @@ describe('the admin interface', () => {
 
   it('answers /ready while others wait for long answers, which are made only as they are read', async () => {
     target.hostsEach = 200 // more than systems keep for a client that does not read
-    for (const path of ['/stats/prometheus', '/config_dump', '/clusters', '/clusters?format=json']) {
+    for (const path of [
+      '/stats/prometheus',
+      '/config_dump',
+      '/clusters',
+      '/clusters?format=json',
+    ]) {
       const response = await ask(path) // of which nothing is read
       response.pause()
       open.push(response)
