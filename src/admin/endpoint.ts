@@ -47,8 +47,8 @@ export function isOn(query: URLSearchParams, name: string): boolean {
 
 /**
  * Whether the regular expression in a parameter is found in a text; undefined when it is not given;
- * an answer when it is none. It is Envoy's kind (RE2): whoever asks must not be able to stop the main
- * thread with it.
+ * an answer when it is none. It is Envoy's kind (RE2): whoever asks must not be able to stop the
+ * main thread with it.
  */
 export function regexOf(
   query: URLSearchParams,

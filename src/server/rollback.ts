@@ -1,8 +1,8 @@
 // Steps that are taken together or not at all.
 
 /**
- * Runs all of them, whatever some throw: what takes a change back, or gives something back, must not
- * be kept from it by another that fails.
+ * Runs all of them, whatever some throw: what takes a change back, or gives something back, must
+ * not be kept from it by another that fails.
  */
 export function allOf(steps: Iterable<() => void>): void {
   for (const step of steps) {

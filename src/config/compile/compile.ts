@@ -38,8 +38,8 @@ export function rememberInternals(loaded: LoadedConfiguration, kept: Internals):
 
 /**
  * Compiles a configuration that `loadConfiguration` gave. Whatever could be wrong with it was said
- * there; what this throws is what `resolver` throws. `override` says what runtime keys are set above
- * the layers of the configuration.
+ * there; what this throws is what `resolver` throws. `override` says what runtime keys are set
+ * above the layers of the configuration.
  */
 export function compile(
   loaded: LoadedConfiguration,

@@ -57,7 +57,7 @@ export function checkRings(context: Context, clusters: readonly Cluster[]): void
         heights.set(top.name, height)
         const message = messages.get(top.name)
         if (message && height === kAggregateDepthMax + 1) {
-          const text = `aggregate clusters of aggregate clusters go deeper than ${kAggregateDepthMax}`
+          const text = `aggregate clusters in one another go deeper than ${kAggregateDepthMax}`
           context.origins.add(message, ['clusters'], 'bad-value', text)
         }
         on.delete(top.name)
