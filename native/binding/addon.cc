@@ -9,6 +9,7 @@
 #include "base/scan.h"
 #include "binding/core.h"
 #include "binding/flush_file.h"
+#include "binding/native_class.h"
 #include "binding/slots.h"
 
 #ifndef MILLRACE_VERSION
@@ -40,6 +41,7 @@ Napi::Value endProcess(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  if (!AddonState::begin(env)) return exports;
   exports.Set("version", Napi::String::New(env, MILLRACE_VERSION));
   exports.Set("cpuFeatures", cpuFeatures(env));
   exports.Set("createCore", Napi::Function::New<createCore>(env, "createCore"));

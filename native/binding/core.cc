@@ -1,74 +1,92 @@
 #include "binding/core.h"
 
+#include <span>
 #include <utility>
 
 #include "binding/core_class.h"
+#include "binding/native_class.h"
 
 namespace millrace {
 
-Napi::Function Core::define(Napi::Env env) {
-  return DefineClass(env, "NativeCore",
-                     {InstanceMethod<&Core::start>("start"),
-                      InstanceMethod<&Core::stop>("stop"),
-                      InstanceMethod<&Core::published>("published"),
-                      InstanceMethod<&Core::hold>("hold"),
-                      InstanceMethod<&Core::resume>("resume"),
-                      InstanceMethod<&Core::allocateSlot>("allocateSlot"),
-                      InstanceMethod<&Core::releaseSlot>("releaseSlot"),
-                      InstanceMethod<&Core::publishRoutes>("publishRoutes"),
-                      InstanceMethod<&Core::publishCluster>("publishCluster"),
-                      InstanceMethod<&Core::updateHosts>("updateHosts"),
-                      InstanceMethod<&Core::addressProblem>("addressProblem"),
-                      InstanceMethod<&Core::reweigh>("reweigh"),
-                      InstanceMethod<&Core::setLocalCluster>("setLocalCluster"),
-                      InstanceMethod<&Core::withdrawCluster>("withdrawCluster"),
-                      InstanceMethod<&Core::publishDirectory>("publishDirectory"),
-                      InstanceMethod<&Core::publishRuntime>("publishRuntime"),
-                      InstanceMethod<&Core::publishDate>("publishDate"),
-                      InstanceMethod<&Core::openLog>("openLog"),
-                      InstanceMethod<&Core::closeLog>("closeLog"),
-                      InstanceMethod<&Core::reopenLogs>("reopenLogs"),
-                      InstanceMethod<&Core::logStats>("logStats"),
-                      InstanceMethod<&Core::addListener>("addListener"),
-                      InstanceMethod<&Core::updateListener>("updateListener"),
-                      InstanceMethod<&Core::drainListener>("drainListener"),
-                      InstanceMethod<&Core::removeListener>("removeListener"),
-                      InstanceMethod<&Core::drainAll>("drainAll"),
-                      InstanceMethod<&Core::setHealthFailed>("setHealthFailed"),
-                      InstanceMethod<&Core::workerStats>("workerStats"),
-                      InstanceMethod<&Core::readStats>("readStats"),
-                      InstanceMethod<&Core::clusterHosts>("clusterHosts"),
-                      InstanceMethod<&Core::takeOutlierEvents>("takeOutlierEvents"),
-                      InstanceMethod<&Core::takeWantedHosts>("takeWantedHosts"),
-                      InstanceMethod<&Core::refuseHosts>("refuseHosts"),
-                      InstanceMethod<&Core::takeUsedHosts>("takeUsedHosts"),
-                      InstanceMethod<&Core::waiting>("waiting"),
-                      InstanceMethod<&Core::outlierWindow>("outlierWindow"),
-                      InstanceMethod<&Core::resetOutliers>("resetOutliers"),
-                      InstanceMethod<&Core::connectionCount>("connectionCount"),
-                      InstanceMethod<&Core::listenerConnections>("listenerConnections"),
-                      InstanceMethod<&Core::resetCounters>("resetCounters")});
+std::span<const napi_property_descriptor> Core::methods() {
+  using Class = NativeClass<Core>;
+  static const napi_property_descriptor kMethods[] = {
+      Class::method<&Core::start>("start"),
+      Class::method<&Core::stop>("stop"),
+      Class::method<&Core::published>("published"),
+      Class::method<&Core::hold>("hold"),
+      Class::method<&Core::resume>("resume"),
+      Class::method<&Core::allocateSlot>("allocateSlot"),
+      Class::method<&Core::releaseSlot>("releaseSlot"),
+      Class::method<&Core::publishRoutes>("publishRoutes"),
+      Class::method<&Core::publishCluster>("publishCluster"),
+      Class::method<&Core::updateHosts>("updateHosts"),
+      Class::method<&Core::addressProblem>("addressProblem"),
+      Class::method<&Core::reweigh>("reweigh"),
+      Class::method<&Core::setLocalCluster>("setLocalCluster"),
+      Class::method<&Core::withdrawCluster>("withdrawCluster"),
+      Class::method<&Core::publishDirectory>("publishDirectory"),
+      Class::method<&Core::publishRuntime>("publishRuntime"),
+      Class::method<&Core::publishDate>("publishDate"),
+      Class::method<&Core::openLog>("openLog"),
+      Class::method<&Core::closeLog>("closeLog"),
+      Class::method<&Core::reopenLogs>("reopenLogs"),
+      Class::method<&Core::logStats>("logStats"),
+      Class::method<&Core::addListener>("addListener"),
+      Class::method<&Core::bindSockets>("bindSockets"),
+      Class::method<&Core::useSockets>("useSockets"),
+      Class::method<&Core::dropSockets>("dropSockets"),
+      Class::method<&Core::updateListener>("updateListener"),
+      Class::method<&Core::drainListener>("drainListener"),
+      Class::method<&Core::removeListener>("removeListener"),
+      Class::method<&Core::drainAll>("drainAll"),
+      Class::method<&Core::setHealthFailed>("setHealthFailed"),
+      Class::method<&Core::workerStats>("workerStats"),
+      Class::method<&Core::readStats>("readStats"),
+      Class::method<&Core::clusterHosts>("clusterHosts"),
+      Class::method<&Core::takeOutlierEvents>("takeOutlierEvents"),
+      Class::method<&Core::takeWantedHosts>("takeWantedHosts"),
+      Class::method<&Core::refuseHosts>("refuseHosts"),
+      Class::method<&Core::takeUsedHosts>("takeUsedHosts"),
+      Class::method<&Core::waiting>("waiting"),
+      Class::method<&Core::outlierWindow>("outlierWindow"),
+      Class::method<&Core::resetOutliers>("resetOutliers"),
+      Class::method<&Core::connectionCount>("connectionCount"),
+      Class::method<&Core::socketCount>("socketCount"),
+      Class::method<&Core::listenerConnections>("listenerConnections"),
+      Class::method<&Core::resetCounters>("resetCounters"),
+  };
+  return kMethods;
 }
 
-Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
-  Napi::Env env = info.Env();
-  if (IsEmpty()) return;  // the environment ends, and nobody would own this
+namespace {
+
+struct CoreOptions {
   uint32_t concurrency = 0;
-  if (!info[0].IsObject()) {
-    throwArgument(env, "options: an object is wanted");
-    return;
+  bool sharePorts = false;
+};
+
+void readFields(JsReader& in, CoreOptions& out) {
+  in.field("concurrency", out.concurrency);
+  in.optional("sharePorts", out.sharePorts);
+  if (in.ok() && (out.concurrency == 0 || out.concurrency > 1024)) {
+    in.fail("concurrency: 1 to 1024 is wanted");
   }
-  Napi::Object options = info[0].As<Napi::Object>();
+}
+
+}  // namespace
+
+// False: an error is thrown, or the environment ends.
+bool Core::begin(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  CoreOptions options;
+  if (!argument(info, 0, options)) return false;
   JsReader in(env);
-  in.read(options.Get("concurrency"), concurrency);
-  if (!in.ok() || concurrency == 0 || concurrency > 1024) {
-    throwArgument(env, "concurrency: 1 to 1024 is wanted");
-    return;
-  }
   const std::pair<const char*, Napi::FunctionReference*> listeners[] = {
       {"onEvent", &onEvent_}, {"onOutlier", &onOutlier_}, {"onHostsWanted", &onHostsWanted_}};
   for (auto [name, kept] : listeners) {
-    Napi::Value given = options.Get(name);
+    Napi::Value given = in.get(info[0].As<Napi::Object>(), name);
+    if (!in.ok()) return false;
     if (given.IsFunction()) *kept = Napi::Persistent(given.As<Napi::Function>());
   }
   napi_status made = napi_create_threadsafe_function(
@@ -82,23 +100,25 @@ Core::Core(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) 
   if (made != napi_ok) {
     turn_ = nullptr;
     throwError(env, {"ERR_MILLRACE_NATIVE", "cannot make a thread-safe function", 0});
-    return;
+    return false;
   }
   // It does not keep the process alive: whoever embeds a proxy decides that.
   napi_unref_threadsafe_function(env, turn_);
   auto group = WorkerGroup::create(
-      {.concurrency = concurrency,
+      {.concurrency = options.concurrency,
        .wakeMain =
            [turn = turn_] { napi_call_threadsafe_function(turn, nullptr, napi_tsfn_nonblocking); },
        .onEvent = [this](const WorkerGroup::Options::Event& event) { report(event); },
        .onOutlier = [this] { tell(onOutlier_); },
-       .onHostsWanted = [this] { tell(onHostsWanted_); }});
+       .onHostsWanted = [this] { tell(onHostsWanted_); },
+       .sharePorts = options.sharePorts});
   if (!group) {
     throwError(env, group.error());
-    return;
+    return false;
   }
   group_ = std::move(*group);
   end_.set(env, [this] { release(); });
+  return true;
 }
 
 // Runs no JavaScript: it may be the end of the environment, or a finalizer.
@@ -133,6 +153,12 @@ void Core::tell(Napi::FunctionReference& listener) {
   listener.MakeCallback(listener.Env().Global(), {});
 }
 
+Napi::Value Core::stoppedError(Napi::Env env) {
+  Napi::Error stopped = Napi::Error::New(env, "the workers were stopped");
+  stopped.Set("code", Napi::String::New(env, "ERR_MILLRACE_CLOSED"));
+  return stopped.Value();
+}
+
 Napi::Value Core::stop(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   uint32_t deadline = 0;
@@ -150,9 +176,7 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
   }
   result.Set("logsLost", lost);
   for (auto& [id, waiting] : std::exchange(published_, {})) {
-    Napi::Error stopped = Napi::Error::New(env, "the workers were stopped");
-    stopped.Set("code", Napi::String::New(env, "ERR_MILLRACE_CLOSED"));
-    waiting.reject(stopped.Value());
+    waiting.reject(stoppedError(env));
   }
   napi_unref_threadsafe_function(env, turn_);
   // It holds whoever holds this object: without it, both can be collected.
@@ -165,6 +189,11 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Core::published(const Napi::CallbackInfo& info) {
+  if (group_->stopped()) {
+    JsPromise refused(info.Env());
+    refused.reject(stoppedError(info.Env()));
+    return refused.promise();
+  }
   uint64_t id = nextPublished_++;
   // Whoever waits is told, even if nothing else keeps the process alive.
   napi_ref_threadsafe_function(env_, turn_);
@@ -245,18 +274,18 @@ void Core::withdrawCluster(const Napi::CallbackInfo& info) {
 }
 
 void Core::publishDirectory(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (!info[0].IsArray()) {
-    throwArgument(env, "names: an array is wanted");
-    return;
-  }
-  auto flat = info[0].As<Napi::Array>();
-  std::vector<std::pair<std::string, SlotId>> names(flat.Length() / 2);
-  JsReader in(env);
-  for (uint32_t i = 0; i < names.size() && in.ok(); i++) {
-    in.read(flat.Get(2 * i), names[i].first);
-    in.read(flat.Get(2 * i + 1), names[i].second);
-  }
+  std::vector<std::pair<std::string, SlotId>> names;
+  JsReader in(info.Env());
+  bool name = true;
+  in.elements(info[0], [&](const Napi::Value& value) {
+    if (name) {
+      in.read(value, names.emplace_back().first);
+    } else {
+      in.read(value, names.back().second);
+    }
+    name = !name;
+  });
+  if (in.ok() && !name) in.fail("a slot after each name is wanted");
   if (!in.ok()) return in.throwIt();
   group_->publishDirectory(std::move(names));
 }
@@ -271,19 +300,28 @@ static void readFields(JsReader& in, RuntimeValue& out) {
 
 }  // namespace spec
 
+static void readFields(JsReader& in, WorkerGroup::LogOptions& out) {
+  if (in.isNumber("target")) {
+    in.field("target", out.target.fd);
+    out.name = out.target.fd == 2 ? "stderr" : "stdout";
+    if (in.ok() && out.target.fd != 1 && out.target.fd != 2) {
+      in.fail("target: 1, 2 or a path is wanted");
+    }
+  } else {
+    in.field("target", out.target.path);
+    out.name = out.target.path;
+  }
+  in.field("flushInterval", out.intervalMs);
+  in.field("ringBytes", out.ringBytes);
+}
+
 void Core::publishRuntime(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (!info[0].IsArray()) {
-    throwArgument(env, "values: an array is wanted");
-    return;
-  }
-  auto array = info[0].As<Napi::Array>();
-  std::vector<spec::RuntimeValue> values(array.Length());
-  JsReader in(env);
-  for (uint32_t i = 0; i < values.size() && in.ok(); i++) {
-    Napi::Value value = array.Get(i);
-    if (!value.IsNull()) in.read(value, values[i]);
-  }
+  std::vector<spec::RuntimeValue> values;
+  JsReader in(info.Env());
+  in.elements(info[0], [&](const Napi::Value& value) {
+    spec::RuntimeValue& read = values.emplace_back();
+    if (!value.IsNull()) in.read(value, read);
+  });
   if (!in.ok()) return in.throwIt();
   group_->publishRuntime(std::move(values));
 }
@@ -299,26 +337,7 @@ void Core::publishDate(const Napi::CallbackInfo& info) {
 Napi::Value Core::openLog(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   WorkerGroup::LogOptions options;
-  JsReader in(env);
-  if (!info[0].IsObject()) {
-    throwArgument(env, "options: an object is wanted");
-    return env.Undefined();
-  }
-  Napi::Object object = info[0].As<Napi::Object>();
-  Napi::Value target = object.Get("target");
-  if (target.IsNumber()) {
-    in.read(target, options.target.fd);
-    options.name = options.target.fd == 2 ? "stderr" : "stdout";
-  } else {
-    in.read(target, options.target.path);
-    options.name = options.target.path;
-  }
-  in.read(object.Get("flushInterval"), options.intervalMs);
-  in.read(object.Get("ringBytes"), options.ringBytes);
-  if (!in.ok()) {
-    in.throwIt();
-    return env.Undefined();
-  }
+  if (!argument(info, 0, options)) return env.Undefined();
   auto log = group_->openLog(options);
   if (!log) {
     throwError(env, log.error());
@@ -371,14 +390,33 @@ Napi::Value Core::addListener(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   spec::Listener listener;
   if (!argument(info, 0, listener)) return env.Undefined();
-  auto addresses = group_->addListener(std::move(listener));
-  if (!addresses) {
-    throwError(env, addresses.error());
+  return texts(env, group_->addListener(std::move(listener)));
+}
+
+Napi::Value Core::bindSockets(const Napi::CallbackInfo& info) {
+  spec::Listener listener;
+  if (!argument(info, 0, listener)) return info.Env().Undefined();
+  return texts(info.Env(), group_->bindSockets(listener));
+}
+
+Napi::Value Core::texts(Napi::Env env, Result<std::vector<std::string>> list) {
+  if (!list) {
+    throwError(env, list.error());
     return env.Undefined();
   }
   Napi::Array result = Napi::Array::New(env);
-  for (size_t i = 0; i < addresses->size(); i++) result.Set(uint32_t(i), (*addresses)[i]);
+  for (size_t i = 0; i < list->size(); i++) result.Set(uint32_t(i), (*list)[i]);
   return result;
+}
+
+void Core::useSockets(const Napi::CallbackInfo& info) {
+  std::string name;
+  if (argument(info, 0, name)) group_->useSockets(name);
+}
+
+void Core::dropSockets(const Napi::CallbackInfo& info) {
+  std::string name;
+  if (argument(info, 0, name)) group_->dropSockets(name);
 }
 
 void Core::updateListener(const Napi::CallbackInfo& info) {
@@ -393,9 +431,11 @@ void Core::drainListener(const Napi::CallbackInfo& info) {
 
 void Core::removeListener(const Napi::CallbackInfo& info) {
   std::string name;
-  uint32_t graceMs = 0;
-  if (!argument(info, 0, name) || !argument(info, 1, graceMs)) return;
-  done(info.Env(), group_->removeListener(name, graceMs));
+  uint32_t spreadMs = 0, graceMs = 0;
+  if (!argument(info, 0, name) || !argument(info, 1, spreadMs) || !argument(info, 2, graceMs)) {
+    return;
+  }
+  done(info.Env(), group_->removeListener(name, spreadMs, graceMs));
 }
 
 void Core::drainAll(const Napi::CallbackInfo& info) {
@@ -409,13 +449,9 @@ void Core::setHealthFailed(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value createCore(const Napi::CallbackInfo& info) {
-  // In an environment that ends, every step may fail without an exception.
-  Napi::Function type = Core::define(info.Env());
-  if (type.IsEmpty()) return {};
-  Napi::Object object = type.New({info[0]});
-  Core* core = object.IsEmpty() ? nullptr : Core::Unwrap(object);
-  if (core == nullptr || !core->running()) return {};
-  return object;
+  auto core = std::make_unique<Core>(info.Env());
+  if (!core->begin(info)) return {};
+  return {info.Env(), NativeClass<Core>::make(info.Env(), std::move(core))};
 }
 
 }  // namespace millrace

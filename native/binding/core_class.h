@@ -6,6 +6,9 @@
 
 #include <map>
 #include <memory>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "binding/env_end.h"
 #include "binding/js_promise.h"
@@ -31,15 +34,20 @@ inline Napi::Number number(Napi::Env env, double value) {
   return Napi::Number::New(env, value);
 }
 
-class Core final : public Napi::ObjectWrap<Core> {
+class Core final {
  public:
-  static Napi::Function define(Napi::Env env);
-  explicit Core(const Napi::CallbackInfo& info);
-  ~Core() override { release(); }
-  bool running() const { return group_ != nullptr; }
+  static constexpr const char* kName = "NativeCore";
+  static std::span<const napi_property_descriptor> methods();
+  explicit Core(Napi::Env env) : env_(env) {}
+  ~Core() { release(); }
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  // Once; no other method is called before.
+  bool begin(const Napi::CallbackInfo& info);
 
  private:
   void release();
+  static Napi::Value stoppedError(Napi::Env env);
   void tell(Napi::FunctionReference& listener);
   void report(const WorkerGroup::Options::Event& event);
   // Reads argument `index`; false when it was wrong and the error is thrown.
@@ -50,6 +58,7 @@ class Core final : public Napi::ObjectWrap<Core> {
     if (!in.ok()) in.throwIt();
     return in.ok();
   }
+  Napi::Value texts(Napi::Env env, Result<std::vector<std::string>> list);
   void done(Napi::Env env, const Status& status) {
     if (!status.ok()) throwError(env, status.error());
   }
@@ -76,6 +85,9 @@ class Core final : public Napi::ObjectWrap<Core> {
   Napi::Value reopenLogs(const Napi::CallbackInfo& info);
   Napi::Value logStats(const Napi::CallbackInfo& info);
   Napi::Value addListener(const Napi::CallbackInfo& info);
+  Napi::Value bindSockets(const Napi::CallbackInfo& info);
+  void useSockets(const Napi::CallbackInfo& info);
+  void dropSockets(const Napi::CallbackInfo& info);
   void updateListener(const Napi::CallbackInfo& info);
   void drainListener(const Napi::CallbackInfo& info);
   void removeListener(const Napi::CallbackInfo& info);
@@ -92,6 +104,7 @@ class Core final : public Napi::ObjectWrap<Core> {
   Napi::Value outlierWindow(const Napi::CallbackInfo& info);
   void resetOutliers(const Napi::CallbackInfo& info);
   Napi::Value connectionCount(const Napi::CallbackInfo& info);
+  Napi::Value socketCount(const Napi::CallbackInfo& info);
   Napi::Value listenerConnections(const Napi::CallbackInfo& info);
   void resetCounters(const Napi::CallbackInfo&) { group_->resetCounters(); }
 

@@ -214,6 +214,10 @@ Napi::Value Core::connectionCount(const Napi::CallbackInfo& info) {
   return number(info.Env(), group_->connectionCount());
 }
 
+Napi::Value Core::socketCount(const Napi::CallbackInfo& info) {
+  return number(info.Env(), group_->socketCount());
+}
+
 Napi::Value Core::listenerConnections(const Napi::CallbackInfo& info) {
   std::string name;
   if (!argument(info, 0, name)) return info.Env().Undefined();

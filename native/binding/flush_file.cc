@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "binding/js_reader.h"
+#include "binding/native_class.h"
 #include "flush/process_end.h"
 #include "flush/shared_file.h"
 
@@ -174,23 +175,30 @@ napi_value Handle::write(napi_env env, napi_callback_info info) {
   return result;
 }
 
-class FlushFileObject final : public Napi::ObjectWrap<FlushFileObject> {
+class FlushFileObject final {
  public:
-  static Napi::Function define(Napi::Env env) {
+  static constexpr const char* kName = "NativeFlushFile";
+  static auto methods() {
     using Self = FlushFileObject;
-    return DefineClass(
-        env, "NativeFlushFile",
-        {InstanceMethod<&Self::wake>("wake"), InstanceMethod<&Self::flush>("flush"),
-         InstanceMethod<&Self::flushSync>("flushSync"), InstanceMethod<&Self::reopen>("reopen"),
-         InstanceMethod<&Self::end>("end"), InstanceMethod<&Self::finish>("finish"),
-         InstanceMethod<&Self::detach>("detach"), InstanceMethod<&Self::hold>("hold"),
-         InstanceMethod<&Self::stats>("stats")});
+    using Class = NativeClass<Self>;
+    return std::array{
+        Class::method<&Self::wake>("wake"),
+        Class::method<&Self::flush>("flush"),
+        Class::method<&Self::flushSync>("flushSync"),
+        Class::method<&Self::reopen>("reopen"),
+        Class::method<&Self::end>("end"),
+        Class::method<&Self::finish>("finish"),
+        Class::method<&Self::detach>("detach"),
+        Class::method<&Self::hold>("hold"),
+        Class::method<&Self::stats>("stats"),
+    };
   }
-  explicit FlushFileObject(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), handle_(std::make_shared<Handle>(info.Env())) {}
+  explicit FlushFileObject(Napi::Env env) : handle_(std::make_shared<Handle>(env)) {}
 
-  bool start(Napi::Env env, const std::shared_ptr<SharedFlushFile>& file, size_t maxBytes,
+  // `object`: its own.
+  bool start(Napi::Object object, const std::shared_ptr<SharedFlushFile>& file, size_t maxBytes,
              bool waits, const Napi::Value& onNotice) {
+    Napi::Env env = object.Env();
     if (!handle_->start(file, maxBytes, waits, onNotice)) {
       throwError(env, {"ERR_MILLRACE_INTERNAL", "no thread-safe function", 0});
       return false;
@@ -208,8 +216,8 @@ class FlushFileObject final : public Napi::ObjectWrap<FlushFileObject> {
                     nullptr, nullptr) == napi_ok;
     if (!made) return false;
     kept.release();
-    Value().Set("write", Napi::Value(env, function));
-    Value().Set("number", double(file->number()));
+    object.Set("write", Napi::Value(env, function));
+    object.Set("number", double(file->number()));
     return true;
   }
 
@@ -281,12 +289,11 @@ Napi::Value make(Napi::Env env, const std::shared_ptr<SharedFlushFile>& file, si
                  bool waits, const Napi::Value& onNotice) {
   // In an environment that ends, every step may fail without an exception.
   Napi::EscapableHandleScope scope(env);
-  // The class is made for each object: files are opened rarely.
-  Napi::Function type = FlushFileObject::define(env);
-  if (type.IsEmpty()) return {};
-  Napi::Object object = type.New({});
-  FlushFileObject* made = object.IsEmpty() ? nullptr : FlushFileObject::Unwrap(object);
-  if (made == nullptr || !made->start(env, file, maxBytes, waits, onNotice)) return {};
+  auto made = std::make_unique<FlushFileObject>(env);
+  FlushFileObject* self = made.get();
+  napi_value object = NativeClass<FlushFileObject>::make(env, std::move(made));
+  if (object == nullptr) return {};
+  if (!self->start({env, object}, file, maxBytes, waits, onNotice)) return {};
   return scope.Escape(object);
 }
 

@@ -6,13 +6,15 @@
 //   if (!in.ok()) return in.throwIt();
 //
 // A struct is readable when there is `void readFields(JsReader& in, Struct& out)` that calls
-// field() and optional(). Main thread.
+// field() and optional(). Whatever JavaScript gives may run code when it is asked (getters,
+// proxies): what that throws is thrown on, and no size that it claims is believed. Main thread.
 #pragma once
 
 #include <napi.h>
 
 #include <cmath>
 #include <concepts>
+#include <cstring>
 #include <initializer_list>
 #include <limits>
 #include <optional>
@@ -25,9 +27,13 @@ namespace millrace {
 
 class JsReader {
  public:
+  // Values within values; beyond, one may hold itself.
+  static constexpr uint32_t kMaxDepth = 100;
+
   explicit JsReader(Napi::Env env) : env_(env) {}
-  bool ok() const { return error_.empty(); }
+  bool ok() const { return error_.empty() && !thrown_; }
   void throwIt() const {
+    if (thrown_) return;  // by the value itself, and on its way
     Napi::TypeError error = Napi::TypeError::New(env_, error_);
     error.Set("code", Napi::String::New(env_, "ERR_MILLRACE_NATIVE_ARGUMENT"));
     error.ThrowAsJavaScriptException();
@@ -53,6 +59,7 @@ class JsReader {
   void choice(const char* name, std::initializer_list<const char*> names, E& out) {
     std::string text;
     field(name, text);
+    if (!ok()) return;
     int i = 0;
     for (const char* known : names) {
       if (text == known) {
@@ -69,17 +76,55 @@ class JsReader {
     optional(name, text);
     return text;
   }
-  bool has(const char* name) const { return !object_.Get(name).IsUndefined(); }
+  bool has(const char* name) {
+    Napi::Value value = get(object_, name);
+    return ok() && !value.IsUndefined();
+  }
+  bool isNumber(const char* name) {
+    Napi::Value value = get(object_, name);
+    return ok() && value.IsNumber();
+  }
+  // A property or an element. Empty, and not ok(), when asking for it threw.
+  template <typename Key>
+  Napi::Value get(const Napi::Object& object, Key key) {
+    if (!ok()) return {};
+    Napi::Value value = object.Get(key);
+    thrown_ = value.IsEmpty() || env_.IsExceptionPending();
+    return thrown_ ? Napi::Value() : value;
+  }
+  // The elements of an array, one after the other, until one is wrong.
+  template <typename F>
+  void elements(const Napi::Value& value, F each) {
+    if (!ok()) return;
+    if (!value.IsArray()) return fail("an array is wanted");
+    auto array = value.As<Napi::Array>();
+    uint32_t size = array.Length();
+    for (uint32_t i = 0; i < size && ok(); i++) {
+      Napi::HandleScope scope(env_);
+      Step step(*this, "[" + std::to_string(i) + "]");
+      Napi::Value element = get(array, i);
+      if (ok()) each(element);
+    }
+  }
+  // The same of a property of the object that is being read.
+  template <typename F>
+  void elementsOf(const char* name, F each) {
+    Step step(*this, path_.empty() ? name : "." + std::string(name));
+    elements(get(object_, name), each);
+  }
 
   void read(const Napi::Value& value, std::string& out) {
+    if (!ok()) return;
     if (!value.IsString()) return fail("a string is wanted");
     out = value.As<Napi::String>().Utf8Value();
   }
   void read(const Napi::Value& value, bool& out) {
+    if (!ok()) return;
     if (!value.IsBoolean()) return fail("a boolean is wanted");
     out = value.As<Napi::Boolean>().Value();
   }
   void read(const Napi::Value& value, double& out) {
+    if (!ok()) return;
     if (!value.IsNumber()) return fail("a number is wanted");
     out = value.As<Napi::Number>().DoubleValue();
   }
@@ -102,36 +147,34 @@ class JsReader {
   }
   template <typename T>
   void read(const Napi::Value& value, std::vector<T>& out) {
+    if (!ok()) return;
     if constexpr (std::integral<T>) {
       if (value.IsTypedArray()) return readTyped(value, out);
     }
-    if (!value.IsArray()) return fail("an array is wanted");
-    auto array = value.As<Napi::Array>();
-    uint32_t size = array.Length();
-    out.resize(size);
-    for (uint32_t i = 0; i < size && ok(); i++) {
-      Napi::HandleScope scope(env_);
-      Step step(*this, "[" + std::to_string(i) + "]");
-      read(array.Get(i), out[i]);
-    }
+    elements(value, [&](const Napi::Value& element) { read(element, out.emplace_back()); });
   }
   template <typename A, typename B>
   void read(const Napi::Value& value, std::pair<A, B>& out) {
+    if (!ok()) return;
     if (!value.IsArray() || value.As<Napi::Array>().Length() != 2) {
       return fail("an array of two is wanted");
     }
-    read(value.As<Napi::Array>().Get(0u), out.first);
-    read(value.As<Napi::Array>().Get(1u), out.second);
+    auto array = value.As<Napi::Array>();
+    read(get(array, 0u), out.first);
+    read(get(array, 1u), out.second);
   }
   template <typename T>
     requires std::is_class_v<T>
   void read(const Napi::Value& value, T& out) {
+    if (!ok()) return;
     if (!value.IsObject()) return fail("an object is wanted");
+    if (depth_ == kMaxDepth) return fail("is nested too deeply");
     Napi::Object outer = std::exchange(object_, value.As<Napi::Object>());
+    depth_++;
     readFields(*this, out);
+    depth_--;
     object_ = outer;
   }
-  const Napi::Object& object() const { return object_; }
   Napi::Env env() const { return env_; }
 
  private:
@@ -150,7 +193,8 @@ class JsReader {
   void property(const char* name, T& out, bool required) {
     if (!ok()) return;
     Step step(*this, path_.empty() ? name : "." + std::string(name));
-    Napi::Value value = object_.Get(name);
+    Napi::Value value = get(object_, name);
+    if (!ok()) return;
     if (value.IsUndefined()) {
       if (required) fail("is missing");
       return;
@@ -159,16 +203,44 @@ class JsReader {
   }
   template <typename T>
   void readTyped(const Napi::Value& value, std::vector<T>& out) {
-    auto array = value.As<Napi::TypedArray>();
-    if (array.ElementSize() != sizeof(T)) return fail("a typed array of another width is wanted");
-    const char* data = static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-    out.resize(array.ElementLength());
-    if (!out.empty()) std::memcpy(out.data(), data, array.ByteLength());
+    napi_typedarray_type type;
+    size_t length = 0;
+    void* data = nullptr;
+    // Also of shared memory, and of a buffer that was given away: that one has no elements.
+    if (napi_get_typedarray_info(env_, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+        widthOf(type) != sizeof(T)) {
+      return fail("a typed array of integers of another width is wanted");
+    }
+    if (data == nullptr) length = 0;
+    out.resize(length);
+    if (length > 0) std::memcpy(out.data(), data, length * sizeof(T));
+  }
+  // 0: not of integers.
+  static size_t widthOf(napi_typedarray_type type) {
+    switch (type) {
+      case napi_int8_array:
+      case napi_uint8_array:
+      case napi_uint8_clamped_array:
+        return 1;
+      case napi_int16_array:
+      case napi_uint16_array:
+        return 2;
+      case napi_int32_array:
+      case napi_uint32_array:
+        return 4;
+      case napi_bigint64_array:
+      case napi_biguint64_array:
+        return 8;
+      default:
+        return 0;
+    }
   }
 
   Napi::Env env_;
   Napi::Object object_;
   std::string path_, error_;
+  bool thrown_ = false;
+  uint32_t depth_ = 0;
 };
 
 }  // namespace millrace

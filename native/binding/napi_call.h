@@ -18,13 +18,13 @@ namespace millrace {
 class NapiCall {
  public:
   NapiCall(napi_env env, napi_callback_info info) : env_(env) {
-    if (napi_get_cb_info(env, info, &count_, arguments_, nullptr, &data_) != napi_ok) count_ = 0;
+    if (napi_get_cb_info(env, info, &count_, arguments_, &self_, nullptr) != napi_ok) count_ = 0;
   }
   NapiCall(const NapiCall&) = delete;
   NapiCall& operator=(const NapiCall&) = delete;
 
   napi_env env() const { return env_; }
-  void* data() const { return data_; }
+  napi_value self() const { return self_; }  // `this`
   // Null: not given.
   napi_value operator[](size_t index) const { return index < count_ ? arguments_[index] : nullptr; }
 
@@ -101,7 +101,7 @@ class NapiCall {
  private:
   static constexpr size_t kMaxArguments = 4;
   napi_env env_;
-  void* data_ = nullptr;
+  napi_value self_ = nullptr;
   size_t count_ = kMaxArguments;
   napi_value arguments_[kMaxArguments] = {};
 };

@@ -31,11 +31,7 @@ void readFields(JsReader& in, RegexProgram& out) {
 
 void readFields(JsReader& in, RegexRewrite& out) {
   in.field("program", out.program);
-  Napi::Value parts = in.object().Get("substitution");
-  if (!parts.IsArray()) return in.fail("substitution: an array is wanted");
-  auto array = parts.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length() && in.ok(); i++) {
-    Napi::Value part = array.Get(i);
+  in.elementsOf("substitution", [&](const Napi::Value& part) {
     if (part.IsString()) {
       out.substitution.emplace_back(part.As<Napi::String>().Utf8Value());
     } else {
@@ -43,7 +39,7 @@ void readFields(JsReader& in, RegexRewrite& out) {
       in.read(part, group);
       out.substitution.emplace_back(group);
     }
-  }
+  });
 }
 
 void readFields(JsReader& in, StringMatcher& out) {
@@ -81,17 +77,13 @@ void readFields(JsReader& in, Fraction& out) {
 namespace {
 
 void readOps(JsReader& in, const char* name, std::vector<FormatOp>& out) {
-  Napi::Value value = in.object().Get(name);
-  if (!value.IsArray()) return in.fail(std::string(name) + ": an array is wanted");
-  auto array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length() && in.ok(); i++) {
-    Napi::Value op = array.Get(i);
+  in.elementsOf(name, [&](const Napi::Value& op) {
     if (op.IsString()) {
       out.emplace_back(op.As<Napi::String>().Utf8Value());
     } else {
       in.read(op, *std::get_if<FormatOperator>(&out.emplace_back(FormatOperator())));
     }
-  }
+  });
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "binding/slots.h"
 
+#include <array>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "binding/env_end.h"
 #include "binding/napi_call.h"
+#include "binding/native_class.h"
 #include "rcu/shared_table.h"
 #include "rcu/table_registry.h"
 
@@ -61,21 +63,13 @@ class NativeTable {
   NativeTable(const NativeTable&) = delete;
   NativeTable& operator=(const NativeTable&) = delete;
 
+  static constexpr const char* kName = "NativeTable";
+  static auto methods();
   // The JavaScript object, which owns it; null: the environment ends.
   static napi_value make(NapiCall& call, std::unique_ptr<NativeTable> table,
                          SharedTable::Member::Identity identity);
 
  private:
-  using Method = napi_value (NativeTable::*)(NapiCall& call);
-  template <Method method>
-  static napi_property_descriptor define(const char* name, NativeTable* self) {
-    auto callback = [](napi_env env, napi_callback_info info) -> napi_value {
-      NapiCall call(env, info);
-      if (call.data() == nullptr) return nullptr;
-      return (static_cast<NativeTable*>(call.data())->*method)(call);
-    };
-    return {name, nullptr, callback, nullptr, nullptr, nullptr, napi_default, self};
-  }
   bool begin(napi_env env, SharedTable::Member::Identity identity);
   static void wake(void* self);
   static void onWake(napi_env env, napi_value, void* self, void*);
@@ -138,50 +132,42 @@ class NativeTable {
   std::span<uint8_t> scratch_;
 };
 
+auto NativeTable::methods() {
+  using Class = NativeClass<NativeTable>;
+  return std::array{
+      Class::method<&NativeTable::handle>("handle"),
+      Class::method<&NativeTable::setBuffers>("setBuffers"),
+      Class::method<&NativeTable::onNews>("onNews"),
+      Class::method<&NativeTable::keepAlive>("keepAlive"),
+      Class::method<&NativeTable::allocate>("allocate"),
+      Class::method<&NativeTable::find>("find"),
+      Class::method<&NativeTable::set>("set"),
+      Class::method<&NativeTable::setKey>("setKey"),
+      Class::method<&NativeTable::draftKey>("draftKey"),
+      Class::method<&NativeTable::stageDraft>("stageDraft"),
+      Class::method<&NativeTable::dropDraft>("dropDraft"),
+      Class::method<&NativeTable::deleteKey>("deleteKey"),
+      Class::method<&NativeTable::clearMap>("clearMap"),
+      Class::method<&NativeTable::commit>("commit"),
+      Class::method<&NativeTable::refresh>("refresh"),
+      Class::method<&NativeTable::park>("park"),
+      Class::method<&NativeTable::awaitTaken>("awaitTaken"),
+      Class::method<&NativeTable::read>("read"),
+      Class::method<&NativeTable::readKey>("readKey"),
+      Class::method<&NativeTable::keys>("keys"),
+      Class::method<&NativeTable::size>("size"),
+      Class::method<&NativeTable::readers>("readers"),
+      Class::method<&NativeTable::stats>("stats"),
+      Class::method<&NativeTable::closed>("closed"),
+      Class::method<&NativeTable::forget>("forget"),
+      Class::method<&NativeTable::close>("close"),
+  };
+}
+
 napi_value NativeTable::make(NapiCall& call, std::unique_ptr<NativeTable> table,
                              SharedTable::Member::Identity identity) {
-  napi_env env = call.env();
-  NativeTable* self = table.get();
-  napi_property_descriptor methods[] = {
-      define<&NativeTable::handle>("handle", self),
-      define<&NativeTable::setBuffers>("setBuffers", self),
-      define<&NativeTable::onNews>("onNews", self),
-      define<&NativeTable::keepAlive>("keepAlive", self),
-      define<&NativeTable::allocate>("allocate", self),
-      define<&NativeTable::find>("find", self),
-      define<&NativeTable::set>("set", self),
-      define<&NativeTable::setKey>("setKey", self),
-      define<&NativeTable::draftKey>("draftKey", self),
-      define<&NativeTable::stageDraft>("stageDraft", self),
-      define<&NativeTable::dropDraft>("dropDraft", self),
-      define<&NativeTable::deleteKey>("deleteKey", self),
-      define<&NativeTable::clearMap>("clearMap", self),
-      define<&NativeTable::commit>("commit", self),
-      define<&NativeTable::refresh>("refresh", self),
-      define<&NativeTable::park>("park", self),
-      define<&NativeTable::awaitTaken>("awaitTaken", self),
-      define<&NativeTable::read>("read", self),
-      define<&NativeTable::readKey>("readKey", self),
-      define<&NativeTable::keys>("keys", self),
-      define<&NativeTable::size>("size", self),
-      define<&NativeTable::readers>("readers", self),
-      define<&NativeTable::stats>("stats", self),
-      define<&NativeTable::closed>("closed", self),
-      define<&NativeTable::forget>("forget", self),
-      define<&NativeTable::close>("close", self),
-  };
-  napi_value object;
-  auto destroy = [](napi_env, void* data, void*) {
-    std::unique_ptr<NativeTable>(static_cast<NativeTable*>(data)).reset();
-  };
-  if (napi_create_object(env, &object) != napi_ok ||
-      napi_define_properties(env, object, std::size(methods), methods) != napi_ok ||
-      !self->begin(env, std::move(identity)) ||
-      napi_wrap(env, object, self, destroy, nullptr, nullptr) != napi_ok) {
-    return nullptr;
-  }
-  static_cast<void>(table.release());  // the object's
-  return object;
+  if (!table->begin(call.env(), std::move(identity))) return nullptr;
+  return NativeClass<NativeTable>::make(call.env(), std::move(table));
 }
 
 bool NativeTable::begin(napi_env env, SharedTable::Member::Identity identity) {

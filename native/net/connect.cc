@@ -29,6 +29,15 @@ int begin(int fd, const Address& to, const ConnectOptions& options) {
   return errno == EINPROGRESS || errno == EINTR ? 0 : errno;
 }
 
+// -1 with errno, EMFILE also where what is left is reserved.
+int socketFor(const Address& to) {
+  int fd = openSocket(to.family());
+  if (fd < 0 || !beyondReserve(fd, DescriptorUse::kConnect)) return fd;
+  ::close(fd);
+  errno = EMFILE;
+  return -1;
+}
+
 int pendingError(int fd) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -40,7 +49,7 @@ int pendingError(int fd) {
 
 Connection* Connection::connect(NetContext& ctx, const Destination& to, uint32_t timeoutMs,
                                 ConnectionOwner* owner, const ConnectOptions& options) {
-  int fd = openSocket(to.first.family());
+  int fd = socketFor(to.first);
   if (fd < 0) return nullptr;
   int failed = begin(fd, to.first, options);
   Connection* c = accepted(ctx, fd, to.first, owner);
@@ -121,7 +130,7 @@ bool Connection::Race::startNext() {
   while (next_ < others_.size()) {
     const Address& to = others_[next_++];
     auto attempt = std::make_unique<Attempt>(*this, to);
-    int fd = openSocket(to.family());
+    int fd = socketFor(to);
     if (fd < 0) continue;
     if (begin(fd, to, options_) != 0 || !attempt->start(fd)) {
       ::close(fd);

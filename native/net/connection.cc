@@ -272,11 +272,15 @@ void Connection::discardReady() {
   }
 }
 
-// An error is known and nobody reads: it is told at once unless bytes wait to be read first.
-void Connection::failIfDrained() {
+bool Connection::hasUnread() const {
   int unread = 0;
   if (leftoverSize_ == 0 && !readEnded()) ioctl(fd_, FIONREAD, &unread);
-  if (leftoverSize_ > 0 || unread > 0) {
+  return leftoverSize_ > 0 || unread > 0;
+}
+
+// An error is known and nobody reads: it is told at once unless bytes wait to be read first.
+void Connection::failIfDrained() {
+  if (hasUnread()) {
     if (!raw()) armDeadline(kErrorGraceMs);
     return;
   }

@@ -170,6 +170,8 @@ class Connection final : public IoHandle, public Deferred {
   void trimReserved(size_t unused);
   void flushNow();
   size_t pendingBytes() const;  // queued and not yet with the kernel
+  // Bytes have arrived that the owner has not consumed. A system call.
+  bool hasUnread() const;
 
   // Stops / resumes reading; nested calls count. Readiness that arrived meanwhile is acted on after
   // resume (from the loop, not from inside the call).

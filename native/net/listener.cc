@@ -40,7 +40,7 @@ Listener::Listener(Loop& loop, Fd fd, const Address& local, AcceptSink& sink)
       socket_(std::move(fd)),
       local_(local),
       sink_(sink),
-      retry_([](void* self) { static_cast<Listener*>(self)->tryAgain(); }, this) {}
+      timer_([](void* self) { static_cast<Listener*>(self)->onTimer(); }, this) {}
 
 Listener::~Listener() {
   if (registered()) loop_.remove(this);
@@ -51,13 +51,26 @@ Status Listener::start() {
 }
 
 void Listener::stop() {
+  if (stopping_ || stopped_) return;
+  stopping_ = true;
+  // One that was never polled is not polled for its end either: it takes what waits then.
+  if (!refuseNewClients(socket_.get())) return onTimer();
+  if (!paused_) loop_.arm(timer_, kStopGraceMs);
+}
+
+void Listener::stopNow() {
   if (stopped_) return;
-  while (acceptBatch(kAcceptsPerEvent)) {
-  }
+  stopping_ = true;
+  acceptAll();
+  if (!stopped_) close();
+}
+
+void Listener::close() {
   stopped_ = true;
-  loop_.cancel(retry_);
+  loop_.cancel(timer_);
   if (registered()) loop_.remove(this);
   socket_.reset();
+  sink_.onStopped();
 }
 
 void Listener::onReady(uint32_t) {
@@ -82,6 +95,11 @@ bool Listener::acceptBatch(int most) {
     if (fd >= 0) {
       count(accepted_);
       sink_.onAccept(fd, peer, local_);
+      // Found out too late by one: that is what tells.
+      if (beyondReserve(fd, DescriptorUse::kAccept) && !stopped_) {
+        pause(EMFILE);
+        return false;
+      }
     } else if (lostConnection(errno)) {
       count(failures_);
       sink_.onAcceptFailed();
@@ -93,16 +111,31 @@ bool Listener::acceptBatch(int most) {
   return !stopped_;
 }
 
+void Listener::acceptAll() {
+  while (acceptBatch(kAcceptsPerEvent)) {
+  }
+}
+
 void Listener::pause(int sysErrno) {
   count(pauses_);
   sink_.onAcceptPaused(sysErrno);
-  if (!registered()) return;
-  loop_.setListening(this, false);
-  loop_.arm(retry_, kPauseMs);
+  if (stopped_) return;
+  paused_ = true;
+  if (registered()) loop_.setListening(this, false);
+  loop_.arm(timer_, kPauseMs);
 }
 
-void Listener::tryAgain() {
-  loop_.setListening(this, true);
+void Listener::onTimer() {
+  if (paused_ && noneLeft(socket_.get(), DescriptorUse::kAccept)) {
+    count(pauses_);
+    sink_.onAcceptPaused(EMFILE);
+    if (!stopped_) loop_.arm(timer_, kPauseMs);
+    return;
+  }
+  paused_ = false;
+  if (!stopping_) return loop_.setListening(this, true);
+  acceptAll();
+  if (!paused_ && !stopped_) close();
 }
 
 }  // namespace millrace

@@ -2,9 +2,16 @@
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 
@@ -17,7 +24,12 @@ int setOption(int fd, int level, int name, int value) {
 }
 
 Error bindError(const char* call, const Address& at, int sysErrno) {
-  return Error{"ERR_MILLRACE_BIND", std::string(call) + " " + at.toString(), sysErrno};
+  std::string what = std::string(call) + " " + at.toString();
+  if (sysErrno == EADDRINUSE) {
+    what += at.isIp() ? " (stop what listens there, choose another port, or see --reuse-port)"
+                      : " (stop what listens there, or choose another path)";
+  }
+  return Error{"ERR_MILLRACE_BIND", std::move(what), sysErrno};
 }
 
 #ifndef SOCK_NONBLOCK
@@ -64,29 +76,37 @@ int removeStaleSocket(const Address& at) {
 
 // For addresses that are not, or not yet, this machine's. Returns errno, 0 on success.
 int setForeignAddress(int fd, const Address& at, bool freebind, bool transparent) {
-  if (!at.isIp() || (!freebind && !transparent)) return 0;
+  if (!at.isIp()) return 0;
 #ifdef __linux__
   bool v4 = at.family() == AF_INET;
   int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
-  if (freebind && setOption(fd, level, v4 ? IP_FREEBIND : IPV6_FREEBIND, 1) != 0) {
-    return errno;
-  }
-  if (transparent && setOption(fd, level, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, 1) != 0) {
-    return errno;
-  }
-  return 0;
+  auto set = [&](int name, bool on) {
+    // To have it off needs no privilege, and is how a new socket is.
+    return setOption(fd, level, name, on ? 1 : 0) == 0 || !on ? 0 : errno;
+  };
+  int failed = set(v4 ? IP_FREEBIND : IPV6_FREEBIND, freebind);
+  return failed != 0 ? failed : set(v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, transparent);
 #else
   (void)fd;
-  return ENOTSUP;
+  return freebind || transparent ? ENOTSUP : 0;
 #endif
 }
 
-Status bindOne(const Address& at, const ListenOptions& options, bool reusePort, Fd& out) {
+int backlogOf(const ListenOptions& options) {
+  return options.backlog > 0 ? options.backlog : backlogLimit();
+}
+
+// How a socket shares its address: with nobody, with those that share it too, or with those that
+// are bound after it listens. The last one is the first socket of a listener: the system itself
+// finds out whether anybody is there, without a moment in which two could miss each other.
+enum class Sharing : uint8_t { kNone, kShared, kFirst };
+
+Status bindOne(const Address& at, const ListenOptions& options, Sharing sharing, Fd& out) {
   Fd fd(openSocket(at.family()));
   if (fd.get() < 0) return bindError("socket", at, errno);
   if (at.isIp()) {
     setOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-    if (reusePort && setOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0) {
+    if (sharing == Sharing::kShared && setOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0) {
       return bindError("SO_REUSEPORT", at, errno);
     }
   }
@@ -103,8 +123,10 @@ Status bindOne(const Address& at, const ListenOptions& options, bool reusePort, 
       chmod(at.host().c_str(), options.unixMode) != 0) {
     return bindError("chmod", at, errno);
   }
-  int backlog = options.backlog > 0 ? options.backlog : backlogLimit();
-  if (listen(fd.get(), backlog) != 0) return bindError("listen", at, errno);
+  if (listen(fd.get(), backlogOf(options)) != 0) return bindError("listen", at, errno);
+  if (sharing == Sharing::kFirst && setOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0) {
+    return bindError("SO_REUSEPORT", at, errno);
+  }
   out = std::move(fd);
   return {};
 }
@@ -136,12 +158,85 @@ Result<ListenSockets> listenOn(const Address& at, const ListenOptions& options, 
   sockets.local = at;
   for (size_t i = 0; i < count; i++) {
     Fd fd;
-    Status bound = bindOne(sockets.local, options, reusePort, fd);
+    Sharing sharing = !reusePort                  ? Sharing::kNone
+                      : i == 0 && !options.shared ? Sharing::kFirst
+                                                  : Sharing::kShared;
+    Status bound = bindOne(sockets.local, options, sharing, fd);
     if (!bound) return bound.error();
     if (i == 0 && at.isIp()) sockets.local = localAddress(fd.get());
     sockets.fds.push_back(std::move(fd));
   }
   return sockets;
+}
+
+int changeListening(int fd, const Address& at, const ListenOptions& options) {
+  if (int failed = setForeignAddress(fd, at, options.freebind, options.transparent); failed != 0) {
+    return failed;
+  }
+  if (at.isUnix() && options.unixMode != 0 && at.host()[0] != '@' &&
+      chmod(at.host().c_str(), options.unixMode) != 0) {
+    return errno;
+  }
+  return listen(fd, backlogOf(options)) == 0 ? 0 : errno;
+}
+
+bool refuseNewClients(int fd) {
+#ifdef __linux__
+  int protocol = 0;
+  socklen_t size = sizeof protocol;
+  if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 || protocol != IPPROTO_TCP) {
+    return false;
+  }
+  // Drops segments with SYN and without ACK. The filter sees the TCP header, whose flags are at 13.
+  // Connections that are accepted from here on inherit it, and never get such a segment.
+  constexpr uint32_t kFlags = 13, kSynAck = 0x12, kSyn = 0x02;
+  std::array<sock_filter, 5> program{{
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSynAck),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  }};
+  sock_fprog filter{uint16_t(program.size()), program.data()};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
+#else
+  (void)fd;
+  return false;
+#endif
+}
+
+namespace {
+
+// Of the limit of 1,024 that most systems start with, an eighth is reserved.
+constexpr int kMostReserved = 128;
+
+int readMark(DescriptorUse use) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > rlim_t(INT32_MAX)) return INT32_MAX;
+  int most = int(limit.rlim_cur);
+  int reserved = std::min(most / 8, kMostReserved);
+  return most - (use == DescriptorUse::kAccept ? reserved : reserved / 2);
+}
+
+}  // namespace
+
+bool beyondReserve(int fd, DescriptorUse use) {
+  // The system gives out the lowest number that is free, so the number says how many there are.
+  // Read anew only now and then, and where it matters: who comes near a limit that was lowered
+  // passes such a number. Relaxed: two numbers that stand for themselves.
+  constexpr int kReadEvery = 64;
+  static std::array<std::atomic<int>, 2> marks{};
+  std::atomic<int>& mark = marks[size_t(use)];
+  if (fd < mark.load(std::memory_order_relaxed) && (fd + 1) % kReadEvery != 0) [[likely]]
+    return false;
+  int now = readMark(use);
+  mark.store(now, std::memory_order_relaxed);
+  return fd >= now;
+}
+
+bool noneLeft(int open, DescriptorUse use) {
+  Fd probe(fcntl(open, F_DUPFD_CLOEXEC, 0));
+  return probe.get() < 0 || beyondReserve(probe.get(), use);
 }
 
 int acceptOn(int listener, Address& peer) {
@@ -179,7 +274,9 @@ int setSocketOptions(int fd, const std::vector<SocketOption>& options) {
 }
 
 int bindLocal(int fd, const Address& local, bool freebind) {
-  if (int failed = setForeignAddress(fd, local, freebind, false); failed != 0) return failed;
+  if (int failed = freebind ? setForeignAddress(fd, local, true, false) : 0; failed != 0) {
+    return failed;
+  }
 #ifdef IP_BIND_ADDRESS_NO_PORT
   if (local.isIp() && local.port() == 0) setOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 #endif

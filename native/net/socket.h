@@ -61,6 +61,10 @@ struct ListenOptions {
   bool transparent = false;  // any address, for redirected connections (Linux, needs CAP_NET_ADMIN)
   int backlog = 0;           // 0: the system's limit (net.core.somaxconn, or SOMAXCONN)
   mode_t unixMode = 0;       // of a socket file; 0: as the umask has it
+  // Sockets with reusePort may listen there already, also those of another process of this user,
+  // which then goes on with a part of the clients. Else who listens there is an error. (Linux; with
+  // reusePort.)
+  bool shared = false;
 };
 
 // One listener's sockets. `local` is the address in force: port 0 was replaced by the port that the
@@ -77,6 +81,24 @@ Result<ListenSockets> listenOn(const Address& at, const ListenOptions& options, 
 
 // Whether the system spreads connections over several sockets bound to `at`.
 bool reusePortSpreads(const Address& at);
+
+// What can be changed of a socket that listens: backlog, freebind, transparent, and the mode of its
+// file. Returns errno, 0 on success.
+int changeListening(int fd, const Address& at, const ListenOptions& options);
+
+// From here on the listening socket is sent no client that has not begun to connect: it tries again
+// a second later, and finds whoever listens there then. Handshakes that are under way go on. False:
+// the system cannot do that (it is no TCP socket, or no Linux).
+bool refuseNewClients(int fd);
+
+// Workers leave descriptors to the rest of the process: log files, the admin interface (whose
+// /ready must answer at the limit, too), health checks, DNS. A worker that gets a descriptor from
+// this one on stops accepting, or does not connect; half of what is reserved is for connections to
+// upstreams alone.
+enum class DescriptorUse : uint8_t { kAccept, kConnect };
+bool beyondReserve(int fd, DescriptorUse use);
+// Whether a descriptor that is opened now would be; `open` is any that is.
+bool noneLeft(int open, DescriptorUse use);
 
 // Accepts one connection, non-blocking and close-on-exec; TCP_NODELAY is inherited from the
 // listening socket, as listenOn() makes it. -1 with errno.

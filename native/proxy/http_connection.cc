@@ -139,13 +139,14 @@ void HttpConnection::onDrained(Connection&) {
 
 void HttpConnection::takeLatest() {
   const auto* config = worker_.slots.get<ListenerConfig>(home_.config);
-  if (config == listener_.get() || config == nullptr) return;
+  if (config == nullptr) return;
+  if (config->retired()) drainNow_ = retired_ = true;
+  if (config == listener_.get()) return;
   const FilterChain* chain = config->match(localPort_);
   const auto* http =
       chain == nullptr ? nullptr : std::get_if<std::unique_ptr<HttpManager>>(&chain->filter);
   if (http == nullptr) {
     drainNow_ = true;  // nothing of the new one is for this connection
-    retired_ = config->retired();
     return;
   }
   moveStats((*http)->statBlock());
@@ -196,7 +197,9 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
   idleSinceMs_ = worker_.loop.nowMs();
   switch (how) {
     case ExchangeEnd::kReusable:
-      if (drainNow_ || home_.draining) {
+      // Where something drains, a client that was not told, and may be asking again already, is
+      // told by the next response, or closed when it is quiet.
+      if (drainNow_ && !home_.draining && !worker_.draining) {
         close(true);
       } else {
         if (uint64_t idle = idleTimeoutMs(); idle != 0) dueAt(idleSinceMs_ + idle);
@@ -235,9 +238,11 @@ bool HttpConnection::lastExchange() {
   return false;
 }
 
-void HttpConnection::drain() {
-  drainNow_ = true;
-  if (stream_ == nullptr && !closing_) close(true);
+void HttpConnection::closeIfQuiet(uint64_t quietMs) {
+  if (stream_ != nullptr || closing_ || worker_.loop.nowMs() < idleSinceMs_ + quietMs) return;
+  // A request that has arrived is answered; that response tells the client to go.
+  if (connection_.hasUnread()) return;
+  close(true);
 }
 
 void HttpConnection::closeNow() {

@@ -53,7 +53,7 @@ class HttpConnection final : public ConnectionOwner,
   // headers are complete, and so is served by one configuration: listener, routes and clusters.
   void takeLatest();
   // The listener is gone from the configuration: there is nothing that a new request could be
-  // served by as a whole.
+  // served by as a whole. It is answered, so that its client knows.
   bool retired() const { return retired_; }
   Connection& connection() const { return connection_; }
   StatBlock stats() const { return stats_; }
@@ -84,7 +84,8 @@ class HttpConnection final : public ConnectionOwner,
   void onProtocolError(uint16_t status, const char* detail) override;
   void onExchangeEnd(ExchangeEnd how) override;
   // Session
-  void drain() override;
+  void drain() override { drainNow_ = true; }
+  void closeIfQuiet(uint64_t quietMs) override;
   void closeNow() override;
 
   void destroyDeferred() override;

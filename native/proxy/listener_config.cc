@@ -62,18 +62,27 @@ Result<std::unique_ptr<ListenerConfig>> ListenerConfig::build(spec::Listener spe
     return Error{"ERR_MILLRACE_LISTENER", "addresses: a listener has at least one", 0};
   }
   std::unique_ptr<ListenerConfig> config(new ListenerConfig(std::move(spec), stats));
+  auto built = std::make_shared<Chains>();
   for (size_t i = 0; i < chains.size(); i++) {
     auto chain =
         buildChain(std::move(chains[i]), stats, workers, "filterChains[" + std::to_string(i) + "]");
     if (!chain) return chain.error();
-    config->chains_.push_back(std::move(*chain));
+    built->byPort.push_back(std::move(*chain));
   }
   if (fallback) {
     auto chain = buildChain(std::move(*fallback), stats, workers, "defaultFilterChain");
     if (!chain) return chain.error();
-    config->default_ = std::make_unique<FilterChain>(std::move(*chain));
+    built->fallback.emplace(std::move(*chain));
   }
+  config->chains_ = std::move(built);
   return config;
+}
+
+std::unique_ptr<ListenerConfig> ListenerConfig::retire(const ListenerConfig& config) {
+  std::unique_ptr<ListenerConfig> retired(new ListenerConfig(config.spec_, config.stats_));
+  retired->chains_ = config.chains_;
+  retired->retired_ = true;
+  return retired;
 }
 
 std::optional<Address> ListenerConfig::destinationOf(const Connection& accepted) const {
@@ -86,14 +95,15 @@ std::optional<Address> ListenerConfig::destinationOf(const Connection& accepted)
 
 const FilterChain* ListenerConfig::match(uint16_t localPort) const {
   const FilterChain* any = nullptr;
-  for (const FilterChain& chain : chains_) {
+  for (const FilterChain& chain : chains_->byPort) {
     if (chain.destinationPort == 0) {
       if (any == nullptr) any = &chain;
     } else if (chain.destinationPort == localPort) {
       return &chain;
     }
   }
-  return any != nullptr ? any : default_.get();
+  if (any != nullptr) return any;
+  return chains_->fallback ? &*chains_->fallback : nullptr;
 }
 
 }  // namespace millrace

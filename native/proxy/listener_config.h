@@ -30,6 +30,9 @@ class ListenerConfig final : public Snapshot {
   // the path of what is wrong.
   static Result<std::unique_ptr<ListenerConfig>> build(spec::Listener spec, StatsRegistry& stats,
                                                        uint32_t workers);
+  // The same, but gone from the configuration: what it still has ends, and requests that come then
+  // are answered without being served. Main thread.
+  static std::unique_ptr<ListenerConfig> retire(const ListenerConfig& config);
   ~ListenerConfig() override;
 
   // The chain for a connection to this port: by destination port, else one without, else the
@@ -39,21 +42,24 @@ class ListenerConfig final : public Snapshot {
   // (`original_dst`) and the connection did not simply come here; sockets of a transparent listener
   // have that address themselves. System calls.
   std::optional<Address> destinationOf(const Connection& accepted) const;
-  // Without chains: the listener is gone from the configuration, and what it still has ends.
-  bool retired() const { return chains_.empty() && default_ == nullptr; }
+  bool retired() const { return retired_; }
   // Connections that the listener may have; no limit: UINT32_MAX.
   uint32_t bufferLimit() const { return spec_.bufferLimit; }
   const spec::Listener& spec() const { return spec_; }
   BlockId statBlock() const { return statBlock_; }
 
  private:
+  struct Chains {
+    std::vector<FilterChain> byPort;
+    std::optional<FilterChain> fallback;
+  };
   ListenerConfig(spec::Listener spec, StatsRegistry& stats);
 
   spec::Listener spec_;  // without its filter chains
   StatsRegistry& stats_;
   BlockId statBlock_;
-  std::vector<FilterChain> chains_;
-  std::unique_ptr<FilterChain> default_;
+  std::shared_ptr<const Chains> chains_;
+  bool retired_ = false;
 };
 
 }  // namespace millrace

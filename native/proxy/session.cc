@@ -24,4 +24,10 @@ void ListenerLocal::closed(Session& s) {
                           std::memory_order_relaxed);
 }
 
+void ListenerLocal::moveStats(StatBlock to) {
+  stats[kCxActive].sub(sessions.size());
+  stats = to;
+  stats[kCxActive].add(sessions.size());
+}
+
 }  // namespace millrace

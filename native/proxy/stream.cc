@@ -82,9 +82,7 @@ void Stream::onRequestHeaders(RequestHead& head, bool end) {
   info_.authority = head.authority;
   if (end) requestDone_ = true;
   if (connection_.retired()) {
-    // As if the connection had been closed a moment earlier, while it was idle.
-    info_.responseCodeDetails = "listener_removed";
-    encoder_.resetStream(ResetReason::kLocalReset);
+    reply({.status = 503, .details = "listener_removed"});
     return;
   }
   if (!acceptHead()) return;
@@ -363,6 +361,7 @@ void Stream::onRequestReset(ResetReason reason) {
       info_.responseCodeDetails = "downstream_remote_disconnect";
     }
   } else {
+    ++stats_[kRqTxReset];
     info_.setFlag(ResponseFlag::kLocalReset);
   }
   router_.cancel();

@@ -27,31 +27,97 @@ WorkerListener::WorkerListener(Worker& worker, SharedListener& shared)
   local_.modifyOnly = config->spec().drainType == spec::Listener::DrainType::kModifyOnly;
 }
 
-Status WorkerListener::listen(Fd socket, const Address& local) {
+void WorkerListener::add(BoundSocket socket) {
   auto listener =
-      std::make_unique<Listener>(worker_.context().loop, std::move(socket), local, *this);
-  Status status = listener->start();
-  if (status.ok()) sockets_.push_back(std::move(listener));
-  return status;
+      std::make_unique<Listener>(worker_.context().loop, std::move(socket.fd), socket.local, *this);
+  sockets_.push_back({socket.number, std::move(listener)});
+  openSockets_++;
+  bump(worker_.ownLoad().sockets);
+}
+
+Status WorkerListener::accept() {
+  for (Socket& socket : sockets_) {
+    if (socket.listener->registered() || socket.listener->stopped() || local_.draining) continue;
+    if (Status status = socket.listener->start(); !status.ok()) return status;
+  }
+  return {};
+}
+
+Status WorkerListener::change(SocketChange sockets) {
+  std::erase_if(sockets_, [](const Socket& s) { return s.listener->stopped(); });
+  int failed = 0;
+  for (Socket& socket : sockets_) {
+    auto kept = std::ranges::find(sockets.keep, socket.number, &SocketChange::Kept::number);
+    if (kept == sockets.keep.end()) {
+      socket.listener->stop();
+      continue;
+    }
+    const Listener& listener = *socket.listener;
+    int error = changeListening(listener.socket(), listener.local(), kept->options);
+    if (error != 0) failed = error;
+  }
+  for (BoundSocket& socket : sockets.add) add(std::move(socket));
+  if (Status status = accept(); !status.ok()) return status;
+  if (failed == 0) return {};
+  return Error{"ERR_MILLRACE_BIND", "cannot change the options of a listening socket", failed};
+}
+
+void WorkerListener::onStopped() {
+  openSockets_--;
+  std::atomic<uint32_t>& open = worker_.ownLoad().sockets;
+  open.store(open.load(std::memory_order_relaxed) - 1, std::memory_order_release);
 }
 
 void WorkerListener::stopAccepting() {
-  for (auto& socket : sockets_) socket->stop();
+  for (Socket& socket : sockets_) socket.listener->stop();
 }
 
 void WorkerListener::drain() {
-  stopAccepting();
   local_.draining = true;
-  for (Session* s = local_.sessions.front(); s != nullptr;) {
-    Session* next = local_.sessions.next(s);
+  stopAccepting();
+}
+
+void WorkerListener::endQuiet(uint64_t spreadMs) {
+  uint64_t now = worker_.context().loop.nowMs();
+  quietMs_ = std::min<uint64_t>(spreadMs, Worker::kQuietMs);
+  quietFromMs_ = now + quietMs_;
+  quietEndMs_ = now + spreadMs;
+}
+
+uint32_t WorkerListener::endQuietTick() {
+  List<Session>& sessions = local_.sessions;
+  if (quietEndMs_ == 0) return 0;
+  uint64_t now = worker_.context().loop.nowMs();
+  if (now < quietFromMs_) return Worker::kDrainTickMs;
+  uint64_t left = now >= quietEndMs_ ? 0 : quietEndMs_ - now;
+  size_t count = sessions.size(), due = count;
+  if (left > Worker::kDrainTickMs) due = (count * Worker::kDrainTickMs + left - 1) / left;
+  for (; due > 0 && !sessions.empty(); due--) {
+    Session* s = sessions.front();
     s->drain();
-    s = next;
+    s->closeIfQuiet(quietMs_);
+    if (s != sessions.front()) continue;  // it closed at once
+    s->unlink();
+    sessions.pushBack(s);
   }
+  if (left != 0) return Worker::kDrainTickMs;
+  // Where accepting goes on, whoever comes from now on is told by its response.
+  if (local_.draining && !sessions.empty()) return Worker::kStragglersMs;
+  quietEndMs_ = 0;
+  return 0;
 }
 
 void WorkerListener::closeAll() {
-  stopAccepting();
+  local_.draining = true;
+  for (Socket& socket : sockets_) socket.listener->stopNow();
   while (Session* s = local_.sessions.front()) s->closeNow();
+}
+
+void WorkerListener::onConfig() {
+  const auto* config = worker_.context().slots.get<ListenerConfig>(shared_.slot);
+  if (config == nullptr) return;
+  local_.moveStats(worker_.context().stats.block(config->statBlock()));
+  local_.modifyOnly = config->spec().drainType == spec::Listener::DrainType::kModifyOnly;
 }
 
 void WorkerListener::onAcceptPaused(int sysErrno) {
@@ -86,7 +152,7 @@ void WorkerListener::onAccept(int fd, const Address& peer, const Address& local)
     serve(fd, peer, reached);
   } else {
     ++local_.stats[kCxHandedOver];
-    worker_.handOver(server, shared_.id, fd, peer, reached);
+    worker_.handOver(server, shared_, fd, peer, reached);
   }
 }
 
@@ -172,11 +238,9 @@ Worker::Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
                     .http = http_,
                     .tcp = tcp_,
                     .client = client_});
-  reader_->observe(
-      [](void* self, SlotId slot, const Snapshot*, const Snapshot*) {
-        static_cast<Worker*>(self)->upstream_->onSlotChanged(slot);
-      },
-      this);
+  reader_->observe([](void* self, SlotId slot, const Snapshot*,
+                      const Snapshot*) { static_cast<Worker*>(self)->onSlotChanged(slot); },
+                   this);
   memory_ = std::make_unique<WorkerMemory>(*context_, options.count);
   loop_->setQuietHook(
       [](void* self) {
@@ -243,24 +307,43 @@ WorkerListener* Worker::find(uint32_t id) {
   return it == listeners_.end() ? nullptr : it->second.get();
 }
 
-Status Worker::addListener(SharedListener& shared, Fd socket, const Address& local) {
+void Worker::onSlotChanged(SlotId slot) {
+  upstream_->onSlotChanged(slot);
+  for (auto& [id, listener] : listeners_) {
+    if (listener->shared().slot == slot) listener->onConfig();
+  }
+}
+
+void Worker::addListener(SharedListener& shared, std::vector<BoundSocket> sockets) {
   std::unique_ptr<WorkerListener>& listener = listeners_[shared.id];
   if (listener == nullptr) listener = std::make_unique<WorkerListener>(*this, shared);
-  if (socket.get() < 0) return {};  // it serves what others accept
-  return listener->listen(std::move(socket), local);
+  for (BoundSocket& socket : sockets) listener->add(std::move(socket));
+}
+
+Status Worker::startAccepting(uint32_t id) {
+  WorkerListener* listener = find(id);
+  return listener == nullptr ? Status() : listener->accept();
+}
+
+Status Worker::changeSockets(uint32_t id, SocketChange sockets) {
+  WorkerListener* listener = find(id);
+  return listener == nullptr ? Status() : listener->change(std::move(sockets));
 }
 
 void Worker::drainListener(uint32_t id) {
   if (WorkerListener* listener = find(id)) listener->drain();
 }
 
-void Worker::removeListener(uint32_t id, uint32_t graceMs, std::function<void()> gone) {
+void Worker::removeListener(uint32_t id, uint32_t spreadMs, uint32_t graceMs,
+                            std::function<void()> gone) {
   WorkerListener* listener = find(id);
   if (listener == nullptr) {
     gone();
     return;
   }
   listener->drain();
+  listener->endQuiet(spreadMs);
+  drainTick();
   removals_.push_back({id, loop_->nowMs() + graceMs, std::move(gone)});
   sweepRemovals();
 }
@@ -282,35 +365,26 @@ void Worker::sweepRemovals() {
 
 void Worker::drainAll(uint32_t spreadMs) {
   context_->draining = true;
-  drainEndMs_ = loop_->nowMs() + spreadMs;
+  for (auto& [id, listener] : listeners_) listener->endQuiet(spreadMs);
   drainTick();
 }
 
 void Worker::drainTick() {
-  uint64_t now = loop_->nowMs();
-  uint64_t left = now >= drainEndMs_ ? 0 : drainEndMs_ - now;
+  uint32_t next = 0;
   for (auto& [id, listener] : listeners_) {
-    List<Session>& sessions = listener->local().sessions;
-    size_t count = sessions.size();
-    size_t due = left <= kDrainTickMs ? count : (count * kDrainTickMs + left - 1) / left;
-    for (; due > 0; due--) {
-      Session* s = sessions.front();
-      s->drain();
-      if (s != sessions.front()) continue;  // it closed at once
-      s->unlink();
-      sessions.pushBack(s);
-    }
+    uint32_t due = listener->endQuietTick();
+    if (due != 0 && (next == 0 || due < next)) next = due;
   }
-  if (left != 0) loop_->arm(drainTimer_, kDrainTickMs);
+  if (next != 0) loop_->arm(drainTimer_, next);
 }
 
 Worker& Worker::chooseForAccepted() {
-  uint32_t mine = load_.connections.load(std::memory_order_relaxed);
+  uint32_t mine = load_.expected();
   if (mine == 0) return *this;
   Worker* best = this;
   uint32_t least = mine;
   for (const auto& peer : *options_.peers) {
-    uint32_t theirs = peer->load_.connections.load(std::memory_order_relaxed);
+    uint32_t theirs = peer->load_.expected();
     if (theirs < least) {
       least = theirs;
       best = peer.get();
@@ -319,17 +393,22 @@ Worker& Worker::chooseForAccepted() {
   return mine + 1 - least > kHandOverSlack + least / 4 ? *best : *this;
 }
 
-void Worker::handOver(Worker& target, uint32_t listener, int fd, const Address& peer,
+void Worker::handOver(Worker& target, SharedListener& listener, int fd, const Address& peer,
                       const Address& local) {
   bump(load_.handedOver);
+  target.load_.coming.fetch_add(1, std::memory_order_relaxed);
   // The descriptor closes with the task if the target is gone before it runs.
   auto socket = std::make_shared<Fd>(fd);
-  target.post([&target, listener, socket, peer, local] {
-    WorkerListener* home = target.find(listener);
-    if (home == nullptr || target.closing_) return;
-    bump(target.load_.received);
-    ++home->local().stats[kCxReceived];
-    home->serve(socket->release(), peer, local);
+  target.post([&target, &listener, socket, peer, local] {
+    WorkerListener* home = target.closing_ ? nullptr : target.find(listener.id);
+    if (home != nullptr) {
+      bump(target.load_.received);
+      ++home->local().stats[kCxReceived];
+      home->serve(socket->release(), peer, local);
+    } else {
+      listener.connections.fetch_sub(1, std::memory_order_relaxed);
+    }
+    target.load_.coming.fetch_sub(1, std::memory_order_release);
   });
 }
 

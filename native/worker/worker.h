@@ -36,34 +36,73 @@ struct SharedListener {
   uint32_t id = 0;
   std::string name;
   SlotId slot = kNoSlot;                 // its ListenerConfig
-  std::atomic<uint32_t> connections{0};  // on all workers
+  std::atomic<uint32_t> connections{0};  // on all workers, and on their way from one to another
+  // Workers that have not heard of it. Accepting starts when all have: whoever accepts may hand
+  // over to any.
+  std::atomic<uint32_t> unaware{0};
+};
+
+// A bound socket for one worker. The number is the address', the same on all workers.
+struct BoundSocket {
+  uint32_t number = 0;
+  Fd fd;
+  Address local;
+};
+
+// What becomes of the sockets of a listener on one worker.
+struct SocketChange {
+  struct Kept {
+    uint32_t number;
+    ListenOptions options;  // what can be changed of a socket that listens
+  };
+  std::vector<Kept> keep;        // all others are closed
+  std::vector<BoundSocket> add;  // all workers know the listener
 };
 
 // A listener on one worker. The worker's thread.
 class WorkerListener final : public AcceptSink {
  public:
   WorkerListener(Worker& worker, SharedListener& shared);
-  // Begins to accept on `socket`.
-  Status listen(Fd socket, const Address& local);
+  // Not accepted on before accept().
+  void add(BoundSocket socket);
+  Status accept();
+  Status change(SocketChange sockets);
+  // What waits is accepted; then the sockets are closed.
   void stopAccepting();
+  // Stops accepting; from now on each response is the last one of its connection.
   void drain();
+  // Closes connections that are quiet, evenly over `spreadMs`, beginning after quietMs().
+  void endQuiet(uint64_t spreadMs);
+  // The next step of that. In how many ms the one after it is due; 0: there is none.
+  uint32_t endQuietTick();
   void closeAll();
-  bool idle() const { return local_.sessions.empty(); }
+  bool idle() const { return local_.sessions.empty() && openSockets_ == 0; }
   ListenerLocal& local() { return local_; }
   SharedListener& shared() { return shared_; }
+  // The worker has taken another configuration of the listener.
+  void onConfig();
 
   void onAccept(int fd, const Address& peer, const Address& local) override;
   void onAcceptPaused(int sysErrno) override;
   void onAcceptFailed() override;
+  void onStopped() override;
   // Serves the connection here: accepted here, or handed over by another worker.
   void serve(int fd, const Address& peer, const Address& local);
 
  private:
+  struct Socket {
+    uint32_t number;
+    std::unique_ptr<Listener> listener;
+  };
   bool overLimit(const ListenerConfig& config) const;
   Worker& worker_;
   SharedListener& shared_;
   ListenerLocal local_;
-  std::vector<std::unique_ptr<Listener>> sockets_;
+  std::vector<Socket> sockets_;
+  uint32_t openSockets_ = 0;
+  uint64_t quietEndMs_ = 0;  // when all that are quiet are closed; 0: not asked for
+  uint64_t quietMs_ = 0;     // how long one is quiet before it is closed
+  uint64_t quietFromMs_ = 0;
   uint64_t pauseToldMs_ = 0;  // when the main thread was last told that accepting paused
 };
 
@@ -75,7 +114,12 @@ class Worker {
   static constexpr uint32_t kHandOverSlack = 1;
 
   static constexpr uint32_t kDrainTickMs =
-      20;                                   // how finely the closing of idle connections is spread
+      20;  // how finely the closing of idle connections is spread
+  // A connection is not closed by a drain before it was idle for so long: a client that is using it
+  // learns from its next response, and none loses a request to the close.
+  static constexpr uint32_t kQuietMs = 1000;
+  // When the time of the spread is over, those that were not quiet then are looked at so often.
+  static constexpr uint32_t kStragglersMs = 250;
   static constexpr uint32_t kSweepMs = 20;  // how often a removed listener is looked at
   // Accepting pauses ten times a second at the descriptor limit; people are told once in a while.
   static constexpr uint32_t kPauseToldMs = 10'000;
@@ -113,12 +157,17 @@ class Worker {
   const UpstreamWorker& upstream() const { return *upstream_; }
 
   // The worker's thread.
-  // An empty `socket`: the listener's connections come by hand-over only.
-  Status addListener(SharedListener& shared, Fd socket, const Address& local);
+  // Without sockets: the listener's connections come by hand-over only. They are not accepted on
+  // before startAccepting().
+  void addListener(SharedListener& shared, std::vector<BoundSocket> sockets);
+  Status startAccepting(uint32_t id);
+  Status changeSockets(uint32_t id, SocketChange sockets);
   void drainListener(uint32_t id);
-  // Stops accepting at once, closes what is left after graceMs, then calls `gone` (on this thread).
-  void removeListener(uint32_t id, uint32_t graceMs, std::function<void()> gone);
-  // Connections close as they become idle; those that are idle now, spread evenly over `spreadMs`.
+  // Stops accepting, closes what is idle over `spreadMs` and what is left after graceMs, then calls
+  // `gone` (on this thread).
+  void removeListener(uint32_t id, uint32_t spreadMs, uint32_t graceMs, std::function<void()> gone);
+  // Each response is the last one of its connection; connections that are idle are closed, spread
+  // evenly over `spreadMs`.
   void drainAll(uint32_t spreadMs);
   WorkerContext& context() { return *context_; }
   void refuseHosts(SlotId slot, const std::vector<std::string>& keys, HostRefusal why) {
@@ -129,8 +178,9 @@ class Worker {
   // The worker of the group that should serve a connection accepted here: this one, or one far less
   // loaded.
   Worker& chooseForAccepted();
-  void handOver(Worker& target, uint32_t listener, int fd, const Address& peer,
+  void handOver(Worker& target, SharedListener& listener, int fd, const Address& peer,
                 const Address& local);
+  WorkerLoad& ownLoad() { return load_; }
 
  private:
   struct Removal;
@@ -139,6 +189,7 @@ class Worker {
   void runThread();
   void drainTick();
   void sweepRemovals();
+  void onSlotChanged(SlotId slot);
   WorkerListener* find(uint32_t id);
 
   const Options options_;
@@ -159,7 +210,6 @@ class Worker {
   std::unordered_map<uint32_t, std::unique_ptr<WorkerListener>> listeners_;
   std::vector<Removal> removals_;
   Timer drainTimer_, removalTimer_;
-  uint64_t drainEndMs_ = 0;
   uint32_t cut_ = 0;
   bool closing_ = false;  // set by stopAndJoin(): takes no connection any more. Worker thread
   std::thread thread_;

@@ -10,14 +10,6 @@
 
 namespace millrace {
 
-namespace {
-
-Result<Address> resolve(const spec::Address& a) {
-  return a.isUnix() ? Address::unixPath(a.path) : Address::ip(a.ip, a.port);
-}
-
-}  // namespace
-
 struct WorkerGroup::Log {
   std::string name;
   std::unique_ptr<FlushFile> file;
@@ -69,7 +61,14 @@ Status WorkerGroup::makeWorkers() {
              },
          .onHostWanted = [this](SlotId slot, std::string_view key) { return wantHost(slot, key); }},
         table_, stats_);
-    if (!worker) return worker.error();
+    if (!worker) {
+      Error error = worker.error();
+      error.message = "cannot make the event loop of worker " + std::to_string(i) + " of " +
+                      std::to_string(options_.concurrency) + " (" + error.message +
+                      "): raise the limit of open files (ulimit -n), or have fewer workers or "
+                      "proxies";
+      return error;
+    }
     workers_.push_back(std::move(*worker));
   }
   return {};
@@ -77,12 +76,10 @@ Status WorkerGroup::makeWorkers() {
 
 WorkerGroup::~WorkerGroup() {
   stop(FlushFile::kDestructorStopMs);
-  workers_.clear();
-  turn();
 }
 
 void WorkerGroup::start() {
-  if (started_) return;
+  if (started_ || stopped_) return;
   started_ = true;
   table_.commit();
   postStaged();
@@ -107,6 +104,10 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
     FlushFile::StopReport lost = log->file->stop(uint32_t(leftNs / 1'000'000));
     if (!lost.clean) report_.logsLost.push_back({log->name, lost.lostLines, lost.lostBytes});
   }
+  // Now, and not when the garbage collector comes by: each has descriptors. What they counted
+  // stays.
+  workers_.clear();
+  turn();
   return report_;
 }
 
@@ -182,23 +183,49 @@ void WorkerGroup::whenTaken(std::function<void()> done) {
   waiting_->push_back(std::move(done));
 }
 
+Error WorkerGroup::stoppedError() {
+  return Error{"ERR_MILLRACE_CLOSED", "the workers were stopped", 0};
+}
+
 // ---- Snapshots
 // -------------------------------------------------------------------------------------------------
 
+Result<SlotId> WorkerGroup::allocateSlot(std::string_view name) {
+  auto slot = table_.allocate(name);
+  if (slot) slots_[*slot] = SlotUse::kNone;
+  return slot;
+}
+
 Status WorkerGroup::checkSlot(SlotId slot) const {
-  if (table_.allocated(slot)) return {};
+  if (slots_.contains(slot)) return {};
   return Error{"ERR_MILLRACE_SLOT", "slot " + std::to_string(slot) + " is not allocated", 0};
+}
+
+Status WorkerGroup::useSlot(SlotId slot, SlotUse use) {
+  if (Status known = checkSlot(slot); !known.ok()) return known;
+  SlotUse& now = slots_[slot];
+  if (now == SlotUse::kNone) now = use;
+  if (now == use) return {};
+  const char* holds = now == SlotUse::kRoutes ? " holds a route table" : " holds a cluster";
+  return Error{"ERR_MILLRACE_SLOT", "slot " + std::to_string(slot) + holds, 0};
+}
+
+const ClusterSnapshot* WorkerGroup::clusterIn(SlotId slot) const {
+  auto found = slots_.find(slot);
+  if (found == slots_.end() || found->second != SlotUse::kCluster) return nullptr;
+  return static_cast<const ClusterSnapshot*>(table_.latest(slot));
 }
 
 Status WorkerGroup::releaseSlot(SlotId slot) {
   if (Status known = checkSlot(slot); !known.ok()) return known;
   clusters_.forget(slot);
   table_.release(slot);
+  slots_.erase(slot);
   return {};
 }
 
 Status WorkerGroup::publishRoutes(SlotId slot, spec::RouteTable spec) {
-  if (Status known = checkSlot(slot); !known.ok()) return known;
+  if (Status known = useSlot(slot, SlotUse::kRoutes); !known.ok()) return known;
   auto table = RouteTable::build(std::move(spec));
   if (!table) return table.error();
   table_.publish(slot, std::move(*table));
@@ -206,7 +233,7 @@ Status WorkerGroup::publishRoutes(SlotId slot, spec::RouteTable spec) {
 }
 
 Status WorkerGroup::publishCluster(SlotId slot, const spec::Cluster& cluster) {
-  if (Status known = checkSlot(slot); !known.ok()) return known;
+  if (Status known = useSlot(slot, SlotUse::kCluster); !known.ok()) return known;
   auto snapshot = clusters_.build(slot, cluster);
   if (!snapshot) return snapshot.error();
   if (*snapshot != nullptr) table_.publish(slot, std::move(*snapshot));
@@ -214,7 +241,7 @@ Status WorkerGroup::publishCluster(SlotId slot, const spec::Cluster& cluster) {
 }
 
 Status WorkerGroup::updateHosts(SlotId slot, const spec::HostDelta& delta) {
-  if (Status known = checkSlot(slot); !known.ok()) return known;
+  if (Status known = useSlot(slot, SlotUse::kCluster); !known.ok()) return known;
   auto snapshot = clusters_.update(slot, delta);
   if (!snapshot) return snapshot.error();
   if (*snapshot != nullptr) table_.publish(slot, std::move(*snapshot));
@@ -222,7 +249,7 @@ Status WorkerGroup::updateHosts(SlotId slot, const spec::HostDelta& delta) {
 }
 
 Status WorkerGroup::reweigh(SlotId slot) {
-  if (Status known = checkSlot(slot); !known.ok()) return known;
+  if (Status known = useSlot(slot, SlotUse::kCluster); !known.ok()) return known;
   auto snapshot = clusters_.reweigh(slot);
   if (!snapshot) return snapshot.error();
   if (*snapshot != nullptr) table_.publish(slot, std::move(*snapshot));
@@ -242,7 +269,7 @@ void WorkerGroup::setLocalCluster(const spec::LocalCluster& local) {
 }
 
 Status WorkerGroup::withdrawCluster(SlotId slot) {
-  if (Status known = checkSlot(slot); !known.ok()) return known;
+  if (Status known = useSlot(slot, SlotUse::kCluster); !known.ok()) return known;
   clusters_.forget(slot);
   table_.publish(slot, nullptr);
   return {};
@@ -266,6 +293,7 @@ void WorkerGroup::publishDate(std::string text) {
 // -------------------------------------------------------------------------------------------------
 
 Result<uint32_t> WorkerGroup::openLog(const LogOptions& options) {
+  if (stopped_) return stoppedError();
   FlushOptions flush;
   flush.target = options.target;
   flush.intervalMs = options.intervalMs;
@@ -318,146 +346,6 @@ std::vector<WorkerGroup::LogStats> WorkerGroup::logStats() const {
   return all;
 }
 
-// ---- Listeners
-// -------------------------------------------------------------------------------------------------
-
-Result<std::vector<std::string>> WorkerGroup::addListener(spec::Listener listener) {
-  if (listeners_.contains(listener.name)) {
-    return Error{"ERR_MILLRACE_LISTENER",
-                 "there is a listener named \"" + listener.name + "\" already", 0};
-  }
-  ListenOptions options{.reusePort = listener.reusePort,
-                        .ipv4Compat = listener.ipv4Compat,
-                        .freebind = listener.freebind,
-                        .transparent = listener.transparent,
-                        .backlog = int(listener.backlog)};
-  std::vector<ListenSockets> bound;
-  std::vector<std::string> addresses;
-  for (const spec::Address& at : listener.addresses) {
-    auto address = resolve(at);
-    if (!address) return address.error();
-    options.unixMode = at.mode < 0 ? 0 : mode_t(at.mode);
-    auto sockets = listenOn(*address, options, workers_.size());
-    if (!sockets) return sockets.error();
-    addresses.push_back(sockets->local.toString());
-    bound.push_back(std::move(*sockets));
-  }
-  auto slot = table_.allocate("listener " + listener.name);
-  if (!slot) return slot.error();
-  std::string name = listener.name;
-  auto config = ListenerConfig::build(std::move(listener), stats_, uint32_t(workers_.size()));
-  if (!config) {
-    table_.release(*slot);
-    return config.error();
-  }
-  table_.publish(*slot, std::move(*config));
-
-  auto& listening = listeners_[name] = std::make_unique<Listening>();
-  SharedListener& shared = listening->shared;
-  shared.id = nextListener_++;
-  shared.name = name;
-  shared.slot = *slot;
-  for (ListenSockets& sockets : bound) {
-    for (size_t i = 0; i < workers_.size(); i++) {
-      Worker* worker = workers_[i].get();
-      auto fd = std::make_shared<Fd>(i < sockets.fds.size() ? std::move(sockets.fds[i]) : Fd());
-      stage(*worker, shared.id, [this, worker, &shared, fd, local = sockets.local] {
-        Status status = worker->addListener(shared, std::move(*fd), local);
-        if (!status.ok()) {
-          toMain([this, name = shared.name, message = status.error().message] {
-            tellAcceptPaused(name, message);
-          });
-        }
-      });
-    }
-  }
-  return addresses;
-}
-
-Status WorkerGroup::unknownListener(const std::string& name) const {
-  return Error{"ERR_MILLRACE_LISTENER", "there is no listener named \"" + name + "\"", 0};
-}
-
-Status WorkerGroup::updateListener(spec::Listener listener) {
-  auto it = listeners_.find(listener.name);
-  if (it == listeners_.end()) return unknownListener(listener.name);
-  auto config = ListenerConfig::build(std::move(listener), stats_, uint32_t(workers_.size()));
-  if (!config) return config.error();
-  table_.publish(it->second->shared.slot, std::move(*config));
-  return {};
-}
-
-Status WorkerGroup::drainListener(const std::string& name) {
-  auto it = listeners_.find(name);
-  if (it == listeners_.end()) return unknownListener(name);
-  for (auto& worker : workers_) {
-    stage(*worker, 0, [w = worker.get(), id = it->second->shared.id] { w->drainListener(id); });
-  }
-  return {};
-}
-
-Status WorkerGroup::removeListener(const std::string& name, uint32_t graceMs) {
-  auto it = listeners_.find(name);
-  if (it == listeners_.end()) return unknownListener(name);
-  Listening* listening = it->second.get();
-  removed_.push_back(std::move(it->second));
-  listeners_.erase(it);
-  if (dropStaged(listening->shared.id)) {
-    table_.release(listening->shared.slot);
-    removed_.pop_back();
-    return {};
-  }
-  // First everybody stops accepting. Only when all have is the listener taken down anywhere: a
-  // connection that one worker was handing over to another is then already in that one's queue.
-  auto step = std::make_shared<std::atomic<size_t>>(workers_.size());
-  listening->workersLeft = uint32_t(workers_.size());
-  // Together with all else that is changed now, requests learn that it is gone.
-  spec::Listener retired =
-      static_cast<const ListenerConfig*>(table_.latest(listening->shared.slot))->spec();
-  if (auto config = ListenerConfig::build(std::move(retired), stats_, uint32_t(workers_.size()))) {
-    table_.publish(listening->shared.slot, std::move(*config));
-  }
-  for (auto& worker : workers_) {
-    stage(*worker, 0, [this, w = worker.get(), listening, graceMs, step] {
-      w->drainListener(listening->shared.id);
-      if (step->fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-      toMain([this, listening, graceMs] { takeDown(listening, graceMs); });
-    });
-  }
-  return {};
-}
-
-void WorkerGroup::takeDown(Listening* listening, uint32_t graceMs) {
-  for (auto& worker : workers_) {
-    worker->post([this, w = worker.get(), listening, graceMs] {
-      w->removeListener(listening->shared.id, graceMs, [this, listening] {
-        toMain([this, listening] {
-          if (--listening->workersLeft != 0) return;
-          table_.release(listening->shared.slot);
-          std::erase_if(removed_, [listening](const auto& l) { return l.get() == listening; });
-        });
-      });
-    });
-  }
-}
-
-void WorkerGroup::tellAcceptPaused(const std::string& listener, const std::string& message) {
-  if (!options_.onEvent) return;
-  options_.onEvent({Options::Event::Kind::kAcceptPaused, listener, message});
-}
-
-void WorkerGroup::setHealthFailed(bool failed) {
-  for (auto& worker : workers_) {
-    worker->post([w = worker.get(), failed] { w->context().healthFailed = failed; });
-  }
-}
-
-void WorkerGroup::drainAll(uint32_t spreadMs) {
-  for (auto& worker : workers_) {
-    worker->post([w = worker.get(), spreadMs] { w->drainAll(spreadMs); });
-  }
-}
-
 // ---- Figures
 // -------------------------------------------------------------------------------------------------
 
@@ -479,7 +367,7 @@ std::vector<WorkerGroup::WorkerStats> WorkerGroup::workerStats() const {
 
 std::vector<WorkerGroup::HostStats> WorkerGroup::clusterHosts(SlotId slot) const {
   std::vector<HostStats> all;
-  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  const ClusterSnapshot* cluster = clusterIn(slot);
   if (cluster == nullptr) return all;
   for (const HostEntry& entry : cluster->hosts()) {
     if (entry.host == nullptr) continue;
@@ -524,27 +412,32 @@ std::vector<OutlierEvent> WorkerGroup::takeOutlierEvents() {
     if (event.kind == OutlierKind::kImmediateFail) immediate[event.slot].push_back(event.host);
   }
   for (auto& [slot, hosts] : immediate) {
-    const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+    const ClusterSnapshot* cluster = clusterIn(slot);
     if (cluster != nullptr) immediateFailTaken(*cluster, std::move(hosts));
   }
   return events;
 }
 
 std::vector<OutlierCount> WorkerGroup::outlierWindow(SlotId slot) const {
-  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  const ClusterSnapshot* cluster = clusterIn(slot);
   return cluster == nullptr ? std::vector<OutlierCount>() : readWindow(*cluster);
 }
 
 void WorkerGroup::resetOutliers(SlotId slot, std::vector<uint64_t> hosts) const {
-  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  const ClusterSnapshot* cluster = clusterIn(slot);
   if (cluster != nullptr) resetConsecutive(*cluster, std::move(hosts));
 }
 
 uint32_t WorkerGroup::connectionCount() const {
   uint32_t sum = 0;
-  for (const auto& worker : workers_) {
-    sum += worker->load().connections.load(std::memory_order_relaxed);
-  }
+  for (const auto& worker : workers_) sum += worker->load().expected();
+  return sum;
+}
+
+uint32_t WorkerGroup::socketCount() const {
+  uint32_t sum = 0;
+  // Acquire: what was accepted before a socket was closed is counted.
+  for (const auto& worker : workers_) sum += worker->load().sockets.load(std::memory_order_acquire);
   return sum;
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/mpsc_list.h"
@@ -48,6 +49,8 @@ class WorkerGroup {
     std::function<void()> onOutlier;
     // There are hosts to be had with takeWantedHosts(). Main thread, from turn().
     std::function<void()> onHostsWanted;
+    // Listeners may share their ports with other processes (see ListenOptions::shared).
+    bool sharePorts = false;
   };
   // A host that requests to an on-demand cluster name and that it does not have.
   struct WantedHost {
@@ -104,6 +107,7 @@ class WorkerGroup {
   WorkerGroup& operator=(const WorkerGroup&) = delete;
 
   void start();
+  bool stopped() const { return stopped_; }
   // Closes every listener and connection, ends the threads, flushes the logs (at most so long
   // each). Blocks for that long. Nothing but reading stats is allowed afterwards.
   StopReport stop(uint32_t deadlineMs);
@@ -119,7 +123,8 @@ class WorkerGroup {
   // out all that was said about listeners, before this call. Not called when the group stops first.
   void whenTaken(std::function<void()> done);
 
-  Result<SlotId> allocateSlot(std::string_view name) { return table_.allocate(name); }
+  // For route tables and clusters; what is published there first decides for which.
+  Result<SlotId> allocateSlot(std::string_view name);
   Status releaseSlot(SlotId slot);
   Status publishRoutes(SlotId slot, spec::RouteTable table);
   Status publishCluster(SlotId slot, const spec::Cluster& cluster);
@@ -142,9 +147,20 @@ class WorkerGroup {
 
   // The addresses that are listened on, with the ports that the system chose.
   Result<std::vector<std::string>> addListener(spec::Listener listener);
+  // Opens the sockets that the listener needs to become this one, and has not; the others stay.
+  // They are in use after useSockets(), which cannot fail; dropSockets() closes them instead.
+  Result<std::vector<std::string>> bindSockets(const spec::Listener& listener);
+  void useSockets(const std::string& name);
+  void dropSockets(const std::string& name);
+  // Its connections live on; HTTP goes over to it with the next request.
   Status updateListener(spec::Listener listener);
+  // Stops accepting. What waits is accepted first, as far as the system lets one; each response is
+  // then the last one of its connection.
   Status drainListener(const std::string& name);
-  Status removeListener(const std::string& name, uint32_t graceMs);
+  // As drainListener(), for good: what is idle is closed, evenly over spreadMs, and what is left
+  // after graceMs is cut.
+  Status removeListener(const std::string& name, uint32_t spreadMs, uint32_t graceMs);
+  // Each response is the last one of its connection; what is idle is closed, evenly over spreadMs.
   void drainAll(uint32_t spreadMs);
   // While failed, listeners that drain by default tell clients to go elsewhere (Connection: close).
   void setHealthFailed(bool failed);
@@ -155,6 +171,7 @@ class WorkerGroup {
     stats_.visit(visitor);
     clusters_.visitGauges(visitor);
   }
+  // Of what is no cluster, this and what follows is empty.
   std::vector<HostStats> clusterHosts(SlotId slot) const;
   // What workers found out about hosts since the last call, in the order in which it came.
   std::vector<OutlierEvent> takeOutlierEvents();
@@ -171,18 +188,38 @@ class WorkerGroup {
   // `orConnected`: also those that connections are open to.
   std::vector<uint64_t> takeUsedHosts(SlotId slot, bool orConnected) const;
   Waiting waiting(SlotId slot) const;
+  // On all workers, those included that are on their way from one to another.
   uint32_t connectionCount() const;
+  // Sockets that workers accept on. One that is closing counts until all that waited is accepted,
+  // and so in connectionCount() if that is read afterwards.
+  uint32_t socketCount() const;
   uint32_t listenerConnections(const std::string& name) const;
   SlotTable::Stats slotStats() const { return table_.stats(); }
 
  private:
   struct Log;
+  // An address that a listener listens on, with a socket for each worker, or one for all.
+  struct Bound {
+    uint32_t number;
+    spec::Address wanted;
+    bool reusePort, ipv4Compat;
+    Address local;
+  };
+  // Sockets that are open, and that no worker knows of yet.
+  struct Opened {
+    std::vector<Bound> bound;            // all that the listener will have
+    std::vector<std::vector<Fd>> fresh;  // of `bound`, by index; none: they are there already
+    spec::Listener options;              // its socket options alone
+  };
   struct Listening {
     SharedListener shared;
-    uint32_t workersLeft = 0;  // that have not let go of a removed listener
+    std::vector<Bound> bound;
+    std::unique_ptr<Opened> next;  // what bindSockets() opened
+    uint32_t workersLeft = 0;      // that have not let go of a removed listener
   };
   explicit WorkerGroup(Options options);
   Status makeWorkers();
+  static Error stoppedError();
   void toMain(std::function<void()> fn);
   void publishAll(std::vector<std::unique_ptr<ClusterSnapshot>> snapshots);
   bool wantHost(SlotId slot, std::string_view key);
@@ -191,9 +228,20 @@ class WorkerGroup {
   void stage(Worker& worker, uint32_t listener, std::function<void()> fn);
   void postStaged();
   bool dropStaged(uint32_t listener);
+  enum class SlotUse : uint8_t { kNone, kRoutes, kCluster };
   Status checkSlot(SlotId slot) const;
+  // The slot is there, and for that, from now on.
+  Status useSlot(SlotId slot, SlotUse use);
+  // Null: nothing of the kind is there.
+  const ClusterSnapshot* clusterIn(SlotId slot) const;
   Status unknownListener(const std::string& name) const;
-  void takeDown(Listening* listening, uint32_t graceMs);
+  void takeDown(Listening* listening, uint32_t spreadMs, uint32_t graceMs);
+  Result<Opened> openSockets(const spec::Listener& listener, const Listening* from);
+  bool ownPort(const Address& at);
+  static std::vector<std::string> addressesOf(const std::vector<Bound>& bound);
+  void tellFailed(const std::string& listener, const Status& status);
+  void stageAdd(Listening& listening, Opened opened);
+  void stageSockets(Listening& listening);
   void tellAcceptPaused(const std::string& listener, const std::string& message);
 
   const Options options_;
@@ -205,7 +253,11 @@ class WorkerGroup {
   std::map<std::string, std::unique_ptr<Listening>> listeners_;
   std::vector<std::unique_ptr<Listening>> removed_;  // until every worker let go of them
   std::map<uint32_t, std::unique_ptr<Log>> logs_;
-  uint32_t nextListener_ = 1, nextLog_ = 0;
+  std::unordered_map<SlotId, SlotUse> slots_;  // those of allocateSlot()
+  // Ports of sockets that listeners gave up a moment ago: workers may be closing them still.
+  static constexpr uint64_t kClosingNs = 5000 * kNsPerMs;
+  std::vector<std::pair<uint16_t, uint64_t>> closing_;  // port, until when
+  uint32_t nextListener_ = 1, nextSocket_ = 1, nextLog_ = 0;
   // What workers are told together with the next commit, so that a listener never serves with half
   // of what was published with it.
   struct Staged {

@@ -31,7 +31,7 @@ void WorkerGroup::refuseHosts(SlotId slot, std::vector<std::string> keys, HostRe
 
 std::vector<uint64_t> WorkerGroup::takeUsedHosts(SlotId slot, bool orConnected) const {
   std::vector<uint64_t> used;
-  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  const ClusterSnapshot* cluster = clusterIn(slot);
   if (cluster == nullptr) return used;
   for (const HostEntry& entry : cluster->hosts()) {
     if (entry.host == nullptr) continue;
@@ -44,7 +44,7 @@ std::vector<uint64_t> WorkerGroup::takeUsedHosts(SlotId slot, bool orConnected) 
 }
 
 WorkerGroup::Waiting WorkerGroup::waiting(SlotId slot) const {
-  const auto* cluster = static_cast<const ClusterSnapshot*>(table_.latest(slot));
+  const ClusterSnapshot* cluster = clusterIn(slot);
   if (cluster == nullptr) return {};
   return {cluster->identity().waiting().taken(), cluster->identity().waitingOverflow()};
 }

@@ -32,6 +32,7 @@ const kEndpoints: ReadonlyMap<string, Endpoint> = new Map(
 
 export class AdminServer {
   readonly #http: Server
+  readonly #address: NativeAddress
   readonly #target: AdminTarget
   readonly #log: Logger
   readonly #onLoopback: boolean
@@ -40,12 +41,14 @@ export class AdminServer {
 
   private constructor(
     http: Server,
+    address: NativeAddress,
     url: string,
     onLoopback: boolean,
     target: AdminTarget,
     log: Logger,
   ) {
     this.#http = http
+    this.#address = address
     this.url = url
     this.#onLoopback = onLoopback
     this.#target = target
@@ -61,10 +64,32 @@ export class AdminServer {
     const http = createServer({ requestTimeout: 10_000 })
     await bind(http, address)
     http.unref() // what keeps the process alive is the server's to say
-    if ('path' in address) return new AdminServer(http, `unix:${address.path}`, true, target, log)
+    if ('path' in address) {
+      return new AdminServer(http, address, `unix:${address.path}`, true, target, log)
+    }
     const { port } = http.address() as AddressInfo
     const host = address.ip.includes(':') ? `[${address.ip}]` : address.ip
-    return new AdminServer(http, `http://${host}:${port}`, isLoopback(address.ip), target, log)
+    const url = `http://${host}:${port}`
+    return new AdminServer(http, { ...address, port }, url, isLoopback(address.ip), target, log)
+  }
+
+  /** Whether an interface at `address` cannot listen beside this one, of which it has the port. */
+  blocks(address: NativeAddress): boolean {
+    const own = this.#address
+    return !('path' in own) && !('path' in address) && own.port === address.port
+  }
+
+  /** Lets go of the address, for a successor that needs its port. Requests go on. */
+  async makeRoom(): Promise<void> {
+    // The socket is closed at once, and only that is waited for: connections may last.
+    this.#http.close()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** After {@link makeRoom}: listens again. */
+  async comeBack(): Promise<void> {
+    await bind(this.#http, this.#address)
+    this.#http.unref()
   }
 
   async close(): Promise<void> {

@@ -55,6 +55,10 @@ const options = {
     value: 'FILE',
     help: 'the process id, from when it is ready until it ends',
   },
+  'reuse-port': {
+    type: 'boolean',
+    help: 'share ports that another process listens on',
+  },
   effective: { type: 'boolean', help: 'with config: what the configuration means, whole' },
   json: { type: 'boolean', help: 'errors, and the answers of validate and doctor, as JSON' },
   version: { type: 'boolean', short: 'v', help: 'print the version' },
@@ -89,6 +93,8 @@ export interface Arguments {
   readonly pidFile?: string
   readonly fileFlushIntervalMs: number
   readonly drainTimeMs: number
+  /** Ports of listeners may be shared with other processes. */
+  readonly reusePort: boolean
 }
 
 export class UsageError extends MillraceError {
@@ -205,6 +211,7 @@ function checked(command: Command, values: Values): Arguments {
     json: flag('json'),
     effective: flag('effective'),
     demo: flag('demo'),
+    reusePort: flag('reuse-port'),
     to,
     fileFlushIntervalMs:
       numberOf('file-flush-interval-msec', string('file-flush-interval-msec'), 1, 3_600_000) ??

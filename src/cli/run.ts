@@ -31,6 +31,7 @@ export async function run(args: Arguments, signals: Signals): Promise<void> {
       concurrency: args.concurrency ?? defaultConcurrency(),
       fileFlushIntervalMs: args.fileFlushIntervalMs,
       drainTimeMs: args.drainTimeMs,
+      sharePorts: args.reusePort,
       ...adminOption(admin, demo),
       commandLine: commandLine(args),
     },

@@ -39,6 +39,8 @@ export interface NativeLogStats {
 
 export interface NativeCoreOptions {
   readonly concurrency: number
+  /** Listeners may share their ports with other proxies of the same user. */
+  readonly sharePorts?: boolean
   /** Called on the main thread. */
   readonly onEvent?: (event: NativeEvent) => void
   /** Called on the main thread: there is something for {@link NativeCore.takeOutlierEvents}. */
@@ -164,15 +166,29 @@ export interface NativeCore {
   /** Binds and listens. Throws with the address and errno's name; nothing is left open then. */
   addListener(listener: NativeListener): readonly string[]
   /**
-   * Same addresses, new filter chains: for new connections, and for the next request of each HTTP
-   * connection.
+   * Opens the sockets that the listener needs to become this one; those that can stay do. They are
+   * in use after {@link useSockets}, which cannot fail, or closed by {@link dropSockets}. Throws as
+   * {@link addListener}.
    */
+  bindSockets(listener: NativeListener): readonly string[]
+  useSockets(name: string): void
+  dropSockets(name: string): void
+  /** For new connections, and for the next request of each HTTP connection. Sockets stay. */
   updateListener(listener: NativeListener): void
-  /** Stops accepting; connections go on, and are told to close as they answer. */
+  /**
+   * Stops accepting, when what waits is accepted; connections go on, and are told to close as they
+   * answer.
+   */
   drainListener(name: string): void
-  /** Closes the listener's sockets, and after `graceMs` the connections that are left. */
-  removeListener(name: string, graceMs: number): void
-  /** Responses carry `Connection: close`; idle connections are closed, over `spreadMs`. */
+  /**
+   * As {@link drainListener}, for good: idle connections are closed over `spreadMs`, and those that
+   * are left after `graceMs`.
+   */
+  removeListener(name: string, spreadMs: number, graceMs: number): void
+  /**
+   * Responses carry `Connection: close`; connections that stay idle are closed, evenly over
+   * `spreadMs`.
+   */
   drainAll(spreadMs: number): void
   /** Answers of health-check filters and drain decisions follow this. */
   setHealthFailed(failed: boolean): void
@@ -204,6 +220,11 @@ export interface NativeCore {
   waiting(slot: SlotId): { readonly now: number; readonly overflows: number }
   /** Open connections accepted by listeners. */
   connectionCount(): number
+  /**
+   * Sockets that workers accept on. One that is closing counts until what waited is accepted; read
+   * it before {@link connectionCount} to miss none.
+   */
+  socketCount(): number
   listenerConnections(name: string): number
   resetCounters(): void
 }

@@ -24,6 +24,11 @@ export interface ProxyOptions {
    * default.
    */
   readonly drainTime?: number
+  /**
+   * Listeners may share their ports with other proxies of the same user, in this process or in
+   * another one: each gets a part of the connections. By default a port that is in use is an error.
+   */
+  readonly reusePort?: boolean
   /** Access logs are written at least this often; ms, 10,000 by default. */
   readonly flushInterval?: number
 }
@@ -34,10 +39,19 @@ export interface ReadOptions {
   readonly admin: NativeAddress | undefined
   readonly log: Logger | undefined
   readonly drainTimeMs: number
+  readonly sharePorts: boolean
   readonly fileFlushIntervalMs: number
 }
 
-const kKeys = ['signal', 'concurrency', 'admin', 'log', 'drainTime', 'flushInterval'] as const
+const kKeys = [
+  'signal',
+  'concurrency',
+  'admin',
+  'log',
+  'drainTime',
+  'reusePort',
+  'flushInterval',
+] as const
 const kDay = 86_400_000
 
 export function readOptions(value: unknown): ReadOptions {
@@ -50,6 +64,7 @@ export function readOptions(value: unknown): ReadOptions {
     admin: adminAddress(given.admin),
     log: logger(given.log),
     drainTimeMs: number('drainTime', 0, kDay, 'milliseconds') ?? 600_000,
+    sharePorts: reusePort(given.reusePort),
     fileFlushIntervalMs: number('flushInterval', 1, 3_600_000, 'milliseconds') ?? 10_000,
   }
 }
@@ -61,6 +76,11 @@ function adminAddress(value: unknown): NativeAddress | undefined {
   if (address) return address
   const hint = 'write a port, "IP:port", "[IPv6]:port" or "unix:/path"'
   throw argumentError('options.admin', `is no address: ${kindOf(value)}`, hint)
+}
+
+function reusePort(value: unknown): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false
+  throw argumentError('options.reusePort', `is no boolean: ${kindOf(value)}`, 'write true or false')
 }
 
 function logger(value: unknown): Logger | undefined {

@@ -131,11 +131,12 @@ export class Proxy extends SafeEmitter implements AsyncDisposable {
   }
 
   #newServer(): Server {
-    const { concurrency, fileFlushIntervalMs, drainTimeMs, admin, log } = this.#options
+    const { concurrency, fileFlushIntervalMs, drainTimeMs, sharePorts, admin, log } = this.#options
     return new Server({
       concurrency,
       fileFlushIntervalMs,
       drainTimeMs,
+      sharePorts,
       log: eventLogger(this, log),
       ...(admin && { admin }),
       onEvent: (event) => this.#onNativeEvent(event),

@@ -3,10 +3,10 @@
 //
 //   prepare (can fail; undone then)          commit (step by step; a step that fails takes back
 //   compile, open log files            →     those before it, and workers see none of them)
-//   publish what has new names               bind new and moved listeners
+//   publish what has new names               bind sockets that are not there yet
 //                                            runtime · changed clusters · routes · directory
-//                                            update listeners that keep their addresses
-//                                            drain and remove listeners that are gone or moved
+//                                            update listeners, exchange sockets that differ
+//                                            drain and remove listeners that are gone
 //
 // What the new configuration no longer names lingers for the drain time, for connections accepted
 // before.
@@ -23,6 +23,9 @@ import type { LogFiles } from './log_files.ts'
 import { noUses, Resources, type Uses } from './resources.ts'
 import { allOf, Rollback } from './rollback.ts'
 import { named } from './system_error.ts'
+
+const kLeastSpreadMs = 1_000
+const kMostSpreadMs = 30_000
 
 export interface ListenerState {
   readonly name: string
@@ -77,9 +80,14 @@ interface Plan {
   readonly keys: ReadonlySet<string>
   readonly compiled: CompiledConfiguration
   readonly uses: Uses
+  /** Listeners that are not there yet. */
   readonly bind: NativeListener[]
+  /** Of those that are updated: they listen elsewhere, or otherwise, from then on. */
+  readonly rebind: NativeListener[]
   readonly update: NativeListener[]
   readonly keep: NativeListener[]
+  /** What the listeners that are there already are now, perhaps under another name. */
+  readonly before: ReadonlyMap<string, ListenerState>
 }
 
 /** What {@link Deployment} knows after the core has taken a configuration. */
@@ -160,18 +168,28 @@ export class Deployment {
     undo: () => void,
     now: number = Date.now(),
   ): Steps<Changes> {
+    const rebound = new Map<string, readonly string[]>()
+    const undoAll = (): void => {
+      allOf([...rebound.keys()].map((coreName) => () => this.#core.dropSockets(coreName)))
+      undo()
+    }
     try {
+      for (const listener of plan.rebind) {
+        const name = plan.before.get(listener.name)?.coreName ?? listener.name
+        const addresses = this.#opening(() => this.#core.bindSockets({ ...listener, name }))
+        rebound.set(name, addresses)
+      }
       for (const listener of plan.bind) bound.set(listener.name, this.#bind(listener, now))
     } catch (error) {
-      undo()
+      undoAll()
       throw named(error)
     }
     // Workers see nothing of what is done, and undone, until the end.
     this.#core.hold()
-    const rollback = new Rollback(undo)
+    const rollback = new Rollback(undoAll)
     try {
       const done = yield* this.#change(plan, rollback, now)
-      return this.#conclude(plan, bound, done, now)
+      return this.#conclude(plan, bound, rebound, done, now)
     } catch (error) {
       rollback.run()
       throw named(error)
@@ -228,12 +246,15 @@ export class Deployment {
   }
 
   #plan(compiled: CompiledConfiguration, uses: Uses): Omit<Plan, 'loaded' | 'keys'> {
-    const plan: Omit<Plan, 'loaded' | 'keys'> = { compiled, uses, bind: [], update: [], keep: [] }
+    const before = this.#predecessors(compiled.listeners)
+    const lists = { bind: [], rebind: [], update: [], keep: [] }
+    const plan: Omit<Plan, 'loaded' | 'keys'> = { compiled, uses, before, ...lists }
     for (const listener of compiled.listeners) {
-      const before = this.#listeners.get(listener.name)?.listener
-      if (!before || !sameSockets(before, listener)) plan.bind.push(listener)
-      else if (isDeepStrictEqual(before, listener)) plan.keep.push(listener)
+      const had = before.get(listener.name)?.listener
+      if (!had) plan.bind.push(listener)
+      else if (isDeepStrictEqual(had, listener)) plan.keep.push(listener)
       else plan.update.push(listener)
+      if (had && !sameSockets(had, listener)) plan.rebind.push(listener)
     }
     return plan
   }
@@ -259,14 +280,36 @@ export class Deployment {
   #bind(listener: NativeListener, now: number): ListenerState {
     let coreName = listener.name
     for (let n = 2; this.#coreNames.has(coreName); n++) coreName = `${listener.name}#${n}`
+    const addresses = this.#opening(() => this.#core.addListener({ ...listener, name: coreName }))
+    this.#coreNames.add(coreName)
+    return { name: listener.name, coreName, listener, addresses, updatedAt: now }
+  }
+
+  #opening(open: () => readonly string[]): readonly string[] {
     try {
-      const addresses = this.#core.addListener({ ...listener, name: coreName })
-      this.#coreNames.add(coreName)
-      return { name: listener.name, coreName, listener, addresses, updatedAt: now }
+      return open()
     } catch (error) {
       this.counters.createFailure++
       throw error
     }
+  }
+
+  /**
+   * Who each listener is now: the one of its name, or one that goes and listens where this one
+   * will. That one only has another name, and its connections need not notice.
+   */
+  #predecessors(listeners: readonly NativeListener[]): Map<string, ListenerState> {
+    const found = new Map<string, ListenerState>()
+    const names = new Set(listeners.map(({ name }) => name))
+    const leaving = new Set([...this.#listeners.values()].filter(({ name }) => !names.has(name)))
+    for (const listener of listeners) {
+      const own = this.#listeners.get(listener.name)
+      const state = own ?? [...leaving].find((other) => sharesAddress(other.listener, listener))
+      if (!state) continue
+      leaving.delete(state)
+      found.set(listener.name, state)
+    }
+    return found
   }
 
   #undo(uses: Uses, bound: ReadonlyMap<string, ListenerState>): void {
@@ -274,7 +317,7 @@ export class Deployment {
     for (const { coreName } of bound.values()) {
       steps.push(() => {
         this.#coreNames.delete(coreName)
-        this.#core.removeListener(coreName, 0)
+        this.#core.removeListener(coreName, 0, 0)
       })
     }
     allOf(steps)
@@ -282,7 +325,11 @@ export class Deployment {
   }
 
   /** Everything that the core may refuse, each step with what takes it back. */
-  *#change({ loaded, compiled, update }: Plan, rollback: Rollback, now: number): Steps<Changed> {
+  *#change(
+    { loaded, compiled, update, before: states }: Plan,
+    rollback: Rollback,
+    now: number,
+  ): Steps<Changed> {
     const { layers } = this.#runtime
     const local = this.#compiled?.localCluster ?? { slot: 0 }
     rollback.step(
@@ -304,7 +351,7 @@ export class Deployment {
     }
     const routes = this.#changeRoutes(compiled, rollback, now)
     for (const listener of update) {
-      const before = this.#listeners.get(listener.name)
+      const before = states.get(listener.name)
       if (!before) continue
       const { coreName: name } = before
       rollback.step(
@@ -364,8 +411,9 @@ export class Deployment {
 
   /** The core has taken everything: what is left cannot fail. */
   #conclude(
-    { loaded, keys, compiled, uses, keep, update }: Plan,
+    { loaded, keys, compiled, uses, keep, update, before: states }: Plan,
     bound: ReadonlyMap<string, ListenerState>,
+    rebound: ReadonlyMap<string, readonly string[]>,
     { clustersPublished, routes, routesPublished }: Changed,
     now: number,
   ): Changes {
@@ -375,18 +423,19 @@ export class Deployment {
       if (state) next.set(name, state)
     }
     for (const listener of update) {
-      const before = this.#listeners.get(listener.name)
-      if (before) next.set(listener.name, { ...before, listener, updatedAt: now })
+      const state = states.get(listener.name)
+      if (!state) continue
+      const { name } = listener
+      const addresses = rebound.get(state.coreName) ?? state.addresses
+      next.set(name, { ...state, name, listener, addresses, updatedAt: now })
     }
     for (const [name, state] of bound) next.set(name, state)
+    allOf([...rebound.keys()].map((coreName) => () => this.#core.useSockets(coreName)))
     const before = this.#listeners
-    const rebound = [...bound.keys()]
+    const changed = [...update.map(({ name }) => name), ...bound.keys()]
     const changes: Changes = {
-      listenersAdded: rebound.filter((name) => !before.has(name)),
-      listenersModified: [
-        ...update.map(({ name }) => name),
-        ...rebound.filter((name) => before.has(name)),
-      ],
+      listenersAdded: changed.filter((name) => !before.has(name)),
+      listenersModified: changed.filter((name) => before.has(name)),
       listenersRemoved: [...before.keys()].filter((name) => !next.has(name)),
       clustersPublished,
       clustersRemoved: [...this.#uses.clusters].filter((name) => !uses.clusters.has(name)),
@@ -402,9 +451,8 @@ export class Deployment {
     this.#compiled = compiled
     this.#inForce = { loaded, keys }
     this.#clusterNames = new Set(compiled.clusters.map(({ name }) => name))
-    const gone = [...before.values()].filter(
-      ({ name, coreName }) => next.get(name)?.coreName !== coreName,
-    )
+    const kept = new Set([...next.values()].map(({ coreName }) => coreName))
+    const gone = [...before.values()].filter(({ coreName }) => !kept.has(coreName))
     // Each on its own: one that the core does not know keeps nothing else from going.
     allOf(gone.map((state) => () => this.#retire(state)))
     this.#linger(usesBefore, uses)
@@ -413,10 +461,8 @@ export class Deployment {
 
   #retire({ coreName }: ListenerState): void {
     this.#lingering.schedule(`listener ${coreName}`, () => this.#coreNames.delete(coreName))
-    allOf([
-      () => this.#core.drainListener(coreName),
-      () => this.#core.removeListener(coreName, this.#drainTimeMs),
-    ])
+    const spreadMs = idleSpreadMs(this.#drainTimeMs)
+    allOf([() => this.#core.removeListener(coreName, spreadMs, this.#drainTimeMs)])
   }
 
   #linger(before: Uses, uses: Uses): void {
@@ -438,7 +484,18 @@ export class Deployment {
   }
 }
 
-/** Whether a listener's sockets can stay: only what is behind them changed. */
+/**
+ * Over how long connections that stay idle are closed when something drains: so that not all
+ * clients come back at once, and most learn from a response. The rest of the time is for requests.
+ */
+export function idleSpreadMs(drainTimeMs: number): number {
+  return Math.min(drainTimeMs, Math.max(kLeastSpreadMs, Math.min(drainTimeMs / 10, kMostSpreadMs)))
+}
+
+const sharesAddress = (a: NativeListener, b: NativeListener): boolean =>
+  a.addresses.some((had) => b.addresses.some((wanted) => isDeepStrictEqual(had, wanted)))
+
+/** Whether a listener's sockets can stay as they are: only what is behind them changed. */
 function sameSockets(a: NativeListener, b: NativeListener): boolean {
   const sockets = (l: NativeListener): unknown => [
     l.addresses,
@@ -447,9 +504,6 @@ function sameSockets(a: NativeListener, b: NativeListener): boolean {
     l.ipv4Compat,
     l.freebind,
     l.transparent,
-    // Not of the sockets, but what every worker keeps for as long as it has them.
-    l.statPrefix,
-    l.drainType,
   ]
   return isDeepStrictEqual(sockets(a), sockets(b))
 }

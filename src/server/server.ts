@@ -27,20 +27,16 @@ import { Runtime, type RuntimeValue } from '../runtime/runtime.ts'
 import { atOnce, inSlices, type Steps } from '../slices.ts'
 import { after, every, pause, type Timer } from '../timers.ts'
 import { atExit } from './at_exit.ts'
-import { type Changes, Deployment } from './deployment.ts'
+import { type Changes, Deployment, idleSpreadMs } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
 import { Baseline, mainStats, merged, type OwnLogStats, type ReloadCounters } from './main_stats.ts'
 import { type Load, Succession } from './succession.ts'
+import { naming } from './system_error.ts'
 
 /** How old the Date header can become: half of its resolution. */
 const kDateIntervalMs = 500
 /** How often a drain looks whether it is over. */
 const kDrainPollMs = 20
-/**
- * Idle connections are closed over this long when a drain ends the process: not all clients come
- * back at once.
- */
-const kDrainSpreadMs = 1_000
 /** For what the log files still hold when the server stops. */
 const kStopDeadlineMs = 5_000
 /** The same when the process ends without waiting for the server. */
@@ -56,6 +52,8 @@ export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINI
 
 export interface ServerOptions {
   readonly concurrency: number
+  /** Listeners may share their ports with other proxies of the same user. */
+  readonly sharePorts?: boolean
   readonly fileFlushIntervalMs: number
   /** How long connections may take to end when the server, or a listener of it, goes. */
   readonly drainTimeMs: number
@@ -74,9 +72,11 @@ export interface ServerOptions {
   readonly onHealth?: (change: HealthChange) => void
 }
 
-interface OpenAdmin {
+interface NewAdmin {
   readonly address: NativeAddress | undefined
   readonly server: AdminServer | undefined
+  /** Instead of using it: the one before is where it was. */
+  undo(): Promise<void>
 }
 
 export class Server {
@@ -107,12 +107,14 @@ export class Server {
   constructor(options: ServerOptions) {
     this.options = options
     this.native = loadNative()
-    this.core = this.native.createCore({
+    const core = {
       concurrency: options.concurrency,
-      onEvent: (event) => this.#onEvent(event),
+      sharePorts: options.sharePorts ?? false,
+      onEvent: (event: NativeEvent) => this.#onEvent(event),
       onOutlier: () => this.clusters.takeOutlierEvents(),
       onHostsWanted: () => this.clusters.takeWantedHosts(),
-    })
+    }
+    this.core = naming(() => this.native.createCore(core))
     this.#forgetExit = atExit(() => this.#exit())
     this.clusters = new ClusterManager(this.core, {
       log: options.log,
@@ -189,7 +191,7 @@ export class Server {
   /** All that can fail comes first; what fails leaves everything as it was. */
   async #putInForce(loaded: LoadedConfiguration, giveUp: AbortSignal): Promise<Changes> {
     this.#mustGoOn()
-    const admin = await this.#openAdmin(this.options.admin ?? loaded.admin)
+    const admin = await this.#exchangeAdmin(this.options.admin ?? loaded.admin)
     let changes: Changes
     try {
       this.#mustGoOn()
@@ -206,7 +208,7 @@ export class Server {
       if (!this.#coreStarted) this.core.start()
       this.#coreStarted = true
     } catch (error) {
-      await admin?.server?.close()
+      await admin?.undo()
       throw error
     }
     this.#configuration = { loaded, at: Date.now() }
@@ -285,8 +287,8 @@ export class Server {
   }
 
   /**
-   * Stops accepting, lets connections end, and returns when none is left or `deadlineMs` have
-   * passed.
+   * Stops accepting when what waits is accepted, lets connections end, and returns when none is
+   * left or `deadlineMs` have passed.
    */
   async drain(deadlineMs: number = this.options.drainTimeMs): Promise<void> {
     if (this.#stopped) return
@@ -297,8 +299,12 @@ export class Server {
     if (this.#succession.busy) await this.#succession.idle()
     if (this.#stopped) return
     this.stopListeners()
-    this.core.drainAll(Math.min(kDrainSpreadMs, deadlineMs))
-    while (!this.#stopped && this.core.connectionCount() > 0 && performance.now() < deadline) {
+    this.core.drainAll(idleSpreadMs(deadlineMs))
+    // Rejected when the core stops meanwhile: then this is over, too.
+    await this.core.published().catch(() => {})
+    while (!this.#stopped && performance.now() < deadline) {
+      // In this order: what a closing socket accepts last is a connection before it is closed.
+      if (this.core.socketCount() === 0 && this.core.connectionCount() === 0) return
       await pause(kDrainPollMs)
     }
   }
@@ -390,19 +396,30 @@ export class Server {
   }
 
   /** The admin interface at `address`, or undefined when it is there already. */
-  async #openAdmin(address: NativeAddress | undefined): Promise<OpenAdmin | undefined> {
+  async #exchangeAdmin(address: NativeAddress | undefined): Promise<NewAdmin | undefined> {
     if (JSON.stringify(address) === JSON.stringify(this.#adminAddress)) return undefined
-    if (!address) return { address, server: undefined }
+    if (!address) return { address, server: undefined, undo: async () => {} }
     const { AdminServer } = await import('../admin/server.ts')
-    const server = await AdminServer.listen(address, this.#adminTarget(), this.options.log)
-    this.options.log.info({ url: server.url }, 'admin interface')
-    // During the start it is there already, whichever configuration it will be.
-    if (this.#admin || this.#state !== 'INITIALIZING') return { address, server }
-    this.#setAdmin({ address, server })
-    return undefined
+    const before = this.#admin?.blocks(address) ? this.#admin : undefined
+    await before?.makeRoom()
+    try {
+      const server = await AdminServer.listen(address, this.#adminTarget(), this.options.log)
+      const undo = async (): Promise<void> => {
+        await server.close()
+        await before?.comeBack()
+      }
+      this.options.log.info({ url: server.url }, 'admin interface')
+      // During the start it is there already, whichever configuration it will be.
+      if (this.#admin || this.#state !== 'INITIALIZING') return { address, server, undo }
+      this.#setAdmin({ address, server })
+      return undefined
+    } catch (error) {
+      await before?.comeBack()
+      throw error
+    }
   }
 
-  #setAdmin({ address, server }: OpenAdmin): void {
+  #setAdmin({ address, server }: Omit<NewAdmin, 'undo'>): void {
     this.#admin = server
     this.#adminAddress = address
   }

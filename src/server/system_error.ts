@@ -11,3 +11,12 @@ export function named(error: unknown): unknown {
   const message = `${error.message}: ${name} (${text})`
   return new MillraceError(String(code ?? 'ERR_MILLRACE_SYSTEM'), message, { cause: error })
 }
+
+/** What `act` gives; its error {@link named}. */
+export function naming<T>(act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    throw named(error)
+  }
+}

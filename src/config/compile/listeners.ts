@@ -130,11 +130,13 @@ function checkUnique(context: Context, listeners: readonly Listener[]): void {
       ...(listener.additional_addresses ?? []).map((more) => more.address),
     ]
     for (const address of all) {
-      const { address: ip, port_value: port = 0 } = address?.socket_address ?? {}
+      const { address: ip, port_value: port = 0, protocol = 'TCP' } = address?.socket_address ?? {}
       // Port 0 is a new one each time.
       const text = address?.pipe?.path ?? (port === 0 ? undefined : `${ip}:${port}`)
       if (address === undefined || text === undefined) continue
-      const other = taken.get(text)
+      // UDP has ports of its own.
+      const key = `${protocol} ${text}`
+      const other = taken.get(key)
       if (other !== undefined) {
         context.origins.add(
           address,
@@ -143,7 +145,7 @@ function checkUnique(context: Context, listeners: readonly Listener[]): void {
           `${text} is an address of ${other} already`,
         )
       }
-      taken.set(text, name === '' ? `listener ${i}` : `the listener "${name}"`)
+      taken.set(key, name === '' ? `listener ${i}` : `the listener "${name}"`)
     }
   })
 }

@@ -136,7 +136,7 @@ TEST_CASE("more clients than one batch are all accepted; stop() takes those that
   CHECK(net.until([&] { return sink.fds.size() == 150; }));
   for (int i = 0; i < 70; i++) clients.push_back(clientTo(sockets.local));
   awaitWaiting(listener.fd(), 70);
-  listener.stop();
+  listener.stopNow();
   CHECK(sink.fds.size() == 220);
   CHECK(listener.accepted() == 220);
   int refused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -151,11 +151,74 @@ TEST_CASE("a listener stopped from inside its sink accepts no more") {
   ListenSockets sockets = std::move(*listenOn(loopback(), single, 1));
   Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
   CHECK(listener.start().ok());
-  sink.then = [&] { listener.stop(); };
+  sink.then = [&] { listener.stopNow(); };
   Fd client = clientTo(sockets.local);
   CHECK(net.until([&] { return sink.fds.size() == 1; }));
   net.turns();
   CHECK(!listener.registered());
+}
+
+#ifdef __linux__
+TEST_CASE("stop() serves who has come and who is about to, and lets nobody else in") {
+  Net net;
+  Sink sink;
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
+  CHECK(listener.start().ok());
+  std::vector<Fd> clients;
+  for (int i = 0; i < 20; i++) clients.push_back(clientTo(sockets.local));
+  listener.stop();
+  CHECK(!listener.stopped());
+  Fd late(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  connect(late.get(), sockets.local.sockaddrPtr(), sockets.local.size());
+  CHECK(net.until([&] { return listener.stopped(); }));
+  CHECK(sink.fds.size() == 20);
+  // The system tries again a second later, and is refused then: nothing was lost.
+  pollfd answer{late.get(), POLLOUT, 0};
+  CHECK(poll(&answer, 1, 20'000) == 1);
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(late.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  CHECK(error == ECONNREFUSED);
+}
+#endif
+
+TEST_CASE("a port is shared only when the second one asks for it") {
+  ListenSockets one = std::move(*listenOn(loopback(), {}, 3));
+  for (size_t count : {1, 2}) {
+    auto refused = listenOn(one.local, {}, count);
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().sysErrno == EADDRINUSE);
+    CHECK(refused.error().message.find(one.local.toString()) != std::string::npos);
+    CHECK(refused.error().message.find("--reuse-port") != std::string::npos);
+  }
+  auto wildcard = listenOn(*Address::ip("0.0.0.0", one.local.port()), {}, 2);
+  CHECK_FALSE(wildcard.ok());
+  if (reusePortSpreads(one.local)) CHECK(listenOn(one.local, {.shared = true}, 2).ok());
+}
+
+TEST_CASE("before the descriptor limit accepting pauses, and leaves some to the process") {
+  Net net;
+  Sink sink;
+  ListenSockets sockets = std::move(*listenOn(loopback(), {}, 1));
+  Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
+  CHECK(listener.start().ok());
+  rlimit old;
+  getrlimit(RLIMIT_NOFILE, &old);
+  rlimit low = old;
+  low.rlim_cur = 160;
+  std::vector<Fd> clients;
+  for (int i = 0; i < 100; i++) clients.push_back(clientTo(sockets.local));
+  setrlimit(RLIMIT_NOFILE, &low);
+  CHECK(net.until([&] { return listener.pauses() > 0; }));
+  net.turns();
+  // An eighth of the limit is left, but for the one that told.
+  std::vector<Fd> left;
+  for (int fd; (fd = dup(clients[0].get())) >= 0;) left.emplace_back(fd);
+  CHECK(left.size() >= 19);
+  left.clear();
+  setrlimit(RLIMIT_NOFILE, &old);
+  CHECK(net.until([&] { return sink.fds.size() == 100; }));
 }
 
 TEST_CASE("at the descriptor limit accepting pauses, does not spin, and recovers") {

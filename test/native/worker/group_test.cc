@@ -196,18 +196,190 @@ TEST_CASE("few long connections are spread over the workers") {
   for (auto& client : clients) CHECK(client->get() == 200);
 }
 
-TEST_CASE("a drained listener finishes what it has and closes") {
+TEST_CASE("a burst of connects is spread, whoever accepts it") {
+  Origin origin;
+  Running proxy(4, {origin.port()});
+  for (int round = 0; round < 10; round++) {
+    constexpr int kClients = 32;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < kClients; i++) clients.push_back(std::make_unique<Client>(proxy.port));
+    REQUIRE(proxy.until([&] { return proxy.group->connectionCount() == kClients; }));
+    for (auto& client : clients) REQUIRE(client->get() == 200);
+    uint32_t sum = 0;
+    for (const auto& worker : proxy.group->workerStats()) {
+      // Two workers that look at once may both choose a third.
+      CHECK(worker.connections <= kClients / 4 + 4);
+      sum += worker.connections;
+    }
+    CHECK(sum == kClients);
+    clients.clear();
+    REQUIRE(proxy.until([&] { return proxy.group->connectionCount() == 0; }));
+  }
+}
+
+TEST_CASE("clients that connect while a listener is added are all served") {
+  Origin origin;
+  for (bool reusePort : {true, false}) {
+    Running proxy(4, {origin.port()});
+    for (int round = 0; round < 40; round++) {
+      spec::Listener added = proxy.listener();
+      added.name = "added " + std::to_string(round);
+      added.reusePort = reusePort;
+      auto addresses = proxy.group->addListener(added);
+      REQUIRE(addresses.ok());
+      auto port = uint16_t(std::stoi((*addresses)[0].substr((*addresses)[0].rfind(':') + 1)));
+      // They wait in the backlog when the first worker learns of it.
+      std::vector<std::unique_ptr<Client>> clients;
+      for (int i = 0; i < 16; i++) clients.push_back(std::make_unique<Client>(port));
+      proxy.group->turn();
+      for (auto& client : clients) {
+        REQUIRE(client->get() == 200);
+      }
+      clients.clear();
+      CHECK(proxy.until([&] { return proxy.group->listenerConnections(added.name) == 0; }));
+      REQUIRE(proxy.group->removeListener(added.name, 0, 0).ok());
+    }
+  }
+}
+
+TEST_CASE("a drained listener serves who waits, tells them to go, and closes its sockets") {
   Origin origin;
   Running proxy(2, {origin.port()});
-  Client idle(proxy.port), other(proxy.port);
-  CHECK(idle.get() == 200);
-  CHECK(other.get() == 200);
+  Client used(proxy.port);
+  CHECK(used.get() == 200);
+  // Some of them are not accepted yet.
+  std::vector<std::unique_ptr<Client>> waiting;
+  for (int i = 0; i < 20; i++) waiting.push_back(std::make_unique<Client>(proxy.port));
   REQUIRE(proxy.group->drainListener("in").ok());
   proxy.group->turn();
-  CHECK(idle.closed());
-  CHECK(other.closed());
+  REQUIRE(proxy.until([&] { return proxy.group->socketCount() == 0; }));
   CHECK(connectTo(proxy.port) == -1);
+  CHECK(proxy.group->connectionCount() == 21);
+  CHECK(used.get() == 200);
+  CHECK(used.text().find("connection: close") != std::string_view::npos);
+  CHECK(used.closed());
+  for (auto& client : waiting) {
+    CHECK(client->get() == 200);
+    CHECK(client->text().find("connection: close") != std::string_view::npos);
+  }
   CHECK(proxy.until([&] { return proxy.group->connectionCount() == 0; }));
+}
+
+TEST_CASE("a drain closes what stays idle, and not before it was idle for a while") {
+  Origin origin;
+  Running proxy(2, {origin.port()});
+  Client idle(proxy.port), busy(proxy.port);
+  CHECK(idle.get() == 200);
+  CHECK(busy.get() == 200);
+  auto began = std::chrono::steady_clock::now();
+  proxy.group->drainAll(Worker::kQuietMs + 500);
+  CHECK(idle.closed());
+  CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(Worker::kQuietMs));
+  CHECK(busy.closed());
+  // It goes on accepting; each client is told to go.
+  Client late(proxy.port);
+  CHECK(late.get() == 200);
+  CHECK(late.text().find("connection: close") != std::string_view::npos);
+}
+
+TEST_CASE("a listener's name in the statistics and its drain type change in place") {
+  Origin origin;
+  Running proxy(2, {origin.port()});
+  Client client(proxy.port);
+  CHECK(client.get() == 200);
+  spec::Listener changed = proxy.listener();
+  changed.statPrefix = "other";
+  changed.drainType = spec::Listener::DrainType::kModifyOnly;
+  REQUIRE(proxy.group->updateListener(changed).ok());
+  bool taken = false;
+  proxy.group->whenTaken([&] { taken = true; });
+  REQUIRE(proxy.until([&] { return taken; }));
+  CHECK(proxy.counter("listener.other.downstream_cx_active") == 1);
+  proxy.group->setHealthFailed(true);
+  proxy.group->turn();
+  CHECK(client.get() == 200);
+  CHECK(client.text().find("connection: close") == std::string_view::npos);
+  Client second(proxy.port);
+  CHECK(second.get() == 200);
+  CHECK(proxy.counter("listener.other.downstream_cx_total") == 1);
+  CHECK(proxy.counter("listener.other.downstream_cx_active") == 2);
+}
+
+TEST_CASE("a listener keeps the sockets that can stay, and opens and closes the others") {
+  Origin origin;
+  Running proxy(2, {origin.port()});
+  Client client(proxy.port);
+  CHECK(client.get() == 200);
+  spec::Listener changed = proxy.listener();
+  changed.backlog = 7;
+  changed.addresses.push_back(localPort(0));
+  auto addresses = proxy.group->bindSockets(changed);
+  REQUIRE(addresses.ok());
+  REQUIRE(addresses->size() == 2);
+  CHECK((*addresses)[0].ends_with(":" + std::to_string(proxy.port)));
+  auto port = uint16_t(std::stoi((*addresses)[1].substr((*addresses)[1].rfind(':') + 1)));
+  Client waiting(proxy.port);
+  REQUIRE(proxy.group->updateListener(changed).ok());
+  proxy.group->useSockets("in");
+  proxy.group->turn();
+  CHECK(waiting.get() == 200);
+  Client second(port);
+  CHECK(second.get() == 200);
+  CHECK(proxy.group->socketCount() == 4);
+  changed.addresses.erase(changed.addresses.begin());
+  // What another one opened and nobody wanted is closed again.
+  REQUIRE(proxy.group->bindSockets(changed).ok());
+  proxy.group->dropSockets("in");
+  REQUIRE(proxy.group->bindSockets(changed).ok());
+  REQUIRE(proxy.group->updateListener(changed).ok());
+  proxy.group->useSockets("in");
+  proxy.group->turn();
+  REQUIRE(proxy.until([&] { return proxy.group->socketCount() == 2; }));
+  // Its connections live on.
+  CHECK(client.get() == 200);
+  CHECK(second.get() == 200);
+  changed.reusePort = false;
+  auto refused = proxy.group->bindSockets(changed);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().message.find("enable_reuse_port") != std::string::npos);
+}
+
+TEST_CASE("a request to a listener that is gone is answered") {
+  Origin origin;
+  Running proxy(1, {origin.port()});
+  Client client(proxy.port);
+  CHECK(client.get() == 200);
+  REQUIRE(proxy.group->removeListener("in", 60'000, 60'000).ok());
+  proxy.group->turn();
+  bool taken = false;
+  proxy.group->whenTaken([&] { taken = true; });
+  REQUIRE(proxy.until([&] { return taken; }));
+  CHECK(client.get() == 503);
+  CHECK(client.text().find("connection: close") != std::string_view::npos);
+  CHECK(proxy.counter("http.in.downstream_rq_5xx") == 1);
+}
+
+TEST_CASE("a slot that is not there, or is for something else, is an error") {
+  Origin origin;
+  Running proxy(1, {origin.port()});
+  spec::Cluster cluster;
+  cluster.name = "x";
+  for (SlotId slot : {SlotId(0), SlotId(1), kNoSlot, SlotId(12345)}) {
+    CHECK_FALSE(proxy.group->publishRoutes(slot, {}).ok());
+    CHECK_FALSE(proxy.group->publishCluster(slot, cluster).ok());
+    CHECK_FALSE(proxy.group->releaseSlot(slot).ok());
+    CHECK(proxy.group->clusterHosts(slot).empty());
+    CHECK(proxy.group->outlierWindow(slot).empty());
+    CHECK(proxy.group->takeUsedHosts(slot, true).empty());
+    CHECK(proxy.group->waiting(slot).now == 0);
+    proxy.group->resetOutliers(slot, {1});
+    proxy.group->refuseHosts(slot, {"a"}, HostRefusal::kFull);
+  }
+  CHECK_FALSE(proxy.group->publishCluster(proxy.routes, cluster).ok());
+  CHECK_FALSE(proxy.group->publishRoutes(proxy.cluster, {}).ok());
+  CHECK(proxy.group->clusterHosts(proxy.routes).empty());
+  Client client(proxy.port);
+  CHECK(client.get() == 200);
 }
 
 TEST_CASE("a removed listener is gone, and its name and port are free again") {
@@ -215,11 +387,11 @@ TEST_CASE("a removed listener is gone, and its name and port are free again") {
   Running proxy(3, {origin.port()});
   Client client(proxy.port);
   CHECK(client.get() == 200);
-  REQUIRE(proxy.group->removeListener("in", 100).ok());
+  REQUIRE(proxy.group->removeListener("in", 10, 100).ok());
   proxy.group->turn();
   CHECK(proxy.until([&] { return proxy.group->connectionCount() == 0; }));
   CHECK(client.closed());
-  CHECK_FALSE(proxy.group->removeListener("in", 0).ok());
+  CHECK_FALSE(proxy.group->removeListener("in", 0, 0).ok());
   spec::Listener again = proxy.listener();
   again.addresses[0].port = proxy.port;
   REQUIRE(proxy.until([&] { return proxy.group->addListener(again).ok(); }));

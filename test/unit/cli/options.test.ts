@@ -24,6 +24,7 @@ describe('arguments', () => {
       json: false,
       effective: false,
       demo: false,
+      reusePort: false,
       to: [],
       fileFlushIntervalMs: 10_000,
       drainTimeMs: 600_000,

@@ -53,7 +53,7 @@ describe('a first configuration', () => {
     const loaded = await load(config([listener('one', 'a'), listener('two', 'a')], { a: 1 }))
     expect(() => deployment.apply(loaded)).toThrow('EADDRINUSE')
     const calls = core.take()
-    expect(calls).toContain('remove one 0')
+    expect(calls).toContain('remove one 0 0')
     const allocated = calls.filter((call) => call.startsWith('allocate')).length
     const released = calls.filter((call) => call.startsWith('release')).length
     expect(released).toBe(allocated)
@@ -119,16 +119,37 @@ describe('a second configuration', () => {
     expect(calls).toEqual(['update main'])
   })
 
-  it('that moves a listener binds the new one, then drains the old one', async () => {
+  it('that moves a listener exchanges its sockets', async () => {
     const moved = listener('main', 'a', { port: 20_001 })
     const calls = await apply(config([moved], { a: 1, b: 2 }))
-    expect(calls).toEqual(['add main#2', 'drain main', `remove main ${kDrainMs}`])
-    expect(deployment.listeners().map(({ name, coreName }) => [name, coreName])).toEqual([
-      ['main', 'main#2'],
+    expect(calls).toEqual(['bind main', 'update main', 'use main'])
+    expect(deployment.listeners().map(({ name, addresses }) => [name, addresses])).toEqual([
+      ['main', ['127.0.0.1:2']],
     ])
-    expect(deployment.draining).toBe(1)
-    vi.advanceTimersByTime(kDrainMs)
     expect(deployment.draining).toBe(0)
+  })
+
+  it('that renames a listener updates it in place', async () => {
+    const calls = await apply(config([listener('other', 'a')], { a: 1, b: 2 }))
+    expect(calls.filter((call) => /^(add|bind|update|remove)/.test(call))).toEqual(['update main'])
+    expect(deployment.listeners().map(({ name, coreName }) => [name, coreName])).toEqual([
+      ['other', 'main'],
+    ])
+    const again = await apply(
+      config([listener('other', 'a'), listener('main', 'a', { port: 20_002 })], { a: 1, b: 2 }),
+    )
+    expect(again.filter((call) => call.startsWith('add'))).toEqual(['add main#2'])
+    expect(deployment.draining).toBe(0)
+  })
+
+  it('that cannot be bound leaves no socket behind', async () => {
+    core.taken.add('more')
+    const moved = listener('main', 'a', { port: 20_001 })
+    const both = config([moved, listener('more', 'a', { port: 20_002 })], { a: 1, b: 2 })
+    await expect(apply(both)).rejects.toThrow('EADDRINUSE')
+    const sockets = core.take().filter((call) => /^(bind|add|drop|remove)/.test(call))
+    expect(sockets).toEqual(['bind main', 'drop main'])
+    expect(deployment.counters.createFailure).toBe(1)
   })
 
   it('that removes a cluster lets it linger for the drain time', async () => {

@@ -135,6 +135,17 @@ export class RecordingCore {
     this.calls.push(`add ${listener.name}`)
     return ['127.0.0.1:1']
   }
+  bindSockets(listener: NativeListener): string[] {
+    if (this.taken.has(listener.name)) throw new Error(`${listener.name}: EADDRINUSE`)
+    this.calls.push(`bind ${listener.name}`)
+    return ['127.0.0.1:2']
+  }
+  useSockets(name: string): void {
+    this.calls.push(`use ${name}`)
+  }
+  dropSockets(name: string): void {
+    this.calls.push(`drop ${name}`)
+  }
   updateListener(listener: NativeListener): void {
     this.listeners.set(listener.name, listener)
     this.calls.push(`update ${listener.name}`)
@@ -142,9 +153,9 @@ export class RecordingCore {
   drainListener(name: string): void {
     this.calls.push(`drain ${name}`)
   }
-  removeListener(name: string, graceMs: number): void {
+  removeListener(name: string, spreadMs: number, graceMs: number): void {
     this.listeners.delete(name)
-    this.calls.push(`remove ${name} ${graceMs}`)
+    this.calls.push(`remove ${name} ${spreadMs} ${graceMs}`)
   }
 
   /** As the whole surface, of which these tests touch what is above. */
