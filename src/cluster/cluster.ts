@@ -234,6 +234,18 @@ export class ManagedCluster {
     this.#change(set, remove)
   }
 
+  /** Its way back from an {@link update}: definition, hosts, and who says what they are. */
+  remember(): () => void {
+    const [definition, override, retired] = [this.#definition, this.#override, this.#retired]
+    const endpoints = { hosts: this.hostDefinitions(), ...this.#frame }
+    return () => {
+      this.update(definition, Date.now())
+      this.#override = override
+      this.#take(endpoints, true)
+      if (retired) this.retire()
+    }
+  }
+
   /**
    * The configuration has no such cluster any more. Its hosts serve what was routed to them before,
    * and are checked no more; when it comes back, it is another one.

@@ -246,6 +246,11 @@ export class ClusterManager {
     this.#clusters.get(name)?.changeEndpoints(set, remove)
   }
 
+  /** What makes a cluster as it is now again, after others were published under its name. */
+  remember(name: string): () => void {
+    return this.#clusters.get(name)?.remember() ?? (() => {})
+  }
+
   /** Hosts of a published cluster as discovery, or a program, says that they are now. */
   endpoints(name: string): readonly HostDefinition[] {
     return this.#clusters.get(name)?.hostDefinitions() ?? []

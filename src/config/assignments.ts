@@ -43,6 +43,7 @@ export async function readAssignments(
     clusters: new Set(),
     dnsCaches: new Map(),
     regexes: new Map(),
+    sources: new Map(),
     runtime: new Runtime(),
   }
   const found = new Map<string, Assignment>()

@@ -7,7 +7,7 @@
  */
 
 export { readAssignments } from './assignments.ts'
-export { compile } from './compile/compile.ts'
+export { compile, sameConfiguration } from './compile/compile.ts'
 export { effectiveYaml } from './effective.ts'
 export { findConfiguration, searchPath } from './find.ts'
 export { loadConfiguration } from './load.ts'

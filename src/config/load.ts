@@ -49,7 +49,8 @@ export async function loadConfiguration(
   const checked = await inSlices(new Checker(problems, origins).check(tree, kBootstrap))
   const bootstrap: Bootstrap = checked ?? {}
   const runtimeLayers = compileLayers(origins, bootstrap)
-  const internals = { origins, regexes: new Map(), runtime: new Runtime(runtimeLayers) }
+  const runtime = new Runtime(runtimeLayers)
+  const internals = { origins, regexes: new Map(), sources: new Map(), runtime }
   const { admin } = await inSlices(compileBootstrap(bootstrap, checkingResolver, internals))
   problems.throwIfAny()
   const loaded: LoadedConfiguration = {

@@ -13,7 +13,6 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterManager } from '../cluster/manager.ts'
-import { sameHosts } from '../cluster/same_hosts.ts'
 import { type CompiledConfiguration, compile, type LoadedConfiguration } from '../config/index.ts'
 import type { NativeCore, NativeListener, NativeRouteTable } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -344,7 +343,7 @@ export class Deployment {
     rollback.add(() => Object.assign(this.#clusters.counters, counters))
     const clustersPublished: string[] = []
     for (const { name, cluster } of compiled.clusters) {
-      rollback.add(this.#clusterAsItIs(name))
+      rollback.add(this.#clusters.remember(name))
       const isNew = !this.#uses.clusters.has(name)
       if (this.#clusters.publish(cluster, now) || isNew) clustersPublished.push(name)
       yield
@@ -370,18 +369,6 @@ export class Deployment {
   #setRuntime(layers: LoadedConfiguration['runtimeLayers']): void {
     this.#runtime.setLayers(layers)
     this.#core.publishRuntime(this.#runtime.values())
-  }
-
-  /** Puts a cluster back to what it is now, with the hosts that it has. */
-  #clusterAsItIs(name: string): () => void {
-    const before = this.#clusters.get(name)?.cluster
-    const hosts = this.#clusters.endpoints(name)
-    return () => {
-      if (!before) return
-      this.#clusters.publish(before)
-      const now = this.#clusters.endpoints(name)
-      if (!sameHosts(now, hosts)) this.#clusters.changeEndpoints(name, hosts, now)
-    }
   }
 
   #changeRoutes(

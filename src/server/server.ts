@@ -360,14 +360,25 @@ export class Server {
 
   /**
    * Sets a runtime key above all layers of the configuration; undefined takes that back. Resolves
-   * when every worker reads it so.
+   * when every worker reads it so. Rejects, with the key as it was, where clusters cannot be so.
    */
   async setRuntime(key: string, value: RuntimeValue | undefined): Promise<void> {
+    const before = this.runtime.overridden(key)
+    this.#override(key, value)
+    try {
+      // Workers read most keys; the values of some are part of clusters.
+      if (this.deployment.compiledWith(key)) await this.#compileAgain(key)
+    } catch (error) {
+      // It may have been set again meanwhile.
+      if (this.runtime.overridden(key) === value && !this.#stopped) this.#override(key, before)
+      throw error
+    }
+    await this.core.published()
+  }
+
+  #override(key: string, value: RuntimeValue | undefined): void {
     this.runtime.override(key, value)
     this.core.publishRuntime(this.runtime.values())
-    // Workers read most keys; the values of some are part of clusters.
-    if (this.deployment.compiledWith(key)) await this.#compileAgain(key)
-    await this.core.published()
   }
 
   /** At once, so that nothing else is put in force meanwhile; only clusters that differ change. */

@@ -8,9 +8,8 @@
 //                                                                     ▼
 //                                                                  given up
 
-import { isDeepStrictEqual } from 'node:util'
 import { unlessAborted } from '../abort.ts'
-import type { LoadedConfiguration } from '../config/index.ts'
+import { type LoadedConfiguration, sameConfiguration } from '../config/index.ts'
 import { MillraceError } from '../errors.ts'
 import type { Changes } from './deployment.ts'
 
@@ -51,7 +50,7 @@ export class Succession {
     const loaded = await this.#load(load)
     checked()
     const before = this.#latest
-    if (before && !before.over && isDeepStrictEqual(before.loaded.bootstrap, loaded.bootstrap)) {
+    if (before && !before.over && sameConfiguration(before.loaded, loaded)) {
       await before.done // the same again: it need not begin to wait anew
       return noChanges()
     }

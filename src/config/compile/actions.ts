@@ -222,11 +222,26 @@ export function compileDirectResponse(
   return { kind: 'respond', status: action.status ?? 200, body }
 }
 
-/** The bytes that a data source stands for. */
+/**
+ * The bytes that a data source stands for. What is outside of the configuration is read once: what
+ * was loaded means the same whenever it is compiled again.
+ */
 export function readSource(context: Context, source: DataSource): Uint8Array {
   const { filename, inline_bytes: bytes, inline_string: text, environment_variable: name } = source
   if (bytes !== undefined) return bytes
   if (text !== undefined) return Buffer.from(text)
+  const key = filename === undefined ? `environment ${name}` : `file ${filename}`
+  const known = context.sources.get(key)
+  if (known) return known
+  const found = readOutside(context, source)
+  if (!found) return new Uint8Array(0)
+  context.sources.set(key, found)
+  return found
+}
+
+/** undefined: there is nothing to read, which was said. */
+function readOutside(context: Context, source: DataSource): Uint8Array | undefined {
+  const { filename, environment_variable: name } = source
   if (filename !== undefined) {
     try {
       return readRegularSync(filename)
@@ -244,5 +259,5 @@ export function readSource(context: Context, source: DataSource): Uint8Array {
       'needs filename, inline_string, inline_bytes or environment_variable',
     )
   }
-  return new Uint8Array(0)
+  return undefined
 }

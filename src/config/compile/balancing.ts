@@ -23,7 +23,7 @@ import type {
   SlowStartConfig,
   WrrLocality,
 } from '../schema/messages.generated.ts'
-import { type Context, unpack } from './context.ts'
+import { type Context, runtimeWithin, unpack } from './context.ts'
 import { partOf } from './matchers.ts'
 import { compileSubsets, subsetPolicy } from './subsets.ts'
 
@@ -39,6 +39,7 @@ const kRingMin = 1024
 const kRingMax = 8_388_608
 const kMaglevTable = 65_537
 const kMillion = 1_000_000
+const kUint32Max = 0xffff_ffff
 const kZoneRouting = { enabledPercent: 100, minClusterSize: 6 }
 /** Of `common_lb_config`: policies of `load_balancing_policy` have these themselves. */
 const kOldOnly = [
@@ -53,17 +54,14 @@ export function compileLb(context: Context, cluster: Cluster): NativeLb {
     cluster.load_balancing_policy === undefined
       ? oldPolicy(context, cluster)
       : newPolicy(context, cluster, cluster.load_balancing_policy)
-  const threshold = context.runtime.get('upstream.healthy_panic_threshold')
+  const threshold = runtimeWithin(context, 'upstream.healthy_panic_threshold', 0, 100)
   const overrides = common?.override_host_status?.statuses
   return {
     ...policy,
     // An empty list is one too: no host can be asked for.
     ...(common?.override_host_status && { overrideStatuses: statusBits(overrides ?? []) }),
     overprovisioning: 140,
-    panicThreshold: Math.min(
-      100,
-      typeof threshold === 'number' ? threshold : (common?.healthy_panic_threshold?.value ?? 50),
-    ),
+    panicThreshold: threshold ?? Math.min(100, common?.healthy_panic_threshold?.value ?? 50),
     ...dropLimit(context),
     ...maintenance(context, cluster),
     ...assignmentLb(context, cluster.load_assignment),
@@ -310,8 +308,8 @@ function setLeastRequest(
   if (options?.choice_count !== undefined) policy.choiceCount = options.choice_count
   const bias = options?.active_request_bias
   if (bias === undefined) return
-  policy.activeRequestBias = runtimeDouble(context, bias)
-  if (policy.activeRequestBias < 0) {
+  policy.activeRequestBias = runtimeDouble(context, bias, (value) => value >= 0)
+  if ((bias.default_value ?? 0) < 0) {
     context.origins.add(bias, ['default_value'], 'bad-value', 'must not be below 0')
   }
 }
@@ -326,10 +324,10 @@ function setSlowStart(
   const aggression = options?.aggression
   policy.slowStart = {
     window,
-    aggression: aggression === undefined ? 1 : runtimeDouble(context, aggression),
+    aggression: aggression ? runtimeDouble(context, aggression, (value) => value > 0) : 1,
     minWeightPercent: options?.min_weight_percent?.value ?? 10,
   }
-  if (aggression !== undefined && policy.slowStart.aggression <= 0) {
+  if (aggression !== undefined && (aggression.default_value ?? 0) <= 0) {
     context.origins.add(aggression, ['default_value'], 'bad-value', 'must be above 0')
   }
 }
@@ -389,12 +387,12 @@ function setLocalities(
     context.origins.add(options, ['zone_aware_lb_config'], 'conflict', text)
     return
   }
-  const enabled = context.runtime.get('upstream.zone_routing.enabled')
-  const size = context.runtime.get('upstream.zone_routing.min_cluster_size')
+  const enabled = runtimeWithin(context, 'upstream.zone_routing.enabled', 0, 100)
+  const size = runtimeWithin(context, 'upstream.zone_routing.min_cluster_size', 0, kUint32Max)
   const own = zones?.routing_enabled?.value ?? kZoneRouting.enabledPercent
-  const enabledPercent = Math.round(typeof enabled === 'number' ? enabled : own)
+  const enabledPercent = Math.round(enabled ?? own)
   const least = zones?.min_cluster_size ?? kZoneRouting.minClusterSize
-  const minClusterSize = typeof size === 'number' ? size : least
+  const minClusterSize = Math.floor(size ?? least)
   const zoneAware = { enabledPercent, minClusterSize }
   if (!isDeepStrictEqual(zoneAware, kZoneRouting)) policy.zoneAware = zoneAware
   if (zones?.fail_traffic_on_panic) policy.failTrafficOnPanic = true
@@ -402,13 +400,14 @@ function setLocalities(
 
 const hashes = ({ policy }: Policy): boolean => policy === 'ring-hash' || policy === 'maglev'
 
-/** A runtime key that is there wins. */
+/** A runtime key that is there wins, where its value fits. */
 function runtimeDouble(
   context: Context,
   { default_value: value = 0, runtime_key: key = '' }: RuntimeDouble,
+  fits: (value: number) => boolean,
 ): number {
   const own = key === '' ? undefined : context.runtime.get(key)
-  return typeof own === 'number' ? own : value
+  return typeof own === 'number' && fits(own) ? own : value
 }
 
 export function isPrime(n: number): boolean {

@@ -3,6 +3,7 @@
  * compiled.
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import type { NativeLocalCluster } from '../../native/index.ts'
 import type { RuntimeValue } from '../../runtime/runtime.ts'
 import type { Steps } from '../../slices.ts'
@@ -11,7 +12,13 @@ import type { Bootstrap } from '../schema/messages.generated.ts'
 import type { CompiledConfiguration, CompileResolver, LoadedConfiguration } from '../types.ts'
 import { compileAddress } from './address.ts'
 import { compileCluster } from './clusters.ts'
-import { type Context, checkCluster, type RegexCache, type RuntimeView } from './context.ts'
+import {
+  type Context,
+  checkCluster,
+  type RegexCache,
+  type RuntimeView,
+  type SourceCache,
+} from './context.ts'
 import { checkRings } from './discovery.ts'
 import { localityName } from './endpoints.ts'
 import { compileListeners } from './listeners.ts'
@@ -27,6 +34,7 @@ const kHistogramBounds: readonly number[] = [
 export interface Internals {
   readonly origins: Origins
   readonly regexes: RegexCache
+  readonly sources: SourceCache
   readonly runtime: RuntimeView
 }
 
@@ -34,6 +42,12 @@ const internals = new WeakMap<LoadedConfiguration, Internals>()
 
 export function rememberInternals(loaded: LoadedConfiguration, kept: Internals): void {
   internals.set(loaded, kept)
+}
+
+/** Whether both say the same, what they read from files and the environment included. */
+export function sameConfiguration(a: LoadedConfiguration, b: LoadedConfiguration): boolean {
+  const said = (one: LoadedConfiguration): unknown => [one.bootstrap, internals.get(one)?.sources]
+  return isDeepStrictEqual(said(a), said(b))
 }
 
 /**
@@ -55,7 +69,7 @@ export function compile(
 export function* compileBootstrap(
   bootstrap: Bootstrap,
   resolver: CompileResolver,
-  { origins, regexes, runtime }: Internals,
+  { origins, regexes, sources, runtime }: Internals,
 ): Steps<CompiledConfiguration> {
   const { listeners = [], clusters = [] } = bootstrap.static_resources ?? {}
   const names = new Set<string>()
@@ -72,6 +86,7 @@ export function* compileBootstrap(
     dnsCaches: new Map(),
     onDemand: new Set(clusters.flatMap((one) => (isOnDemand(one) ? [one.name ?? ''] : []))),
     regexes,
+    sources,
     runtime,
     dns: bootstrap,
     outlierEventLog: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',

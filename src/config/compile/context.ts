@@ -21,8 +21,22 @@ import type { DnsCacheDefinition } from '../upstream.ts'
  */
 export type RegexCache = Map<string, NativeDfa>
 
+/** What was read from files and the environment when the configuration was loaded. */
+export type SourceCache = Map<string, Uint8Array>
+
 export interface RuntimeView {
   get(key: string): RuntimeValue | undefined
+}
+
+/** A number of the runtime, brought within `min` and `max`; undefined: none is set. */
+export function runtimeWithin(
+  { runtime }: Pick<Context, 'runtime'>,
+  key: string,
+  min: number,
+  max: number,
+): number | undefined {
+  const found = runtime.get(key)
+  return typeof found === 'number' ? Math.min(max, Math.max(min, found)) : undefined
 }
 
 export interface Context {
@@ -33,6 +47,7 @@ export interface Context {
   /** Those of them whose hosts are added as requests name them. */
   readonly onDemand?: ReadonlySet<string>
   readonly regexes: RegexCache
+  readonly sources: SourceCache
   /** DNS caches of the dynamic forward proxy, by name: all of one name must be the same. */
   readonly dnsCaches: Map<string, DnsCacheDefinition>
   /** The values of the configuration's own static layers, and what is set above them. */

@@ -20,6 +20,7 @@ import type {
 import { type Context, unpack } from './context.ts'
 import { compileString } from './matchers.ts'
 
+const kUint32Max = 0xffff_ffff
 const kMinute = 60_000
 const kBodyBytes = 1024
 const kFileSink = 'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink'
@@ -67,10 +68,12 @@ function compileTimes(
   }
 }
 
-/** A number of the configuration's own runtime layers. */
+/** A whole number of the runtime; one below 0 is none, as for Envoy's unsigned keys. */
 export function runtimeNumber(context: Context, key: string, otherwise: number): number {
   const value = context.runtime.get(key)
-  return typeof value === 'number' ? value : otherwise
+  return typeof value === 'number' && value >= 0
+    ? Math.min(Math.floor(value), kUint32Max)
+    : otherwise
 }
 
 function eventLogs(context: Context, message: HealthCheck): string[] {

@@ -2,6 +2,7 @@
 // its calls in turn, and nothing may then be other than before.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { ManagedCluster } from '../../../src/cluster/cluster.ts'
 import { ClusterManager } from '../../../src/cluster/manager.ts'
 import { type LoadedConfiguration, loadConfiguration } from '../../../src/config/index.ts'
 import type {
@@ -338,6 +339,68 @@ describe('a core that refuses a call', () => {
       if (subject.core.refused === undefined) break
       if (failed) expect(subject.clusters.endpoints('a'), `call ${nth}`).toEqual([other])
     }
+  })
+})
+
+describe('a cluster that finds its hosts', () => {
+  const config = 'type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig'
+  const found = {
+    name: 'x',
+    lb_policy: 'CLUSTER_PROVIDED',
+    cluster_type: { name: 'aggregate', typed_config: { '@type': config, clusters: ['a'] } },
+  }
+  const bootstrap = (a: Json, x: Json, more: Json = {}): Promise<LoadedConfiguration> =>
+    load({ ...build.bootstrap([listener('l', 'x', 1)], [a, x]), ...more })
+
+  it('goes on to after a change that was refused, whichever step refused it', async () => {
+    const first = await bootstrap(build.cluster('a', [1]), found)
+    const second = await bootstrap(build.cluster('a', [2]), build.cluster('x', [9]), {
+      layered_runtime: { layers: [{ name: 'l', static_layer: { 'upstream.use_retry': 2 } }] },
+    })
+    let steps = 0
+    for (let nth = 1; ; nth++) {
+      const { core, clusters, deployment } = new Subject()
+      deployment.apply(first)
+      const [host] = clusters.endpoints('a')
+      if (!host) throw new Error('a host is wanted')
+      expect(clusters.endpoints('x').map(({ address }) => address)).toEqual([host.address])
+      core.left = nth
+      let failed = false
+      try {
+        deployment.apply(second)
+      } catch {
+        failed = true
+      }
+      if (core.refused === undefined) break
+      core.left = 0
+      if (!failed) continue
+      steps++
+      const other = { ...host, address: { ip: '10.0.0.1', port: 1 } }
+      clusters.changeEndpoints('a', [other], [host])
+      await vi.runAllTimersAsync()
+      expect(
+        clusters.endpoints('x').map(({ address }) => address),
+        `call ${nth}: ${core.refused}`,
+      ).toEqual([other.address])
+    }
+    expect(steps).toBeGreaterThan(0)
+  })
+
+  it('that came back in a refused configuration is as much gone as before', async () => {
+    const first = await bootstrap(build.cluster('a', [1]), build.cluster('x', [9]))
+    const without = await load(build.bootstrap([listener('l', 'a', 1)], [build.cluster('a', [1])]))
+    const { core, clusters, deployment } = new Subject()
+    deployment.apply(first)
+    deployment.apply(without)
+    const retired = vi.spyOn(ManagedCluster.prototype, 'retire')
+    vi.spyOn(core, 'publishRoutes').mockImplementationOnce(() => {
+      throw new TypeError('refused')
+    })
+    expect(() => deployment.apply(first)).toThrow('refused')
+    expect(retired.mock.contexts).toContain(
+      clusters.managed().find((one) => one.definition.name === 'x'),
+    )
+    retired.mockRestore()
   })
 })
 
