@@ -26,6 +26,8 @@ type Phase = 'loading' | 'starting' | 'live' | 'draining' | 'ending'
 
 /** Loading is said to take long after so much. */
 const kSayLoadingMs = 2_000
+/** So many problems of a refused configuration are part of a line of the log. */
+const kProblemsLogged = 100
 
 export interface LifeOptions {
   readonly server: Omit<ServerOptions, 'log' | 'ownLog' | 'onQuit'>
@@ -159,7 +161,9 @@ export class Life {
     if (code === 'ERR_MILLRACE_SUPERSEDED') {
       this.#log.info({}, `reload given up: ${message}`)
     } else {
-      const fields = problems ? { problems } : { error: message }
+      const shown = problems?.slice(0, kProblemsLogged)
+      const more = (problems?.length ?? 0) - (shown?.length ?? 0)
+      const fields = shown ? { problems: shown, ...(more > 0 && { more }) } : { error: message }
       this.#log.error(fields, 'reload refused: the configuration in force stays')
     }
   }
@@ -199,11 +203,16 @@ export class Life {
     try {
       const report = await this.#server?.stop()
       await this.#options.close?.()
-      this.#pidFile?.remove()
-      if (error !== undefined) this.#ownLog.say(describe(error, this.#options.json))
+      if (error !== undefined) await this.#ownLog.say(describe(error, this.#options.json))
       else this.#sayStopped(report)
     } catch (failed) {
-      this.#ownLog.say(describe(failed, this.#options.json))
+      await this.#ownLog.say(describe(failed, this.#options.json))
+      code ||= exitCodeOf(failed)
+    }
+    try {
+      this.#pidFile?.remove()
+    } catch (failed) {
+      await this.#ownLog.say(describe(failed, this.#options.json))
       code ||= exitCodeOf(failed)
     }
     await this.#ownLog.end()

@@ -2,20 +2,27 @@
 // full disk nor a reader that stalls stops the program. JSON lines; on a terminal sentences.
 
 import { pino } from 'pino'
+import type { FlushFile } from '../flush/flush_file.ts'
 import { openLines } from '../flush/terminal.ts'
 import type { Logger, LogLevel } from '../log.ts'
 import type { OwnLogStats } from '../server/main_stats.ts'
 import { forPeople } from '../terminal_log.ts'
+import { after } from '../timers.ts'
 
 const kStderr = 2
 /** For what stderr has not taken when the process ends. */
 const kEndDeadlineMs = 2_000
+/** Small beside what the log holds for a reader that is slow. */
+const kPieceBytes = 32 * 1024
 
 export interface OwnLog {
   readonly logger: Logger
   stats(): OwnLogStats
-  /** Text that is no line of the log, after what was logged before. */
-  say(text: string): void
+  /**
+   * Text that is no line of the log, however long, after what was logged before. Waits while stderr
+   * does not take it, for no longer than a deadline.
+   */
+  say(text: string): Promise<void>
   /** Writes out what was logged, for no longer than a deadline. */
   end(): Promise<void>
 }
@@ -46,10 +53,41 @@ export function openLog(level: LogLevel, onTerminal: boolean): OwnLog {
       const { lines, dropped, writeErrors } = file.counters
       return { lines, dropped, writeErrors }
     },
-    say: (text) => put(`${text}\n`),
+    say: async (text) => {
+      if (!ended) await writeAll(file, `${text}\n`, kEndDeadlineMs)
+    },
     end: async () => {
       ended = true
       await file.end({ deadline: kEndDeadlineMs })
     },
   }
+}
+
+/** Writes a text that may be more than `file` holds, as far as that takes it in time. */
+export async function writeAll(
+  file: Pick<FlushFile, 'write' | 'once' | 'off'>,
+  text: string,
+  deadlineMs: number,
+): Promise<void> {
+  const deadline = performance.now() + deadlineMs
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += kPieceBytes) {
+    const taken = file.write(bytes.subarray(at, at + kPieceBytes))
+    if (!taken && !(await drains(file, deadline - performance.now()))) return
+  }
+}
+
+/** Whether it did within `ms`. */
+function drains(file: Pick<FlushFile, 'once' | 'off'>, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const onDrain = (): void => {
+      timer.stop()
+      resolve(true)
+    }
+    const timer = after(ms, () => {
+      file.off('drain', onDrain)
+      resolve(false)
+    })
+    file.once('drain', onDrain)
+  })
 }

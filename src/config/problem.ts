@@ -42,14 +42,18 @@ export interface Problem {
   readonly source?: { readonly text: string; readonly length: number }
 }
 
+/** More than these are read in {@link ConfigError.problems}. */
+const kProblemsToldMax = 100
+
 /**
- * Every problem that was found, in the order of the file. The exit code for it is 78 (EX_CONFIG).
+ * Every problem that was found, in the order of the file; the message tells the first hundred. The
+ * exit code for it is 78 (EX_CONFIG).
  */
 export class ConfigError extends MillraceError {
   readonly problems: readonly Problem[]
 
   constructor(problems: readonly Problem[]) {
-    super('ERR_MILLRACE_CONFIG', problems.map((problem) => formatProblem(problem)).join('\n'), {
+    super('ERR_MILLRACE_CONFIG', formatProblems(problems), {
       ...(problems[0]?.path ? { path: problems[0].path } : {}),
       ...(problems[0]?.hint ? { hint: problems[0].hint } : {}),
     })
@@ -60,6 +64,12 @@ export class ConfigError extends MillraceError {
   toJSON(): readonly Omit<Problem, 'source'>[] {
     return this.problems.map(({ source: _source, ...problem }) => problem)
   }
+}
+
+function formatProblems(problems: readonly Problem[]): string {
+  const told = problems.slice(0, kProblemsToldMax).map((problem) => formatProblem(problem))
+  const more = problems.length - told.length
+  return [...told, ...(more > 0 ? [`... and ${more} more`] : [])].join('\n')
 }
 
 /** `file:line:col: path: what is wrong (hint)`, and under it the line with a caret. */

@@ -6,6 +6,9 @@ import type { SourceText } from './source/text.ts'
 /** More than this many problems say that the file is something else altogether. */
 const kProblemsMax = 1000
 
+/** Characters of a message, a hint or a path: what they quote may be of any length. */
+const kTextMax = 1000
+
 export interface ProblemDetails {
   readonly code: ProblemCode
   readonly message: string
@@ -55,10 +58,10 @@ export class Problems {
   #insert(key: string, details: ProblemDetails): void {
     const problem: Problem = {
       ...this.#text.locate(details.start, details.end),
-      path: details.path,
+      path: bounded(details.path),
       code: details.code,
-      message: details.message,
-      ...(details.hint === undefined ? {} : { hint: details.hint }),
+      message: bounded(details.message),
+      ...(details.hint === undefined ? {} : { hint: bounded(details.hint) }),
     }
     this.#found.set(key, { start: details.start, problem })
   }
@@ -73,4 +76,10 @@ export class Problems {
     const sorted = [...this.#found.values()].sort((a, b) => a.start - b.start)
     throw new ConfigError(sorted.map((found) => found.problem))
   }
+}
+
+/** With its middle left out where it is too long: what is wrong is often said at the end. */
+function bounded(text: string): string {
+  if (text.length <= kTextMax) return text
+  return `${text.slice(0, kTextMax - 200)} … ${text.slice(-200)}`
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { UsageError } from '../../../src/cli/options.ts'
 import { describe as describeError, exitCodeOf } from '../../../src/cli/report.ts'
-import { ConfigError } from '../../../src/config/index.ts'
+import { ConfigError, loadConfiguration } from '../../../src/config/index.ts'
 
 const problem = {
   file: 'a.yaml',
@@ -27,6 +27,22 @@ describe('a wrong configuration', () => {
       '    ^^^^^^',
       '2 errors',
     ])
+  })
+  it('tells the first problems, and how many there are beside', () => {
+    const many = new ConfigError(
+      Array.from({ length: 250 }, (_, i) => ({ ...problem, line: i + 1 })),
+    )
+    const lines = describeError(many, false).split('\n')
+    expect(lines.slice(-2)).toEqual(['... and 150 more', '250 errors'])
+    expect(lines).toHaveLength(100 * 3 + 2)
+    expect(JSON.parse(describeError(many, true)).problems).toHaveLength(250)
+  })
+  it('quotes no more of a value than people read', async () => {
+    const long = 'x'.repeat(3_000_000)
+    const value = { static_resources: { clusters: [{ name: 'a', lb_policy: long, [long]: 1 }] } }
+    const error = await loadConfiguration({ kind: 'object', name: 'x', value }).catch((e) => e)
+    expect(error).toBeInstanceOf(ConfigError)
+    for (const json of [true, false]) expect(describeError(error, json).length).toBeLessThan(20_000)
   })
   it('is one JSON object', () => {
     const { source: _source, ...shown } = problem
