@@ -14,23 +14,49 @@ const kDepthMax = 4
 
 /** `12:34:56 info  listening: listener main, addresses 127.0.0.1:8080 [::1]:8080` */
 export function forPeople(line: string): string {
-  let fields: Record<string, unknown>
+  let fields: unknown
   try {
-    fields = JSON.parse(line) as Record<string, unknown>
-  } catch {
-    return line.trimEnd() // whoever wrote it meant it so
-  }
+    fields = JSON.parse(line)
+  } catch {}
+  // Whoever wrote it meant it so.
+  if (typeof fields !== 'object' || fields === null) return harmless(line.trimEnd())
+  return sentence(fields as Readonly<Record<string, unknown>>)
+}
+
+function sentence(fields: Readonly<Record<string, unknown>>): string {
   const { level, time, msg, err, problems, ...rest } = fields
-  const clock = new Date(Number(time)).toISOString().slice(11, 19)
   const label = (kLevels[Number(level)] ?? String(level)).padEnd(5)
   const error = (err as { message?: string } | undefined)?.message
   const details = Object.entries(rest).flatMap(([key, value]) => {
     const told = inWords(value, 0)
     return told === '' ? [] : [`${spaced(key)} ${told}`]
   })
-  const sentence = [msg ?? '', ...(error === undefined ? [] : [error]), details.join(', ')]
-  const told = `${clock} ${label} ${sentence.filter((part) => part !== '').join(': ')}`
-  return [told, ...problemLines(problems)].join('\n')
+  const parts = [inWords(msg, 0), inWords(error, 0), details.join(', ')]
+  const said = parts.filter((part) => part !== '').join(': ')
+  const told = [clockOf(time), label, said].filter((part) => part !== '').join(' ')
+  return [told, ...problemLines(problems)].map(harmless).join('\n')
+}
+
+/** Empty: the line says none, or one that is not to be understood. Numbers, or as ISO 8601. */
+function clockOf(time: unknown): string {
+  const moment = new Date(typeof time === 'string' || typeof time === 'number' ? time : Number.NaN)
+  return Number.isNaN(moment.getTime()) ? '' : moment.toISOString().slice(11, 19)
+}
+
+/** Values may hold what a terminal would obey, or what looks like another line. */
+function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, escaped)
+}
+
+const kEscapes: Readonly<Record<string, string>> = {
+  '\t': '\t',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\u001b': '\\e',
+}
+
+function escaped(char: string): string {
+  return kEscapes[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** `connectionsCut` → `connections cut` */
@@ -53,8 +79,8 @@ function inWords(value: unknown, depth: number): string {
 /** Of a configuration that was refused, a line each. */
 function problemLines(problems: unknown): readonly string[] {
   if (!Array.isArray(problems)) return []
-  return problems.map((problem: Readonly<Record<string, unknown>>) => {
-    const { file, line, column, path, message, hint } = problem
+  return problems.map((problem: Readonly<Record<string, unknown>> | null) => {
+    const { file, line, column, path, message, hint } = problem ?? {}
     const where = [file, line, column].join(':')
     return `  ${where}: ${path ? `${path}: ` : ''}${message}${hint ? ` (${hint})` : ''}`
   })

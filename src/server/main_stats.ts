@@ -28,20 +28,27 @@ const gauge = stat('gauge')
 
 /** What counters of the main thread stood at when they were reset. */
 export class Baseline {
-  #values: ReadonlyMap<string, number> = new Map()
+  readonly #values = new Map<string, number>()
 
+  /** `stats`: one of each name, as {@link merged} gives them. */
   reset(stats: readonly NativeStat[]): void {
-    const counters = stats.filter(({ type }) => type === 'counter')
-    this.#values = new Map(counters.map(({ name, value }) => [name, value]))
+    this.#values.clear()
+    for (const { name, type, value } of stats) {
+      if (type === 'counter' && value > 0) this.#values.set(name, value)
+    }
   }
 
-  /** What was counted since, one by one. */
+  /** What was counted since, one by one; `stats` as for {@link reset}. */
   *since(stats: readonly NativeStat[]): Generator<NativeStat> {
+    const gone = new Set(this.#values.keys())
     for (const stat of stats) {
+      gone.delete(stat.name)
       const base = stat.type === 'counter' ? (this.#values.get(stat.name) ?? 0) : 0
-      // What went and came back counts from zero by itself.
+      // What went and came back counts from zero by itself, from now on.
+      if (stat.value < base) this.#values.delete(stat.name)
       yield base > 0 && stat.value >= base ? { ...stat, value: stat.value - base } : stat
     }
+    for (const name of gone) this.#values.delete(name)
   }
 }
 

@@ -169,7 +169,7 @@ export class Server {
       this.options.log.info({ configuration, ...changes }, 'configuration reloaded')
       return changes
     } catch (error) {
-      this.reloads.rejected++
+      if (!isGivenUp(error)) this.reloads.rejected++
       throw error
     }
   }
@@ -212,10 +212,15 @@ export class Server {
       throw error
     }
     this.#configuration = { loaded, at: Date.now() }
+    // Those that came meanwhile, or were bound anew, accept.
+    if (this.#listenersStopped) this.stopListeners()
     const before = this.#admin
     if (admin) this.#setAdmin(admin)
-    await this.core.published()
-    if (admin) await before?.close()
+    try {
+      await this.core.published()
+    } finally {
+      if (admin) await before?.close()
+    }
     return changes
   }
 
@@ -348,14 +353,18 @@ export class Server {
   *statsInSteps(bounds: readonly number[]): Steps<readonly NativeStat[]> {
     const workers = this.core.readStats(bounds)
     yield
-    const main = yield* mainStats(this)
+    const main = yield* this.#mainStats()
     return yield* merged(workers, this.#baseline.since(main))
   }
 
   /** Counters and histograms begin anew, those of the main thread too. */
   resetCounters(): void {
     this.core.resetCounters()
-    this.#baseline.reset(atOnce(mainStats(this)))
+    this.#baseline.reset(atOnce(this.#mainStats()))
+  }
+
+  *#mainStats(): Steps<readonly NativeStat[]> {
+    return yield* merged(yield* mainStats(this))
   }
 
   /**
@@ -417,7 +426,7 @@ export class Server {
       const server = await AdminServer.listen(address, this.#adminTarget(), this.options.log)
       const undo = async (): Promise<void> => {
         await server.close()
-        await before?.comeBack()
+        await this.#comeBack(before)
       }
       this.options.log.info({ url: server.url }, 'admin interface')
       // During the start it is there already, whichever configuration it will be.
@@ -425,8 +434,21 @@ export class Server {
       this.#setAdmin({ address, server })
       return undefined
     } catch (error) {
-      await before?.comeBack()
+      await this.#comeBack(before)
       throw error
+    }
+  }
+
+  /** The former admin interface listens again, unless this is the end. */
+  async #comeBack(before: AdminServer | undefined): Promise<void> {
+    if (this.#stopped) return
+    try {
+      await before?.comeBack()
+      if (this.#stopped) await before?.close()
+    } catch (error) {
+      // Why it is to come back is what whoever asked has to hear.
+      const fields = { err: error, url: before?.url }
+      this.options.log.error(fields, 'the admin interface cannot listen again')
     }
   }
 
@@ -464,6 +486,12 @@ export class Server {
     if (kind === 'log-recovered') this.options.log.info({ subject }, message)
     else this.options.log.warn({ subject, kind }, message)
   }
+}
+
+/** Nothing was wrong with the configuration: there was no more use for it. */
+function isGivenUp(error: unknown): boolean {
+  const { code = '' } = (error ?? {}) as { code?: string }
+  return code === 'ERR_MILLRACE_SUPERSEDED' || code === 'ERR_MILLRACE_DRAINING'
 }
 
 function closedError(): MillraceError {

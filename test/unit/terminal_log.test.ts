@@ -36,3 +36,27 @@ it('passes on what is no line of a log, and ends where values nest', () => {
     '00:00:00 info  m: a b c d e …',
   )
 })
+
+it('tells lines of any clock, and of none, and whatever else is JSON', () => {
+  const at = '2026-01-02T03:04:05.000Z'
+  expect(forPeople(JSON.stringify({ level: 30, time: at, msg: 'm' }))).toBe('03:04:05 info  m')
+  for (const without of [undefined, null, 'x', 1e300, {}, []]) {
+    expect(forPeople(JSON.stringify({ level: 30, time: without, msg: 'm' }))).toBe('info  m')
+  }
+  for (const line of ['null', '1', '"text"', 'true']) expect(forPeople(`${line}\n`)).toBe(line)
+  for (const odd of ['[]', '{}', '{"msg":{"a":1},"err":null,"problems":[null,1]}']) {
+    expect(typeof forPeople(odd)).toBe('string')
+  }
+})
+
+it('gives a terminal nothing that it would obey, and each line of a log one line', () => {
+  const bad = 'a\u001b[2J\u0007\u009b2J\r\n12:00:00 info  ready\u202e'
+  const problem = { file: bad, line: 1, column: 1, path: bad, message: bad, hint: bad }
+  const fields = { msg: bad, [bad]: { [bad]: [bad] }, err: { message: bad }, problems: [problem] }
+  const lines = told(fields).split('\n')
+  expect(lines).toHaveLength(2)
+  for (const line of [...lines, forPeople(bad)]) {
+    expect(line).not.toMatch(/[\p{Cc}\u202e]/u)
+  }
+  expect(told({ msg: 'a\u001bb\nc' })).toBe('03:04:05 info  a\\eb\\nc')
+})

@@ -24,6 +24,29 @@ describe('counters of the main thread', () => {
     // Went, and came back.
     expect([...baseline.since([stat('a', 2)])]).toEqual([stat('a', 2)])
   })
+
+  it('never go back, when what is counted went and came again', () => {
+    const baseline = new Baseline()
+    const shown = (...stats: NativeStat[]): (number | undefined)[] =>
+      [...baseline.since(stats)].map(({ value }) => value)
+    baseline.reset([stat('a', 100), stat('b', 100)])
+    const counted = [0, 50, 99, 100, 101]
+    expect(counted.flatMap((value) => shown(stat('a', value), stat('b', 100)))).toEqual(
+      counted.flatMap((value) => [value, 0]),
+    )
+    baseline.reset([stat('a', 100)])
+    expect(shown()).toEqual([])
+    expect(shown(stat('a', 150))).toEqual([150])
+  })
+
+  it('begin anew under a name that several share', () => {
+    const baseline = new Baseline()
+    const shared = (...values: number[]): readonly NativeStat[] =>
+      atOnce(merged(values.map((value) => stat('cluster.x.n', value))))
+    baseline.reset(shared(100, 3))
+    expect([...baseline.since(shared(100, 3))]).toEqual([stat('cluster.x.n', 0)])
+    expect([...baseline.since(shared(101, 5))]).toEqual([stat('cluster.x.n', 3)])
+  })
 })
 
 describe('stats of one name', () => {
