@@ -2,12 +2,20 @@
 // thousands in one file.
 
 import type { Assignment } from '../../config/index.ts'
-import { readWithin, statWithin } from '../../read_file.ts'
+import { ReadError, readWithin, statWithin } from '../../read_file.ts'
 
 /** A bound for what is no list of endpoints: one of a million is smaller. */
 const kFileBytesMax = 256 * 1024 * 1024
 /** A mount that hangs, or a FIFO without a writer, is given up. */
 const kDeadlineMs = 30_000
+
+/**
+ * Whether a file could not be read just now: it may be next time, though nothing about it changes.
+ */
+export function isUnread(error: unknown): boolean {
+  if (error instanceof ReadError) return error.code === 'ETIMEDOUT'
+  return typeof (error as NodeJS.ErrnoException | undefined)?.errno === 'number'
+}
 
 export type Assignments = ReadonlyMap<string, Assignment>
 
@@ -36,10 +44,12 @@ interface Shared {
 
 export class AssignmentFiles {
   readonly #read: ReadAssignments
+  readonly #deadlineMs: number
   readonly #shared = new Map<string, Shared>()
 
-  constructor(read: ReadAssignments) {
+  constructor(read: ReadAssignments, deadlineMs: number = kDeadlineMs) {
     this.#read = read
+    this.#deadlineMs = deadlineMs
   }
 
   open(path: string, listAsAny: boolean): AssignmentFile {
@@ -48,7 +58,7 @@ export class AssignmentFiles {
     this.#shared.set(key, shared)
     shared.users++
     return {
-      size: async () => (await statWithin(path, kDeadlineMs))?.size,
+      size: async () => (await statWithin(path, this.#deadlineMs))?.size,
       read: () => this.#latest(shared, path, listAsAny),
       close: () => {
         if (--shared.users === 0) this.#shared.delete(key)
@@ -57,18 +67,22 @@ export class AssignmentFiles {
   }
 
   async #latest(shared: Shared, path: string, listAsAny: boolean): Promise<Assignments> {
-    const stat = await statWithin(path, kDeadlineMs)
+    const stat = await statWithin(path, this.#deadlineMs)
     // Another file of the same name has another number, and the same one changes its times.
     const stamp = stat ? `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}` : ''
     if (!shared.latest || shared.stamp !== stamp) {
       shared.stamp = stamp
-      shared.latest = this.#load(path, listAsAny)
+      const latest = this.#load(path, listAsAny)
+      shared.latest = latest
+      latest.catch((error: unknown) => {
+        if (isUnread(error) && shared.latest === latest) shared.latest = undefined
+      })
     }
     return shared.latest
   }
 
   async #load(path: string, listAsAny: boolean): Promise<Assignments> {
-    const bytes = await readWithin(path, { bytesMax: kFileBytesMax, deadlineMs: kDeadlineMs })
+    const bytes = await readWithin(path, { bytesMax: kFileBytesMax, deadlineMs: this.#deadlineMs })
     return this.#read(path, bytes.toString('utf8'), listAsAny)
   }
 }

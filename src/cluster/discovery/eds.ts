@@ -6,8 +6,11 @@ import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Assignment, EdsDefinition, HostDefinition } from '../../config/index.ts'
 import { after, pause, type Timer } from '../../timers.ts'
-import type { AssignmentFile, AssignmentFiles } from './assignment_files.ts'
+import { type AssignmentFile, type AssignmentFiles, isUnread } from './assignment_files.ts'
 import type { DiscoverySink, DiscoverySource } from './source.ts'
+
+/** After so long a file that could not be read is tried again. */
+const kAgainMs = 10_000
 
 export interface EdsLog {
   /** An update was refused. */
@@ -26,6 +29,7 @@ export class EdsDiscovery implements DiscoverySource {
   #file: AssignmentFile | undefined
   #watcher: FSWatcher | undefined
   #stale: Timer | undefined
+  #again: Timer | undefined
   #stopped = false
   /** What the file said last; undefined: nothing yet. */
   #latest: Assignment | undefined
@@ -77,6 +81,7 @@ export class EdsDiscovery implements DiscoverySource {
     this.#watcher?.close()
     this.#file?.close()
     this.#stale?.stop()
+    this.#again?.stop()
   }
 
   awaits(): readonly string[] {
@@ -101,6 +106,7 @@ export class EdsDiscovery implements DiscoverySource {
   async #read(first: boolean): Promise<void> {
     const { path, serviceName } = this.#definition
     const { counters } = this.#sink
+    this.#again?.stop()
     try {
       const size = await this.#file?.size()
       if (this.#stopped) return
@@ -118,6 +124,8 @@ export class EdsDiscovery implements DiscoverySource {
       if (this.#stopped) return
       counters.rejected++
       this.#options.log.rejected(path, error)
+      // No change of the folder will tell that a mount answers again.
+      if (isUnread(error)) this.#again = after(kAgainMs, () => this.#load(false)).unref()
     }
   }
 

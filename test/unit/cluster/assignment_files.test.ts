@@ -1,7 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { renameSync, rmSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeEach, expect, it } from 'vitest'
+import { beforeEach, expect, it, vi } from 'vitest'
 import { AssignmentFiles } from '../../../src/cluster/discovery/assignment_files.ts'
+import { EdsDiscovery } from '../../../src/cluster/discovery/eds.ts'
+import { ReadError } from '../../../src/read_file.ts'
 import { temporaryFolder, write } from '../../integration/support/files.ts'
 
 let reads: string[]
@@ -63,4 +67,60 @@ it('that are wrong or gone are so for everybody, until they are not', async () =
   }
   renameSync(write(folder, 'new', 'good'), join(folder, 'eds'))
   for (const user of users) expect(await names(user)).toEqual(['good'])
+})
+
+it('that could not be read in time are read again, though nothing about them changed', async () => {
+  const path = join(folder, 'fifo')
+  execFileSync('mkfifo', [path])
+  const patient = new AssignmentFiles(async (_path, text) => {
+    return new Map([[text, { hosts: [], localities: [] }]])
+  }, 1_000)
+  const file = patient.open(path, false)
+  await expect(file.read()).rejects.toMatchObject({ code: 'ETIMEDOUT' })
+  // It comes once somebody reads.
+  const written = writeFile(path, 'one')
+  await vi.waitFor(async () => expect(await names(file)).toEqual(['one']), { timeout: 20_000 })
+  await written
+})
+
+it('that could not be read are tried again by who waits for them', async () => {
+  vi.useFakeTimers()
+  const reports: unknown[] = []
+  const failures = [
+    new ReadError('ETIMEDOUT', 'not in time'),
+    Object.assign(new Error(), { errno: 5 }),
+  ]
+  const found = { hosts: [], localities: [] }
+  const read = async (): Promise<ReadonlyMap<string, unknown>> => {
+    const failure = failures.shift()
+    if (failure) throw failure
+    return new Map([['s', found]])
+  }
+  const counters = { attempt: 0, success: 0, empty: 0, rejected: 0 }
+  const rejected: string[] = []
+  const eds = new EdsDiscovery(
+    { kind: 'eds', path: join(folder, 'eds'), serviceName: 's', listAsAny: false } as never,
+    {
+      files: { open: () => ({ size: async () => 1, read, close: () => {} }) } as never,
+      log: { rejected: (path) => rejected.push(path) },
+    },
+    {
+      counters,
+      mustBeUsable: () => {},
+      ready: () => {},
+      report: (endpoints: unknown) => reports.push(endpoints),
+    } as never,
+  )
+  try {
+    eds.start()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(reports).toEqual([{ hosts: [], localities: [] }]) // nothing, for who waits
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(counters).toEqual({ attempt: 3, success: 1, empty: 0, rejected: 2 })
+    expect(reports[1]).toBe(found)
+    expect(rejected).toHaveLength(2)
+  } finally {
+    eds.stop()
+    vi.useRealTimers()
+  }
 })
