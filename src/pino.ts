@@ -13,14 +13,7 @@ export {
 } from './flush/destination.ts'
 export { terminalDestination } from './flush/terminal.ts'
 
-/** What pino adds to the options of a transport. */
-interface FromPino {
-  readonly $context?: unknown
-  readonly pinoWillSendConfig?: unknown
-}
-
 /** For `pino.transport`: the same destination, written to by pino's worker thread. */
 export default function transport(options: DestinationOptions = {}): Destination {
-  const { $context, pinoWillSendConfig, ...own } = options as DestinationOptions & FromPino
-  return destination(own)
+  return destination(options)
 }

@@ -39,10 +39,7 @@ void* flushThreadMain(void* arg) {
 }  // namespace
 
 FlushLock::FlushLock(FlushShared& shared) : lock_(shared.mutex, std::defer_lock) {
-  sigset_t ending;
-  sigemptyset(&ending);
-  for (int signo : ProcessEnd::kTerminating) sigaddset(&ending, signo);
-  pthread_sigmask(SIG_BLOCK, &ending, &before_);
+  pthread_sigmask(SIG_BLOCK, &ProcessEnd::terminating(), &before_);
   lock_.lock();
 }
 

@@ -49,7 +49,8 @@ bool FlushThread::turn() {
   pen.drop();
   if (shared_->abandoned) return false;
   deliverNotes();
-  if (orders.stopping() && (outcome == Outcome::kDone || monotonicNs() >= orders.deadlineNs)) {
+  const bool over = outcome == Outcome::kDone || shared_->hopeless;
+  if (orders.stopping() && (over || monotonicNs() >= orders.deadlineNs)) {
     finish();
     return false;
   }
@@ -183,7 +184,9 @@ FlushThread::Outcome FlushThread::failed(int sysErrno) {
     shared_->totals.failing = true;
     shared_->totals.lastErrno = sysErrno;
     shared_->totals.writeErrors++;
+    shared_->hopeless = sink_->hopeless(sysErrno);
   }
+  if (shared_->hopeless) shared_->changed.notify_all();
   nextRetryNs_ = monotonicNs() + retryNs_;
   retryNs_ = std::min(retryNs_ * 2, kRetryMaxNs);
   if (first) tell(FlushEvent::kFailing, sysErrno);

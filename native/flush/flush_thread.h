@@ -54,8 +54,9 @@ struct FlushShared {
   uint64_t reopenAsked = 0, reopenDone = 0;
   Status reopenStatus;
   bool exited = false;
-  bool retired = false;  // nobody will ask for the outcome
-  FlushStats totals;     // accepted and dropped: of rings that are gone; the rest: of all
+  bool hopeless = false;  // what is buffered can never be written: nobody waits for it at the end
+  bool retired = false;   // nobody will ask for the outcome
+  FlushStats totals;      // accepted and dropped: of rings that are gone; the rest: of all
 
   // Set under the mutex, read without it before each write.
   static constexpr uint64_t kNever = UINT64_MAX;

@@ -26,6 +26,15 @@ namespace {
 constexpr int kPausesMs = 1;  // between two rounds over files that have no room
 constexpr int kSignals = 65;  // numbers below are signals of Linux; elsewhere there are fewer
 
+// Signals whose default action does not end the process (signal(7), sigaction(2) of the BSDs), and
+// the one that nobody can handle.
+constexpr int kHarmless[] = {
+    SIGKILL, SIGSTOP, SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH,
+#ifdef SIGINFO
+    SIGINFO, SIGIO,  // where there is the first, the second is thrown away by default
+#endif
+};
+
 struct State {
   std::mutex mutex;  // enrolling, removing, exit()
   std::array<std::atomic<FlushThread*>, ProcessEnd::kMaxFiles> files{};
@@ -129,7 +138,7 @@ void onExit() {
       FlushLock fileLock(f);
       const auto until = start + std::chrono::milliseconds(f.options.endDeadlineMs);
       f.changed.wait_until(fileLock.lock(), until,
-                           [&f] { return f.flushDone == f.flushAsked || f.exited; });
+                           [&f] { return f.flushDone == f.flushAsked || f.exited || f.hopeless; });
     }
     const FlushStats t = f.stats();
     ProcessEnd::sayLoss(f, {t.bufferedLines, t.bufferedBytes, t.droppedLines, t.droppedBytes});
@@ -185,6 +194,21 @@ class Line {
 
 }  // namespace
 
+const sigset_t& ProcessEnd::terminating() {
+  static const sigset_t kSet = [] {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signo = 1; signo < kSignals; signo++) {
+      struct sigaction now;  // fails for numbers that the system, or its C library, keeps
+      if (sigaction(signo, nullptr, &now) == 0) sigaddset(&set, signo);
+    }
+    for (int signo : kHarmless) sigdelset(&set, signo);
+    for (int signo : kFatal) sigdelset(&set, signo);
+    return set;
+  }();
+  return kSet;
+}
+
 Status ProcessEnd::enroll(FlushThread* thread) {
   State& s = state();
   std::lock_guard lock(s.mutex);
@@ -212,9 +236,9 @@ void ProcessEnd::remove(FlushThread* thread) {
 }
 
 void ProcessEnd::watch() {
-  for (int signo : kTerminating) {
+  for (int signo = 1; signo < kSignals; signo++) {
     struct sigaction now;
-    if (sigaction(signo, nullptr, &now) != 0) continue;
+    if (sigismember(&terminating(), signo) != 1 || sigaction(signo, nullptr, &now) != 0) continue;
     const bool function = (now.sa_flags & SA_SIGINFO) != 0;
     if (function && now.sa_sigaction == onTerminating) continue;
     const bool once = (now.sa_flags & SA_RESETHAND) != 0 && (function || now.sa_handler != SIG_IGN);

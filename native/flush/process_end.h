@@ -1,10 +1,12 @@
 // What becomes of open flush files when the process ends. Only files with an endDeadlineMs.
 //
 //   exit(), return from main     every file is flushed by its own thread, within its deadline
-//   SIGTERM, SIGINT, SIGHUP      where nobody else handles them: their handler here writes what is
-//                                buffered within the deadline, then the default action follows
-//   SIGSEGV, SIGBUS, SIGABRT,    the same, then what would have happened without us. A handler that
-//   SIGFPE, SIGILL               was there before is asked first where it may mend a fault
+//   SIGTERM, SIGINT, SIGHUP,     every signal that ends a process, where nobody else handles it:
+//   its SIGQUIT, SIGUSR2 …           handler here writes what is buffered within the deadline, then
+//   the
+//                                default action follows
+//   kFatal: SIGSEGV, SIGABRT …   the same, then what would have happened without us. A handler that
+//                                was there before is asked first where it may mend a fault
 //                                (WebAssembly's, for SIGSEGV and SIGBUS)
 //
 // Lines that could not be written, and those that full buffers dropped, are said on stderr: one
@@ -30,8 +32,11 @@ struct FlushLoss;
 
 class ProcessEnd {
  public:
-  static constexpr int kTerminating[] = {SIGTERM, SIGINT, SIGHUP};
-  static constexpr int kFatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+  // Raised by what a thread itself does wrong, as a rule.
+  static constexpr int kFatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+  // All others that end a process which does not handle them, as far as they can be handled; on
+  // Linux those of real time, too.
+  static const sigset_t& terminating();
   // A handler walks a table that cannot grow. Each file has a thread; far fewer are sensible.
   static constexpr size_t kMaxFiles = 1024;
 
@@ -39,7 +44,7 @@ class ProcessEnd {
   static Status enroll(FlushThread* thread);
   static void remove(FlushThread* thread);
 
-  // Any thread. Takes the terminating signals that are left to their default action, or to a
+  // Any thread. Takes those of terminating() that are left to their default action, or to a
   // handler that lasts for one signal (Node's own, which restores the terminal). enroll() calls it;
   // to be called again when a handler of somebody else has gone.
   static void watch();

@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <string>
 
@@ -50,6 +51,11 @@ class FlushSink {
   // terminal). 0 or errno.
   int sync();
   int fd() const { return fd_; }
+  // Whether writing can never work again after it failed so: the other end of a descriptor that was
+  // given is gone. (Behind a path another one may come.)
+  bool hopeless(int sysErrno) const {
+    return target_.path.empty() && (sysErrno == EPIPE || sysErrno == ECONNRESET);
+  }
 
  private:
   Result<int> openPath(bool truncate) const;

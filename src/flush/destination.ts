@@ -52,6 +52,8 @@ const kKnown = [
 ] as const satisfies readonly (keyof DestinationOptions)[]
 
 const kMaxLength = 2 ** 30
+/** The least that a FlushFile buffers. A smaller maxLength of pino.destination() is this. */
+const kLeastLength = 4096
 
 class LoggedFile extends FlushFile {
   onDropped: ((line: FlushLine) => void) | undefined
@@ -88,7 +90,7 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
     this.#options = {
       ...rest,
       ...target(dest, rest),
-      ...(maxLength === undefined || maxLength === 0 ? {} : { maxBytes: maxLength }),
+      ...(maxLength === undefined || maxLength === 0 ? {} : { maxBytes: bound(maxLength) }),
       ...(periodicFlush === undefined || periodicFlush === 0
         ? {}
         : { flushInterval: periodicFlush }),
@@ -182,11 +184,14 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
     })
   }
 
-  /** Closes at once: what is buffered may be lost. 'close' follows. */
+  /** Closes at once: what is buffered may be lost, which is said as by `end()`. 'close' follows. */
   destroy(): void {
     if (this.destroyed) return
     this.destroyed = true
-    void this.#file.end({ deadline: 0 }).then(() => this.emit('close'))
+    void this.#file.end({ deadline: 0 }).then(({ lines, bytes }) => {
+      this.#lost(this.#file.path, lines, bytes)
+      this.emit('close')
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -221,6 +226,10 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
   }
 }
 
+function bound(maxLength: unknown): number {
+  return Math.max(integer('maxLength', maxLength, 1, kMaxLength), kLeastLength)
+}
+
 function mark(minLength: unknown): number {
   return integer('minLength', minLength, 1, kMaxLength)
 }
@@ -242,7 +251,17 @@ function target(
  */
 export function destination(to: DestinationOptions | string | number | URL = {}): Destination {
   const plain = typeof to === 'string' || typeof to === 'number' || to instanceof URL
-  return new Destination(plain ? { dest: to } : to)
+  return new Destination(plain ? { dest: to } : withoutPinos(to))
+}
+
+/** Without what pino adds to a transport's options: for `export default (o) => destination(o)`. */
+function withoutPinos(options: DestinationOptions): DestinationOptions {
+  if (typeof options !== 'object' || options === null) return options
+  const { $context, pinoWillSendConfig, ...own } = options as DestinationOptions & {
+    readonly $context?: unknown
+    readonly pinoWillSendConfig?: unknown
+  }
+  return own
 }
 
 function textOf(line: unknown): string {

@@ -84,7 +84,6 @@ interface Waiting {
 
 /** Beyond the deadline of end(): for the flush thread to count what it leaves behind. */
 const kEndGrace = 100
-const kEndingSignals: readonly (string | symbol)[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 let watching = false
 
@@ -93,10 +92,25 @@ function watchSignals(): void {
   if (watching || !isMainThread) return
   watching = true
   process.on('removeListener', (event: string | symbol) => {
-    if (kEndingSignals.includes(event) && process.listenerCount(event) === 0) {
+    const signal = typeof event === 'string' && event.startsWith('SIG')
+    if (signal && process.listenerCount(event) === 0) {
       loadNative().watchEndingSignals()
     }
   })
+}
+
+/** Bun ends a process without what native code has asked for at its end. */
+const bunFiles: Set<FlushFile> = new Set()
+
+function flushAtExitOfBun(file: FlushFile): void {
+  if (process.versions.bun === undefined) return
+  if (bunFiles.size === 0) {
+    process.on('exit', () => {
+      for (const each of bunFiles) each.flushSync()
+    })
+  }
+  bunFiles.add(file)
+  file.once('close', () => bunFiles.delete(file))
 }
 
 class Attaching {
@@ -156,6 +170,7 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
     this.path = this.handle.name
     this.#write = this.#native.write
     watchSignals()
+    flushAtExitOfBun(this)
   }
 
   /** In another thread of the process: the file of this handle, with a buffer of its own. */

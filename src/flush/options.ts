@@ -21,7 +21,10 @@ export interface FlushFileOptions {
   readonly flushInterval?: number
   /** Waits for the device after each pass, and before a flush is done. Default false. */
   readonly fsync?: boolean
-  /** Permissions of a file that is created, e.g. `0o640` or `'640'`. Default `0o644`. */
+  /**
+   * Permissions of a file that is created, e.g. `0o640` or `'640'`, less the process's umask.
+   * Default `0o666`, as in `node:fs`.
+   */
   readonly mode?: number | string
   /** false empties a file that is there when it is opened. Default true. */
   readonly append?: boolean
@@ -37,7 +40,7 @@ export interface FlushFileOptions {
 export const kDefaultDeadline = 2000
 const kDefaultMaxBytes = 16 * 1024 * 1024
 const kDefaultInterval = 100
-const kDefaultMode = 0o644
+const kDefaultMode = 0o666
 /** A buffer grows by so much: large beside a line, small beside what a process uses. */
 const kSegmentBytes = 1024 * 1024
 /** So much is worth a write of its own before the interval is over. */

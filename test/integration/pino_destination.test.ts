@@ -341,3 +341,55 @@ describe('what is its own', () => {
     expect(events).toEqual(['ERR_MILLRACE_FLUSH_LOST'])
   })
 })
+
+describe('where it meets what users of sonic-boom do', () => {
+  it('makes files with the mode that node:fs does, less the umask', async () => {
+    const umask = process.umask(0o002)
+    try {
+      const boom = await opened(makers[0]?.[1] as never, { dest: at('a.log') })
+      boom.end()
+      await once(boom, 'close')
+      expect(statSync(at('a.log')).mode & 0o777).toBe(0o664)
+    } finally {
+      process.umask(umask)
+    }
+  })
+
+  it('takes a maxLength below what it buffers at least, as that', async () => {
+    const to = destination({ dest: at('a.log'), maxLength: 100 })
+    expect(to.write(`${'x'.repeat(1000)}\n`)).toBe(true)
+    to.end()
+    await once(to, 'close')
+    expect(text('a.log')).toHaveLength(1001)
+    expect(() => destination({ dest: at('b.log'), maxLength: -1 })).toThrow(MillraceError)
+  })
+
+  it('is a transport by itself, whatever pino adds to its options', async () => {
+    writeFileSync(
+      at('transport.mjs'),
+      `export { destination as default } from ${JSON.stringify(pathToFileURL(join(import.meta.dirname, '../../dist/pino.js')).href)}\n`,
+    )
+    const stream = pino.transport({ target: at('transport.mjs'), options: { dest: at('a.log') } })
+    await once(stream, 'ready')
+    pino({ base: null, timestamp: false }, stream).info('by a transport')
+    stream.end()
+    await once(stream, 'close')
+    expect(text('a.log')).toBe('{"level":30,"msg":"by a transport"}\n')
+  })
+
+  it('destroy() says how many lines it lost', async () => {
+    execFileSync('mkfifo', [at('fifo')])
+    const reader = openSync(at('fifo'), constants.O_RDONLY | constants.O_NONBLOCK)
+    const to = destination({ dest: at('fifo') })
+    for (let i = 0; i < 2000; i++) to.write(`${'x'.repeat(99)}\n`)
+    const error = new Promise((resolve) => to.once('error', resolve))
+    const close = new Promise<void>((resolve) => to.once('close', () => resolve()))
+    to.destroy()
+    expect(await error).toMatchObject({
+      code: 'ERR_MILLRACE_FLUSH_LOST',
+      message: expect.stringMatching(/^\d+ lines \(\d+ bytes\) not written to /),
+    })
+    await close
+    closeSync(reader)
+  })
+})

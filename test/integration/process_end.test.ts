@@ -1,5 +1,6 @@
 // What becomes of buffered lines when a process ends, in every way that it can.
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   closeSync,
   constants,
@@ -9,7 +10,7 @@ import {
   readSync,
   rmSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants as constants_, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
@@ -55,6 +56,18 @@ const written = (): string[] => readFileSync(join(dir, 'a.log'), 'utf8').split('
 const ordered = (lines: string[]): boolean =>
   lines.every((line, i) => line === `${String(i).padStart(7)} ${'x'.repeat(90)}`)
 
+/**
+ * All signals of this system that end a process which does not handle them, but for those named
+ * below; SIGUSR1 and SIGPIPE have a handler of Node's.
+ */
+const kHandled = ['SIGUSR1', 'SIGPIPE', 'SIGKILL', 'SIGSTOP', 'SIGPROF']
+const kHarmless = ['SIGCHLD', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGWINCH']
+const kNamed = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGFPE', 'SIGILL']
+const kAliases = ['SIGIOT', 'SIGPOLL', 'SIGTRAP', 'SIGSYS', 'SIGINFO', 'SIGLOST', 'SIGUNUSED']
+const kOthers = (Object.keys(constants_.signals) as NodeJS.Signals[]).filter(
+  (name) => ![...kHandled, ...kHarmless, ...kNamed, ...kAliases].includes(name),
+)
+
 describe('nothing is lost', () => {
   it.each<[string, number, number | null, NodeJS.Signals | null]>([
     ['exit', kLines, 3, null],
@@ -84,6 +97,10 @@ describe('nothing is lost', () => {
     ['SIGABRT', 'block'],
     ['SIGFPE', 'wait'],
     ['SIGILL', 'wait'],
+    ['SIGTRAP', 'wait'],
+    ['SIGSYS', 'block'],
+    ...kOthers.map((signal): [NodeJS.Signals, string] => [signal, 'wait']),
+    ['SIGUSR2', 'block'],
   ])('by %s, where the program does: %s', async (signal, end) => {
     const more = ['b', 'c'].map((name) => join(dir, name))
     const ended = await run({ end, more }, signal)
@@ -98,6 +115,19 @@ describe('nothing is lost', () => {
     expect(ended).toMatchObject({ code: 0, signal: null, stdout: 'ready\nhandled\n' })
     expect(written()).toHaveLength(kLines + 10)
   })
+})
+
+it('a descriptor whose reader is gone for ever costs no time at the end, and the loss is said', async () => {
+  const out = { path: undefined, fd: 1, end: 'epipe', options: { exitDeadline: 600_000 } }
+  const child = spawn(process.execPath, [kProgram, JSON.stringify({ lines: 10, ...out })])
+  let stderr = ''
+  child.stderr.on('data', (data) => {
+    stderr += data
+  })
+  child.stdout.destroy()
+  const [code, signal] = await once(child, 'close')
+  expect([code, signal]).toEqual([3, null])
+  expect(stderr).toMatch(/^millrace: \d+ lines \(\d+ bytes\) not written to descriptor 1$/m)
 })
 
 describe('a sink that stalls', () => {

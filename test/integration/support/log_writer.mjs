@@ -4,8 +4,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FlushFile } from '../../../dist/core.js'
 
-const { path, lines, end, options, more = [] } = JSON.parse(process.argv[2])
-const file = new FlushFile({ path, flushInterval: 60_000, ...options })
+const { path, fd, lines, end, options, more = [] } = JSON.parse(process.argv[2])
+const to = fd === undefined ? { path } : { fd }
+const file = new FlushFile({ ...to, flushInterval: 60_000, ...options })
 for (const other of more) new FlushFile({ path: other, flushInterval: 60_000 }).write('other\n')
 const write = (from, to) => {
   for (let i = from; i < to; i++) file.write(`${String(i).padStart(7)} ${'x'.repeat(90)}\n`)
@@ -30,6 +31,15 @@ const ways = {
   late: () => {
     process.on('exit', () => write(lines, lines + 10))
     process.exit(0)
+  },
+  // The reader of the descriptor is gone, or goes soon.
+  epipe: async () => {
+    while (!file.counters.failing) {
+      write(0, 10)
+      await file.flush().catch(() => {})
+      await sleep(1)
+    }
+    process.exit(3)
   },
   abort: () => process.abort(),
   wait: () => setInterval(() => {}, 1000),
@@ -62,4 +72,5 @@ const ways = {
 }
 
 // The pipe is written to before the process blocks, or dies without emptying it.
-process.stdout.write('ready\n', () => ways[end]())
+if (fd === undefined) process.stdout.write('ready\n', () => ways[end]())
+else await ways[end]()
