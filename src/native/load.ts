@@ -87,6 +87,7 @@ function load(): NativeBinary {
       if (module.version === version()) return { module, path }
       reasons.push(`${path} is of version ${module.version}, the package of ${version()}`)
     } catch (error) {
+      if ((error as NodeJS.ErrnoException)?.code === 'ERR_DLOPEN_DISABLED') throw disabledError()
       reasons.push(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))
     }
   }
@@ -99,6 +100,13 @@ function load(): NativeBinary {
       'Build it from source (needs a C++20 compiler, make and Python 3):',
       `  ${buildCommand}`,
     ].join('\n'),
+  )
+}
+
+function disabledError(): NativeLoadError {
+  return new NativeLoadError(
+    'this process may load no native addons, and Millrace is one: start Node without ' +
+      '--no-addons; under its permission model, with --allow-addons',
   )
 }
 

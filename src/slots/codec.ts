@@ -51,7 +51,8 @@ const VIEWS: readonly (readonly [string, ViewMaker])[] = [
 const KINDS: ReadonlyMap<string, number> = new Map(VIEWS.map(([name], i) => [name, i]))
 
 const SHARED =
-  'a view of a SharedArrayBuffer could not be cloned: it would be a copy that is shared no more; publish view.slice().'
+  'a view of a SharedArrayBuffer could not be cloned: it would be a copy that is shared no more; ' +
+  'publish view.slice().'
 
 const align = (size: number): number => Math.ceil(size / PART_ALIGNMENT) * PART_ALIGNMENT
 

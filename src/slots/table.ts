@@ -28,6 +28,17 @@ export interface TableEvents {
 
 const KIND = 'millrace.SlotTable'
 
+/** Values are written by V8's Serializer, with binary data beside them. */
+function checkRuntime(): void {
+  const { bun } = process.versions
+  if (bun === undefined) return
+  throw new MillraceError(
+    'ERR_MILLRACE_RUNTIME',
+    `slot tables need the Serializer of node:v8, which Bun ${bun} does not have`,
+    { hint: 'Run the program in Node or Deno; FlushFile and createProxy work in Bun, too.' },
+  )
+}
+
 /** A table as any thread sees it; each attach is a part of its own, ended by its own `close()`. */
 export class TableView implements Interest {
   readonly handle: TableHandle
@@ -150,6 +161,7 @@ export class TableView implements Interest {
 /** A table as its owner, the thread that made it, has it. */
 export class SlotTable extends TableView {
   constructor(options: TableOptions = {}) {
+    checkRuntime()
     if (typeof options !== 'object' || options === null) {
       throw argumentError('options', 'an object is wanted')
     }
@@ -175,6 +187,7 @@ export class SlotTable extends TableView {
 
   /** A table of this process, in this thread; it shows what is published now. */
   static attach(handle: TableHandle, options: TableOptions = {}): TableView {
+    checkRuntime()
     const { id, key } = checkHandle(handle)
     if (typeof options !== 'object' || options === null) {
       throw argumentError('options', 'an object is wanted')

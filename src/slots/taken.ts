@@ -42,7 +42,8 @@ export class NotTakenError extends MillraceError {
 }
 
 const HINT =
-  'those threads take it when their event loops turn; one that blocks calls table.park() before, and table.refresh() after.'
+  'those threads take it when their event loops turn; one that blocks calls table.park() before, ' +
+  'and table.refresh() after.'
 
 const named = (readers: readonly TableReader[]): string =>
   readers.map(({ name, behindMs }) => `${name} (${Math.round(behindMs)} ms behind)`).join(', ') ||

@@ -70,7 +70,7 @@ async function add(dir, command, args) {
   expect(stdout === 'used\n', `it printed: ${stdout}`)
 }
 
-/** Checks of installing `tarball` with pnpm, yarn and bun. */
+/** Checks of installing `tarball` with pnpm, yarn and bun. Returns the program of bun. */
 export async function managers(work, tarball) {
   const tools = await check('npm install pnpm yarn bun', () => bring(join(work, 'managers')))
   if (tools === undefined) return
@@ -82,4 +82,5 @@ export async function managers(work, tarball) {
   ]) {
     await check(`${name} add millrace runs nothing`, () => add(join(work, name), command, args))
   }
+  return join(tools, BUN, 'bin/bun')
 }

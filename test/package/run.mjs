@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { bin, buildEnv, root } from '../../scripts/lib.mjs'
 import { checkLibraries } from './libraries.mjs'
 import { managers, runsNothing } from './managers.mjs'
+import { runtimes } from './runtimes.mjs'
 import { check, exec, expect, fails, LONG_OUTPUT, proxies, stage, suite } from './stage.mjs'
 
 const OTHER_NODES = ['22', '24', '26']
@@ -189,7 +190,8 @@ await suite(async (work) => {
         await check(`the same binary on Node ${version}`, () => proxies(node, [main], dir))
         await check(`every door on Node ${version}`, () => consumers(node, dir))
       }
-      await managers(work, tarball)
+      const bun = await managers(work, tarball)
+      if (bun !== undefined) await runtimes(work, dir, bun)
       await check('jest, a test in CommonJS', () => inJest(join(work, 'jest')))
       await check('build-native names what is missing', () => namesWhatIsMissing(dir))
       await check('built from source where no binary fits', () => fromSource(dir))
