@@ -1,20 +1,15 @@
 #include "binding/slots.h"
 
 #include <array>
-#include <cstring>
 #include <limits>
-#include <map>
 #include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
-#include "binding/env_end.h"
-#include "binding/napi_call.h"
 #include "binding/native_class.h"
-#include "rcu/shared_table.h"
-#include "rcu/table_registry.h"
+#include "binding/native_table.h"
 
 namespace millrace {
 
@@ -28,109 +23,7 @@ TableRegistry& registry() {
   return *made;
 }
 
-// How a read went; the first number of the exchange.
-enum class Outcome : int { kNothing = 0, kCopied = 1, kPinned = 2, kSame = 3, kOtherKind = -1 };
-
-// A JavaScript value that is kept from the garbage collector.
-class Kept {
- public:
-  ~Kept() { drop(); }
-  void keep(napi_env env, napi_value value) {
-    drop();
-    if (napi_create_reference(env, value, 1, &reference_) == napi_ok) env_ = env;
-  }
-  void drop() {
-    if (env_ != nullptr) napi_delete_reference(env_, reference_);
-    env_ = nullptr;
-  }
-  // Null: none.
-  napi_value get() const {
-    napi_value value = nullptr;
-    if (env_ != nullptr) napi_get_reference_value(env_, reference_, &value);
-    return value;
-  }
-
- private:
-  napi_env env_ = nullptr;  // null: keeps nothing
-  napi_ref reference_ = nullptr;
-};
-
-class NativeTable {
- public:
-  NativeTable(std::shared_ptr<SharedTable> table, TableRegistry::Handle handle, bool owner)
-      : table_(std::move(table)), handle_(handle), owner_(owner) {}
-  ~NativeTable() { leave(); }
-  NativeTable(const NativeTable&) = delete;
-  NativeTable& operator=(const NativeTable&) = delete;
-
-  static constexpr const char* kName = "NativeTable";
-  static auto methods();
-  // The JavaScript object, which owns it; null: the environment ends.
-  static napi_value make(NapiCall& call, std::unique_ptr<NativeTable> table,
-                         SharedTable::Member::Identity identity);
-
- private:
-  bool begin(napi_env env, SharedTable::Member::Identity identity);
-  static void wake(void* self);
-  static void onWake(napi_env env, napi_value, void* self, void*);
-  void leave();
-  void stopWaking();
-  bool takeNews();
-  void writeWords();
-  void turn(napi_env env);
-  bool present(const NapiCall& call) const;
-  bool slotArgument(const NapiCall& call, bool toChange, SlotId& id) const;
-  std::shared_ptr<const Blob> blobArgument(const NapiCall& call, size_t index);
-  bool kindArgument(const NapiCall& call, SlotId id, SharedSnapshot::Kind kind) const;
-  const MapSnapshot* mapOf(SlotId id) const;
-  napi_value give(const NapiCall& call, const std::shared_ptr<const Blob>& blob);
-  napi_value outcome(Outcome outcome) const {
-    exchange_[0] = double(int(outcome));
-    return nullptr;
-  }
-
-  napi_value handle(NapiCall& call);
-  napi_value setBuffers(NapiCall& call);
-  napi_value onNews(NapiCall& call);
-  napi_value keepAlive(NapiCall& call);
-  napi_value allocate(NapiCall& call);
-  napi_value find(NapiCall& call);
-  napi_value set(NapiCall& call);
-  napi_value setKey(NapiCall& call);
-  napi_value draftKey(NapiCall& call);
-  napi_value stageDraft(NapiCall& call);
-  napi_value dropDraft(NapiCall& call);
-  napi_value deleteKey(NapiCall& call);
-  napi_value clearMap(NapiCall& call);
-  napi_value commit(NapiCall& call);
-  napi_value refresh(NapiCall& call);
-  napi_value park(NapiCall& call);
-  napi_value awaitTaken(NapiCall& call);
-  napi_value read(NapiCall& call);
-  napi_value readKey(NapiCall& call);
-  napi_value keys(NapiCall& call);
-  napi_value size(NapiCall& call);
-  napi_value readers(NapiCall& call);
-  napi_value stats(NapiCall& call);
-  napi_value closed(NapiCall& call);
-  napi_value forget(NapiCall& call);
-  napi_value close(NapiCall& call);
-
-  std::shared_ptr<SharedTable> table_;  // null: left
-  std::unique_ptr<SharedTable::Member> member_;
-  const TableRegistry::Handle handle_;
-  const bool owner_;
-  napi_threadsafe_function wake_ = nullptr;  // null: nothing will be told
-  EnvEnd end_;
-  std::map<uint64_t, std::unique_ptr<MapSnapshot>> drafts_;
-  Kept onNews_;  // nothing: nobody listens
-  // Memory of JavaScript's: a version for each slot, numbers that answer a read, and room for small
-  // values.
-  Kept wordsKept_, exchangeKept_, scratchKept_;
-  std::span<double> words_;
-  std::span<double> exchange_;
-  std::span<uint8_t> scratch_;
-};
+}  // namespace
 
 auto NativeTable::methods() {
   using Class = NativeClass<NativeTable>;
@@ -207,8 +100,8 @@ void NativeTable::stopWaking() {
 
 // Any thread, under the table's lock, while the member exists.
 void NativeTable::wake(void* self) {
-  napi_call_threadsafe_function(static_cast<NativeTable*>(self)->wake_, nullptr,
-                                napi_tsfn_nonblocking);
+  napi_threadsafe_function wake = static_cast<NativeTable*>(self)->wake_;
+  if (wake != nullptr) napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking);
 }
 
 void NativeTable::onWake(napi_env env, napi_value, void* self, void*) {
@@ -485,126 +378,6 @@ napi_value NativeTable::awaitTaken(NapiCall& call) {
   return call.boolean(table_->awaitTaken(generation, *member_));
 }
 
-// Serialised bytes that are small and all there is go to the scratch; else memory of the version's
-// own, which it keeps as long as JavaScript has it.
-napi_value NativeTable::give(const NapiCall& call, const std::shared_ptr<const Blob>& blob) {
-  exchange_[1] = double(blob->serialised());
-  exchange_[2] = double(blob->partsOffset());
-  exchange_[3] = double(blob->id());
-  if (!blob->hasParts() && blob->size() <= scratch_.size()) {
-    if (blob->size() > 0) std::memcpy(scratch_.data(), blob->data(), blob->size());
-    return outcome(Outcome::kCopied);
-  }
-  outcome(Outcome::kPinned);
-  using Held = std::shared_ptr<const Blob>;
-  auto held = std::make_unique<Held>(blob);
-  napi_value buffer = nullptr;
-  napi_status status = napi_create_external_arraybuffer(
-      call.env(), const_cast<uint8_t*>(blob->data()), blob->size(),
-      [](napi_env, void*, void* hint) { std::unique_ptr<Held>(static_cast<Held*>(hint)).reset(); },
-      held.get(), &buffer);
-  if (status == napi_ok) {
-    static_cast<void>(held.release());  // the finalizer's
-    return buffer;
-  }
-  // A runtime that lets no memory in from outside.
-  void* copy;
-  if (status == napi_no_external_buffers_allowed &&
-      napi_create_arraybuffer(call.env(), blob->size(), &copy, &buffer) == napi_ok) {
-    std::memcpy(copy, blob->data(), blob->size());
-  }
-  return buffer;
-}
-
-// read(slot): see Outcome.
-napi_value NativeTable::read(NapiCall& call) {
-  SlotId id;
-  if (!slotArgument(call, false, id)) return nullptr;
-  const SharedSnapshot* snapshot = member_->value(id);
-  if (snapshot == nullptr) return outcome(Outcome::kNothing);
-  if (snapshot->kind() != SharedSnapshot::Kind::kValue) return outcome(Outcome::kOtherKind);
-  return give(call, static_cast<const ValueSnapshot*>(snapshot)->blob());
-}
-
-// As this thread sees it. Null: nothing there, or a value; the outcome says which.
-const MapSnapshot* NativeTable::mapOf(SlotId id) const {
-  const SharedSnapshot* snapshot = member_->value(id);
-  outcome(snapshot == nullptr ? Outcome::kNothing : Outcome::kOtherKind);
-  if (snapshot == nullptr || snapshot->kind() != SharedSnapshot::Kind::kMap) return nullptr;
-  outcome(Outcome::kCopied);
-  return static_cast<const MapSnapshot*>(snapshot);
-}
-
-// readKey(slot, key, known): `known` is the blob that the caller has decoded already, or 0.
-napi_value NativeTable::readKey(NapiCall& call) {
-  SlotId id;
-  std::string key;
-  uint64_t known;
-  if (!slotArgument(call, false, id)) return nullptr;
-  if (!call.text(1, key) || !call.integer(2, known)) return call.failArgument("key: is wrong");
-  const MapSnapshot* map = mapOf(id);
-  if (map == nullptr) return nullptr;
-  const MapSnapshot::Entry* entry = map->find(key);
-  if (entry == nullptr) return outcome(Outcome::kNothing);
-  if (entry->blob->id() == known) return outcome(Outcome::kSame);
-  return give(call, entry->blob);
-}
-
-napi_value NativeTable::keys(NapiCall& call) {
-  SlotId id;
-  if (!slotArgument(call, false, id)) return nullptr;
-  const MapSnapshot* map = mapOf(id);
-  napi_value keys = nullptr;
-  if (map == nullptr || napi_create_array_with_length(call.env(), map->size(), &keys) != napi_ok) {
-    return nullptr;
-  }
-  uint32_t i = 0;
-  for (const MapSnapshot::Entry* entry : map->entries()) {
-    napi_set_element(call.env(), keys, i++, call.string(entry->key));
-  }
-  return keys;
-}
-
-napi_value NativeTable::size(NapiCall& call) {
-  SlotId id;
-  if (!slotArgument(call, false, id)) return nullptr;
-  const MapSnapshot* map = mapOf(id);
-  return call.number(map == nullptr ? 0 : double(map->size()));
-}
-
-napi_value NativeTable::readers(NapiCall& call) {
-  if (!present(call)) return nullptr;
-  napi_value readers = nullptr;
-  if (napi_create_array(call.env(), &readers) != napi_ok) return nullptr;
-  uint32_t i = 0;
-  for (const SharedTable::ReaderState& state : table_->readers()) {
-    napi_value reader = nullptr;
-    napi_create_object(call.env(), &reader);
-    call.set(reader, "threadId", call.number(double(state.identity.thread)));
-    call.set(reader, "name", call.string(state.identity.name));
-    call.set(reader, "taken", call.number(double(state.taken)));
-    call.set(reader, "lag", call.number(double(state.lag)));
-    call.set(reader, "behindMs", call.number(double(state.behindNs) / double(kNsPerMs)));
-    call.set(reader, "parked", call.boolean(state.parked));
-    if (reader != nullptr) napi_set_element(call.env(), readers, i++, reader);
-  }
-  return readers;
-}
-
-napi_value NativeTable::stats(NapiCall& call) {
-  if (!present(call)) return nullptr;
-  SlotTable::Stats stats = table_->stats();
-  napi_value result = nullptr;
-  napi_create_object(call.env(), &result);
-  call.set(result, "slots", call.number(stats.slots));
-  call.set(result, "readers", call.number(stats.readers));
-  call.set(result, "published", call.number(double(stats.published)));
-  call.set(result, "live", call.number(double(stats.live)));
-  call.set(result, "retired", call.number(double(stats.retired)));
-  call.set(result, "freed", call.number(double(stats.freed)));
-  return result;
-}
-
 napi_value NativeTable::closed(NapiCall& call) {
   return call.boolean(table_ == nullptr || table_->closed());
 }
@@ -631,6 +404,8 @@ napi_value NativeTable::close(NapiCall&) {
   stopWaking();  // nobody wakes the owner of a closed table
   return nullptr;
 }
+
+namespace {
 
 bool identityArguments(const NapiCall& call, size_t index, SharedTable::Member::Identity& out) {
   if (call.integer(index, out.thread) && call.text(index + 1, out.name)) return true;
