@@ -262,6 +262,7 @@ void Connection::discardReady() {
     ssize_t n = transport_->read(fd_, ctx_->receiveBuffer(), NetContext::kReceiveBuffer);
     if (n > 0) {
       bytesRead_ += uint64_t(n);
+      flags_ = uint16_t(size_t(n) >= kMuch ? flags_ | kMovesMuch : flags_ & ~kMovesMuch);
       return ctx_->loop().again(this, kReadable);  // also after a short read: it is cheap, and rare
     }
     if (n < 0 && errno == EINTR) continue;

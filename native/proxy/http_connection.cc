@@ -202,7 +202,11 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
       if (drainNow_ && !home_.draining && !worker_.draining) {
         close(true);
       } else {
-        if (uint64_t idle = idleTimeoutMs(); idle != 0) dueAt(idleSinceMs_ + idle);
+        // The response is not flushed yet: which of the two holds is known when it is due.
+        const spec::HttpManager& spec = manager_->spec();
+        for (uint64_t ms : {spec.idleTimeout, spec.streamFlushTimeout}) {
+          if (ms != 0) dueAt(idleSinceMs_ + ms);
+        }
         // Too old, and its last response had begun before that was known.
         if (announcedMs_ != 0) dueAt(idleSinceMs_ + manager_->spec().drainTimeout);
       }
@@ -309,6 +313,12 @@ uint64_t HttpConnection::checkIdle(uint64_t nowMs) {
     idleSinceMs_ = nowMs;
   }
   uint64_t due = idle == 0 ? 0 : idleSinceMs_ + idle;
+  if (flushing) {
+    // When all is flushed, another limit holds.
+    const spec::HttpManager& spec = manager_->spec();
+    const uint64_t then = announcedMs_ != 0 ? spec.drainTimeout : spec.idleTimeout;
+    if (then != 0 && (due == 0 || due > nowMs + then)) due = nowMs + then;
+  }
   bool old = false;
   if (announcedMs_ != 0 && !flushing) {
     const uint64_t last = std::max(announcedMs_, idleSinceMs_) + manager_->spec().drainTimeout;

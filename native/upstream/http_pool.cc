@@ -35,12 +35,15 @@ HttpPool::Acquired HttpPool::acquire(PoolWaiter& waiter, Priority priority, bool
 
 HttpPool::Acquired HttpPool::tryAcquire(PoolWaiter& waiter, Priority priority, bool fresh) {
   StatBlock stats = cluster_.stats();
-  if (UpstreamConnection* c = fresh ? nullptr : silentOne(); c != nullptr) {
+  // Whoever waits comes first: what is free goes to them when the loop has polled.
+  const uint32_t before = waiting_ - waitingFresh_;
+  UpstreamConnection* c = fresh || idleCount_ <= before ? nullptr : silentOne();
+  if (c != nullptr) {
     if (!beginRequest(*c, priority)) return {.failure = PoolFailure::kOverflow};
     use(*c);
     return {.connection = c};
   }
-  if (!fresh && restingCount_ > waiting_ - waitingFresh_) {
+  if (!fresh && idleCount_ > before) {
     wait(waiter, priority, fresh, false);
     return {};
   }
@@ -50,7 +53,7 @@ HttpPool::Acquired HttpPool::tryAcquire(PoolWaiter& waiter, Priority priority, b
     ++stats[kRqPendingOverflow];
     return {.failure = PoolFailure::kOverflow};
   }
-  if (connecting_ + restingCount_ <= waiting_ || (fresh && connecting_ <= waitingFresh_)) {
+  if (connecting_ + idleCount_ <= waiting_ || (fresh && connecting_ <= waitingFresh_)) {
     int error = open(priority, CxReason::kRequest);
     if (error != 0 && connecting_ == 0 && (fresh || (used_.empty() && idleCount_ == 0))) {
       resources.pendingRequests.give();

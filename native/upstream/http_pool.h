@@ -61,6 +61,7 @@ class PoolWaiter : public ListNode<PoolWaiter> {
  private:
   friend class HttpPool;
   Priority priority_ = Priority::kDefault;
+  bool waits_ = false;
   bool fresh_ = false;
   bool counted_ = false;  // for the breaker: what rests already is not pending
 };

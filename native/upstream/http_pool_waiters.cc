@@ -107,6 +107,7 @@ void HttpPool::wait(PoolWaiter& waiter, Priority priority, bool fresh, bool coun
   waiter.priority_ = priority;
   waiter.fresh_ = fresh;
   waiter.counted_ = counted;
+  waiter.waits_ = true;
   (fresh ? freshWaiters_ : waiters_).pushBack(&waiter);
   waiting_++;
   if (fresh) waitingFresh_++;
@@ -116,7 +117,7 @@ void HttpPool::wait(PoolWaiter& waiter, Priority priority, bool fresh, bool coun
 
 // Whoever waits may have what has rested; what nobody may have makes room.
 void HttpPool::lookAfterPoll() {
-  bool some = waiting_ > waitingFresh_ && restingCount_ != 0;
+  bool some = waiting_ > waitingFresh_ && idleCount_ != 0;
   bool inTheWay = connecting_ < waitingFresh_ && idleCount_ != 0;
   if (some || inTheWay) cluster_.worker().net().loop().afterPoll(*this);
 }
@@ -145,7 +146,7 @@ void HttpPool::onPolled() {
 
 // Whether fewer connections are on their way than are waited for.
 bool HttpPool::lacking() const {
-  return connecting_ + restingCount_ < waiting_ || connecting_ < waitingFresh_;
+  return connecting_ + idleCount_ < waiting_ || connecting_ < waitingFresh_;
 }
 
 // Opens what is lacking, as far as the breakers allow. Each failure fails somebody, so that this
@@ -165,6 +166,7 @@ void HttpPool::provide() {
 
 void HttpPool::stopWaiting(PoolWaiter& waiter) {
   waiter.unlink();
+  waiter.waits_ = false;
   waiting_--;
   if (waiter.fresh_) waitingFresh_--;
   cluster_.demand().streams--;
@@ -174,7 +176,10 @@ void HttpPool::stopWaiting(PoolWaiter& waiter) {
 }
 
 void HttpPool::forget(PoolWaiter& waiter) {
-  if (!waiter.linked()) return;
+  if (!waiter.waits_) {
+    waiter.unlink();  // it may be about to be told of a failure
+    return;
+  }
   stopWaiting(waiter);
   ++cluster_.stats()[kRqCancelled];
   finishIfOver();
@@ -191,7 +196,9 @@ void HttpPool::closed(UpstreamConnection& c, CloseReason reason, int sysErrno, b
   }
   // The breaker may have held back a connection for those who wait.
   provide();
-  if (!neverUp) preconnect();  // what cannot be connected to is not tried ahead of requests
+  // What cannot be connected to is not tried ahead of requests; and what ends makes no room for
+  // predictions, which could end other pools in their turn.
+  if (!neverUp && !draining_) preconnect();
   // A request that this connection fails may need another pool in this one's place.
   if (draining_ && used_.empty() && idleCount_ == 0 && waiting_ == 0) uncount();
 }
@@ -201,7 +208,7 @@ void HttpPool::closed(UpstreamConnection& c, CloseReason reason, int sysErrno, b
 void HttpPool::connectFailed(PoolFailure reason, int sysErrno) {
   if (!lacking()) return;  // whom it was for has another one
   bool live = busy_ + idleCount_ != 0;
-  uint32_t coming = connecting_ + restingCount_;
+  uint32_t coming = connecting_ + idleCount_;
   uint32_t without = waiting_ > coming ? waiting_ - coming : 0;
   uint32_t most = live ? 1 : std::max(without, 1u);
   // A waiter may come back at once; those who were here before are failed once.

@@ -36,6 +36,8 @@ void WorkerListener::add(BoundSocket socket) {
 }
 
 Status WorkerListener::accept() {
+  // Some worker has not heard of the listener yet; the last one that does lets all accept.
+  if (shared_.unaware.load(std::memory_order_acquire) != 0) return {};
   for (Socket& socket : sockets_) {
     if (socket.listener->registered() || socket.listener->stopped() || local_.draining) continue;
     if (Status status = socket.listener->start(); !status.ok()) return status;
@@ -147,7 +149,8 @@ void WorkerListener::onAccept(int fd, const Address& peer, const Address& local)
   }
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
   const Address& reached = config->spec().originalDst ? originalDestination(fd) : local;
-  Worker& server = worker_.chooseForAccepted();
+  // The others have let go, or are about to.
+  Worker& server = local_.draining ? worker_ : worker_.chooseForAccepted();
   if (&server == &worker_) {
     serve(fd, peer, reached);
   } else {
@@ -246,6 +249,8 @@ Worker::Worker(const Options& options, SlotTable& table, StatsRegistry& stats,
       [](void* self) {
         auto* worker = static_cast<Worker*>(self);
         worker->reader_->quiesce();
+        // A change may have ended requests: what their answers are written from is deleted next.
+        worker->net_->flush();
         worker->memory_->turned();
       },
       this);

@@ -202,9 +202,9 @@ void WorkerGroup::stageSockets(Listening& listening) {
         change->add.push_back({bound.number, std::move(fresh[i]), bound.local});
       }
     }
-    stage(*workers_[i], 0, [this, worker = workers_[i].get(), &shared = listening.shared, change] {
-      tellFailed(shared.name, worker->changeSockets(shared.id, std::move(*change)));
-    });
+    stage(*workers_[i], 0,
+          [this, worker = workers_[i].get(), id = listening.shared.id, name = listening.shared.name,
+           change] { tellFailed(name, worker->changeSockets(id, std::move(*change))); });
   }
   for (const Bound& before : listening.bound) {
     if (std::ranges::none_of(next->bound,
