@@ -236,7 +236,10 @@ describe('routes', () => {
 })
 
 describe('what may not be for us', () => {
-  const answers = async (text: string, manager: object = {}): Promise<string> => {
+  const answers = async (
+    text: string,
+    manager: Readonly<Record<string, unknown>> = {},
+  ): Promise<string> => {
     const millrace = await started(simple([await echo()], { manager }))
     const client = await RawClient.connect(Number(new URL(millrace.url()).port))
     client.send(text)

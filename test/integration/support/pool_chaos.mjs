@@ -12,7 +12,7 @@ const ROUNDS = Number(process.argv[3] ?? 40)
 const ORIGINS = 3
 const CLIENTS = 10
 const REQUESTS_OF_A_CLIENT = 6
-const ROUND_MS = 5_000
+const ROUND_MS = 2_000
 const SETTLE_MS = 20_000
 
 let state = SEED >>> 0
@@ -38,7 +38,7 @@ const MANNERS = [
   (socket, body) => socket.write(response(body) + response('/stray')),
   (socket, body) => {
     socket.write(response(body))
-    setTimeout(() => socket.destroyed || socket.write(response('/stray')), 1)
+    setTimeout(() => socket.destroyed || socket.end(response('/stray')), 1)
   },
   (socket, body) => setTimeout(() => socket.destroyed || socket.write(response(body)), random(30)),
   (socket) => socket.resetAndDestroy(),
@@ -213,7 +213,9 @@ const rules = () => ({
 
 // ---- Clients
 
-const count = { answered: 0, wrong: 0, refused: 0, cut: 0 }
+// `late`: got what an origin said unasked, a while after its answer: no proxy can tell that from an
+// answer once it has sent another request there.
+const count = { answered: 0, wrong: 0, late: 0, refused: 0, cut: 0 }
 
 function request(path, to) {
   const method = anyOf(['GET', 'GET', 'PUT', 'POST'])
@@ -260,6 +262,7 @@ function client(port, ports, number) {
       const path = waiting.shift()
       if (head[1] !== '200') count.refused++
       else if (body === path) count.answered++
+      else if (body === '/stray') count.late++
       else count.wrong++
       if (waiting.length === 0) send()
       return true
@@ -335,3 +338,6 @@ for (const deadline = Date.now() + SETTLE_MS; Date.now() < deadline; await sleep
 await proxy.close()
 for (const server of servers) server.close()
 console.log(JSON.stringify({ seed: SEED, rounds: ROUNDS, ...count, left }))
+// Not by running out of work: freeing its environment, Node may turn for ever on handles of sockets
+// that were reset.
+process.exit()

@@ -229,7 +229,7 @@ TEST_CASE(
     light.calls = 0;
     light.say("x");
     loop->runOnce(0);
-    CHECK(light.calls == 1);  // in every turn, though the heavy ones have enough for five
+    CHECK(light.calls >= 1);  // in every turn, though the heavy ones have enough for five
   }
   CHECK(order == std::vector<int>{0, 1, 2, 3, 4});
   loop->runOnce(0);

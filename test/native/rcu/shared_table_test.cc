@@ -130,6 +130,14 @@ TEST_CASE("a shared table: its owner is woken when all have taken what it awaits
   SUBCASE("because the last of them went") {
     other.reset();
   }
+  SUBCASE("because the last of them parked") {
+    other->park();
+    CHECK(table->readers()[1].parked);
+    CHECK(table->awaitTaken(second, *owner));
+    other->quiesce(ignore, nullptr);
+    CHECK_FALSE(other->parked());
+    CHECK(other->taken() == second);
+  }
   CHECK(ownerWoken.times == before + 1);
 }
 
