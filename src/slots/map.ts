@@ -169,6 +169,9 @@ export class SlotMap<T> extends ReadableSlotMap<T> {
     if (typeof values !== 'object' || values === null) {
       throw argumentError('values', 'an object is wanted')
     }
+    if (Symbol.iterator in values || Symbol.asyncIterator in values) {
+      throw argumentError('values', 'an object is wanted: load() takes [key, value] pairs')
+    }
     this.#check('', options)
     const encoded = Object.entries(values).map(
       ([key, value]) => [key, this.#encode(key, value)] as const,
@@ -183,8 +186,8 @@ export class SlotMap<T> extends ReadableSlotMap<T> {
 
   /**
    * As {@link assign}, of an object or of `[key, value]` pairs, in slices of a few milliseconds
-   * between which the event loop turns; then all keys are published together. Where it rejects,
-   * nothing was set.
+   * between which the event loop turns; then all keys are published together. Where encoding or the
+   * signal ends it before that, nothing was set; a `timeout` only ends the waiting for threads.
    */
   async load(
     values: Partial<T> | Iterable<readonly [Key<T>, T[Key<T>]]>,
@@ -193,18 +196,26 @@ export class SlotMap<T> extends ReadableSlotMap<T> {
     if (typeof values !== 'object' || values === null) {
       throw argumentError('values', 'an object, or an iterable of pairs, is wanted')
     }
+    if (Symbol.asyncIterator in values && !(Symbol.iterator in values)) {
+      throw argumentError(
+        'values',
+        'pairs are wanted that are there at once, not an async iterable',
+      )
+    }
     this.#check('', options)
     const pairs = Symbol.iterator in values ? values : Object.entries(values)
     const draft = this.part.nextDraft()
     const signal = options?.signal
+    const steps = this.#draft(draft, pairs as Iterable<readonly [string, unknown]>)
     try {
-      await inSlices(this.#draft(draft, pairs as Iterable<readonly [string, unknown]>), () => {
+      await inSlices(steps, () => {
         if (this.part.closed) return closedError()
         return signal?.aborted ? (signal.reason as Error) : undefined
       })
       this.#claim()
     } catch (error) {
       this.part.native.dropDraft(draft)
+      steps.return() // lets the iterable end, where it was left
       throw error
     }
     const version = native(() => this.part.native.stageDraft(this.id, draft))

@@ -30,7 +30,10 @@ export class GrpcProber implements Prober {
 
   check(done: (result: CheckResult) => void): void {
     const turn = ++this.#turn
-    loading ??= import('./grpc_client.ts')
+    loading ??= import('./grpc_client.ts').catch((error: unknown) => {
+      loading = undefined // the next check tries again
+      throw error
+    })
     loading.then(
       (grpc) => {
         if (turn === this.#turn) this.#ask(grpc, turn, done)

@@ -19,6 +19,8 @@ const kAggregate = 'envoy.extensions.clusters.aggregate.v3.ClusterConfig'
 
 /** A change of hosts goes up from cluster to cluster; nobody has more than a few on each other. */
 const kAggregateDepthMax = 32
+/** So many members of a ring of clusters are named. */
+const kRingNamed = 10
 
 const kNothing: Found = { hosts: [], localities: [] }
 
@@ -64,13 +66,19 @@ export function checkRings(context: Context, clusters: readonly Cluster[]): void
         path.pop()
         open.pop()
       } else if (on.has(part) && part !== top.name) {
-        const ring = [...path.slice(path.indexOf(part)), part].join(' → ')
+        const ring = ringText([...path.slice(path.indexOf(part)), part])
         const text = `this makes an aggregate cluster a part of itself: ${ring}`
         const message = messages.get(top.name)
         if (message) context.origins.add(message, ['clusters', index], 'bad-reference', text)
       } else if (parts.has(part) && !heights.has(part) && !on.has(part)) enter(part)
     }
   }
+}
+
+/** A long ring by its ends: there may be a problem for each of its members. */
+function ringText(names: readonly string[]): string {
+  if (names.length <= kRingNamed) return names.join(' → ')
+  return [...names.slice(0, kRingNamed - 2), '…', ...names.slice(-2)].join(' → ')
 }
 
 export function compileDiscovery(context: Context, cluster: Cluster): Found {

@@ -109,6 +109,14 @@ describe('aggregate clusters', () => {
     ).toEqual([])
   })
 
+  it('in a long ring are named by its ends', async () => {
+    const names = Array.from({ length: 1000 }, (_, i) => `t${i}`)
+    const ring = names.map((name, i) => aggregate(name, names[(i + 1) % names.length] ?? ''))
+    const ringed = (await said(of(...ring))).filter((text) => text.includes('a part of itself'))
+    expect(ringed).toHaveLength(1)
+    expect(ringed[0]).toContain('t0 → t1 → t2 → t3 → t4 → t5 → t6 → t7 → … → t999 → t0')
+  })
+
   it('on one another go to a depth that is said, and thousands in a chain do not exhaust the stack', async () => {
     const tower = (n: number): object[] =>
       Array.from({ length: n }, (_, i) => aggregate(`t${i}`, i === n - 1 ? 'leaf' : `t${i + 1}`))

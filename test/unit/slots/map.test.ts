@@ -180,4 +180,34 @@ describe('slot.map', () => {
     table.close()
     await expect(late).rejects.toMatchObject({ code: 'ERR_MILLRACE_TABLE_CLOSED' })
   })
+
+  it('takes no pairs that it would not see', async () => {
+    const { map } = newMap()
+    async function* later(): AsyncGenerator<[string, { n: number }]> {
+      yield ['a', { n: 1 }]
+    }
+    const refused = { code: 'ERR_MILLRACE_ARGUMENT', path: 'values' }
+    await expect(map.load(later() as never)).rejects.toMatchObject(refused)
+    for (const values of [later(), new Map([['a', { n: 1 }]]), [['a', { n: 1 }]], new Set()]) {
+      expect(() => map.assign(values as never)).toThrow(expect.objectContaining(refused))
+    }
+    expect([map.version, map.size]).toEqual([0, 0])
+  })
+
+  it('ends an iterable that it does not load to its end', async () => {
+    const { map } = newMap()
+    const control = new AbortController()
+    let ended = false
+    function* endless(): Generator<[string, { n: number }]> {
+      try {
+        for (let n = 0; ; n++) yield [`k${n}`, { n }]
+      } finally {
+        ended = true
+      }
+    }
+    const loading = map.load(endless(), { signal: control.signal })
+    control.abort(new Error('enough'))
+    await expect(loading).rejects.toThrow('enough')
+    expect([ended, map.size]).toEqual([true, 0])
+  })
 })
