@@ -40,6 +40,17 @@ export interface LifeOptions {
   readonly close?: () => Promise<void>
 }
 
+const kBrokenOff: readonly unknown[] = [
+  'ERR_MILLRACE_DRAINING',
+  'ERR_MILLRACE_CLOSED',
+  'ERR_MILLRACE_SUPERSEDED',
+]
+
+/** Whether a start did not fail by itself. */
+function isBrokenOff(error: unknown): boolean {
+  return kBrokenOff.includes((error as NodeJS.ErrnoException | undefined)?.code)
+}
+
 export class Life {
   readonly #log: Logger
   readonly #ownLog: OwnLog
@@ -80,7 +91,7 @@ export class Life {
       if ((this.#phase as Phase) === 'starting') this.#serve(this.#server)
     } catch (error) {
       // What an end that was asked for breaks off is no failure.
-      if ((this.#phase as Phase) !== 'draining') await this.#end(error)
+      if ((this.#phase as Phase) !== 'draining' || !isBrokenOff(error)) await this.#end(error)
     }
   }
 

@@ -301,12 +301,16 @@ export class Server {
     this.#state = 'DRAINING'
     this.#succession.giveUp(drainingError('the server drains'))
     // What has begun to be put in force is, and then ends with the rest.
-    if (this.#succession.busy) await this.#succession.idle()
+    const left = (): number => deadline - performance.now()
+    if (this.#succession.busy) await noLonger(left(), this.#succession.idle())
     if (this.#stopped) return
     this.stopListeners()
     this.core.drainAll(idleSpreadMs(deadlineMs))
     // Rejected when the core stops meanwhile: then this is over, too.
-    await this.core.published().catch(() => {})
+    await noLonger(
+      left(),
+      this.core.published().catch(() => {}),
+    )
     while (!this.#stopped && performance.now() < deadline) {
       // In this order: what a closing socket accepts last is a connection before it is closed.
       if (this.core.socketCount() === 0 && this.core.connectionCount() === 0) return
@@ -486,6 +490,14 @@ export class Server {
     if (kind === 'log-recovered') this.options.log.info({ subject }, message)
     else this.options.log.warn({ subject, kind }, message)
   }
+}
+
+/** Waits for `done`, but for no longer than `ms`. */
+async function noLonger(ms: number, done: Promise<void>): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = after(ms, resolve)
+    done.finally(() => timer.stop()).then(resolve, reject)
+  })
 }
 
 /** Nothing was wrong with the configuration: there was no more use for it. */

@@ -73,6 +73,25 @@ it('listeners that a change brings do not accept when they were stopped meanwhil
   expect(server.reloads).toEqual({ success: 1, rejected: 0 })
 })
 
+it('a drain is over in time, whatever is being put in force', async () => {
+  const value = build.bootstrap([listener('a')], [build.cluster('a', [1])])
+  const server = await started(value)
+  const { deployment } = server
+  const prepare = deployment.prepare.bind(deployment)
+  let go = false
+  vi.spyOn(deployment, 'prepare').mockImplementation(function* (loaded) {
+    while (!go) yield
+    return yield* prepare(loaded)
+  })
+  const next = await load({ ...value, node: { id: 'other' } })
+  const reloaded = server.reload(() => next).catch((error) => error.code)
+  await new Promise(setImmediate)
+  await server.drain(100)
+  expect(server.listenerAddresses().size).toBe(1)
+  go = true
+  expect(await reloaded).toBe('ERR_MILLRACE_DRAINING')
+})
+
 it('the admin interface does not come back after the end', async () => {
   const dns = createSocket('udp4') // never answers
   await new Promise<void>((resolve) => dns.bind(0, '127.0.0.1', resolve))
