@@ -58,9 +58,9 @@ const ordered = (lines: string[]): boolean =>
 
 /**
  * All signals of this system that end a process which does not handle them, but for those named
- * below; SIGUSR1 and SIGPIPE have a handler of Node's.
+ * below; Node takes SIGUSR1 itself, and ignores SIGPIPE and SIGXFSZ.
  */
-const kHandled = ['SIGUSR1', 'SIGPIPE', 'SIGKILL', 'SIGSTOP', 'SIGPROF']
+const kHandled = ['SIGUSR1', 'SIGPIPE', 'SIGXFSZ', 'SIGKILL', 'SIGSTOP']
 const kHarmless = ['SIGCHLD', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGWINCH']
 const kNamed = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGFPE', 'SIGILL']
 const kAliases = ['SIGIOT', 'SIGPOLL', 'SIGTRAP', 'SIGSYS', 'SIGINFO', 'SIGLOST', 'SIGUNUSED']
