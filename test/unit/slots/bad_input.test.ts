@@ -131,21 +131,27 @@ describe('bad input', () => {
     expect([view.closed, table.closed, slot.version]).toEqual([true, false, Number.NaN])
   })
 
-  it('after close() is refused', async () => {
+  it('after close() is refused, but that its owner reads on', async () => {
     const table = new SlotTable()
     const slot = table.allocate<number>('a')
+    const view = SlotTable.attach(table.handle)
+    const read = view.slot<number>('a')
+    view.close()
     table[Symbol.dispose]()
     for (const call of [
       () => slot.set(1),
-      () => slot.get(),
-      () => slot.map.get('a' as never),
-      () => slot.map.size,
+      () => slot.map.set('a' as never, 1 as never),
       () => table.allocate('b'),
-      () => table.stats,
       () => SlotTable.attach(table.handle),
+      () => read.get(),
+      () => read.map.get('a' as never),
+      () => read.map.size,
+      () => view.stats,
     ]) {
       expect(errorOf(call).code).toBe('ERR_MILLRACE_TABLE_CLOSED')
     }
+    expect([slot.get(), slot.version, slot.map.size]).toEqual([undefined, 0, 0])
+    expect(table.stats).toMatchObject({ slots: 1, readers: 1 })
     const iterator = slot[Symbol.asyncIterator]()
     expect(await iterator.next()).toEqual({ value: undefined, done: true })
     slot.on('change', () => {})
