@@ -63,8 +63,10 @@ class Unruly {
       if (end == std::string::npos) continue;
       size_t from = text.find(' ') + 1;
       std::string path = text.substr(from, text.find(' ', from) - from);
-      size_t body = text.find("content-length: ");
-      size_t size = body < end ? size_t(atoi(&text[body + 16])) : 0;
+      // The name is spelt as the client spelt it.
+      constexpr std::string_view kLength = "ength: ";
+      size_t body = text.find(kLength);
+      size_t size = body < end ? size_t(atoi(&text[body + kLength.size()])) : 0;
       if (text.size() < end + 4 + size) continue;
       text.erase(0, end + 4 + size);
       bool last = ++served >= most_ && then_ != Then::kNothing;
