@@ -62,8 +62,7 @@ export async function bundleCarried() {
       platform: 'node',
       target: 'node20.19',
       format: 'esm',
-      minifySyntax: true,
-      minifyWhitespace: true,
+      minify: true,
       legalComments: 'none', // they are in the file beside it
       logLevel: 'warning',
       plugins: [builtins, unused],
