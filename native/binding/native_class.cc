@@ -4,9 +4,12 @@ namespace millrace {
 
 bool AddonState::begin(napi_env env) {
   auto state = std::make_unique<std::shared_ptr<AddonState>>(std::make_shared<AddonState>());
-  auto destroy = [](napi_env, void* data, void*) {
-    std::unique_ptr<std::shared_ptr<AddonState>>(static_cast<std::shared_ptr<AddonState>*>(data))
-        .reset();
+  auto destroy = [](napi_env env, void* data, void*) {
+    std::unique_ptr<std::shared_ptr<AddonState>> state(
+        static_cast<std::shared_ptr<AddonState>*>(data));
+    // Node frees no reference that the addon made.
+    for (auto& [id, reference] : (*state)->constructors_) napi_delete_reference(env, reference);
+    (*state)->constructors_.clear();
   };
   if (napi_set_instance_data(env, state.get(), destroy, nullptr) != napi_ok) return false;
   static_cast<void>(state.release());  // the environment's
