@@ -1,6 +1,6 @@
 // node scripts/odd_machines.mjs [--short] [kind...]: the C++ tests and the integration tests as
 // machines of other kinds would run them, so that no test depends on the one it was written on.
-//   tiny, huge   socket buffers of TCP: of a page, and of 16 MiB that grow to 64 (in a network
+//   tiny, huge   socket buffers of TCP: of a page, and of 4 MiB that grow to 64 (in a network
 //                namespace of its own, which has its own net.ipv4.tcp_rmem and tcp_wmem)
 //   one-cpu      all that runs shares one CPU
 //   busy         beside loops that never wait, one for each CPU
@@ -25,7 +25,7 @@ const inNamespace = (script) => ['unshare', ...own, 'sh', '-ec', script.join('\n
 /** What a command runs under. */
 const kinds = {
   tiny: inNamespace(buffers(4096, 4096, 8192)),
-  huge: inNamespace(buffers(4096, 16 * MIB, 64 * MIB)),
+  huge: inNamespace(buffers(4096, 4 * MIB, 64 * MIB)),
   'one-cpu': ['taskset', '--cpu-list', '0'],
   busy: ['nice', '-n', '0'],
 }

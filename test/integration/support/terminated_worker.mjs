@@ -8,9 +8,14 @@ import { loadNative } from '../../../dist/native/index.js'
 
 const { stage, calls, folder, seed } = workerData
 const native = loadNative()
+let onFirstEvent = () => {}
 const options = {
   concurrency: 1 + (seed % 2),
-  onEvent: (event) => parentPort.postMessage({ event: event.kind }),
+  onEvent: (event) => {
+    parentPort.postMessage({ event: event.kind })
+    onFirstEvent()
+    onFirstEvent = () => {}
+  },
 }
 const ready = (message = {}) => parentPort.postMessage({ ready: true, ...message })
 
@@ -81,7 +86,7 @@ const stages = {
   events: () => {
     const { core } = serving()
     const dir = join(folder, `${seed}-${process.hrtime.bigint()}`)
-    let asked = false
+    onFirstEvent = () => ready()
     const turn = () => {
       mkdirSync(dir)
       const target = join(dir, 'log')
@@ -89,8 +94,6 @@ const stages = {
       rmSync(dir, { recursive: true })
       core.reopenLogs() // fails, and says so by an event
       core.closeLog(log)
-      if (!asked) ready()
-      asked = true
       setImmediate(turn)
     }
     turn()
