@@ -210,8 +210,7 @@ Napi::Value Core::published(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-// ---- Snapshots
-// -------------------------------------------------------------------------------------------------
+// ---- Snapshots ----------------------------------------------------------------------------------
 
 Napi::Value Core::allocateSlot(const Napi::CallbackInfo& info) {
   std::string name;
@@ -331,8 +330,7 @@ void Core::publishDate(const Napi::CallbackInfo& info) {
   if (argument(info, 0, text)) group_->publishDate(std::move(text));
 }
 
-// ---- Logs
-// -------------------------------------------------------------------------------------------------
+// ---- Logs ---------------------------------------------------------------------------------------
 
 Napi::Value Core::openLog(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -383,8 +381,7 @@ Napi::Value Core::logStats(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// ---- Listeners
-// -------------------------------------------------------------------------------------------------
+// ---- Listeners ----------------------------------------------------------------------------------
 
 Napi::Value Core::addListener(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

@@ -12,8 +12,7 @@ void readFields(JsReader& in, Address& out) {
   }
 }
 
-// ---- Matching
-// -------------------------------------------------------------------------------------------------
+// ---- Matching -----------------------------------------------------------------------------------
 
 void readFields(JsReader& in, Dfa& out) {
   in.field("classes", out.classes);
@@ -71,8 +70,7 @@ void readFields(JsReader& in, Fraction& out) {
   in.field("denominator", out.denominator);
 }
 
-// ---- Formats
-// -------------------------------------------------------------------------------------------------
+// ---- Formats ------------------------------------------------------------------------------------
 
 namespace {
 
@@ -130,8 +128,7 @@ void readFields(JsReader& in, AccessLog& out) {
   in.optional("filter", out.filter);
 }
 
-// ---- Routes
-// -------------------------------------------------------------------------------------------------
+// ---- Routes -------------------------------------------------------------------------------------
 
 void readFields(JsReader& in, HeaderValue& out) {
   in.field("name", out.name);
@@ -279,8 +276,7 @@ void readFields(JsReader& in, RouteTable& out) {
   in.optional("filterConfigs", out.filterConfigs);
 }
 
-// ---- Listeners
-// -------------------------------------------------------------------------------------------------
+// ---- Listeners ----------------------------------------------------------------------------------
 
 void readFields(JsReader& in, Cidr& out) {
   in.field("ip", out.ip);
@@ -390,8 +386,7 @@ void readFields(JsReader& in, Listener& out) {
   in.choice("drainType", {"default", "modify-only"}, out.drainType);
 }
 
-// ---- Clusters
-// -------------------------------------------------------------------------------------------------
+// ---- Clusters -----------------------------------------------------------------------------------
 
 void readFields(JsReader& in, RetryBudget& out) {
   in.field("percent", out.percent);

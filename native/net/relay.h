@@ -3,8 +3,9 @@
 // A direction starts by reading into the worker's buffer and writing from there: two system calls
 // for a small exchange. When a read brings much, it goes over to splice(2) until little comes:
 //
-//   copying ──a read of kSpliceFrom or more──▶ splicing ──drained, less than kSpliceFrom since the
-//   last time──▶ copying
+//   copying ──a read of kSpliceFrom or more──▶ splicing
+//     ▲                                           │
+//     └── drained, and it was less than kSpliceFrom since the last time
 //
 // Back-pressure: what one side does not take keeps the other from being read (by watermarks while
 // copying; while splicing nothing is read until the pipe is empty). The end of a stream is passed

@@ -2,8 +2,7 @@
 // over deadlines.
 //
 //   idle ──first byte──▶ stream ──exchange over──▶ idle …
-//   any ──too old──▶ announcing: the next response says that it is the last one; idle for the drain
-//   timeout──▶ closed
+//   any ──too old──▶ announcing (the next response is the last) ──idle, drain timeout──▶ closed
 //   any ──idle limit, drain, error, client gone──▶ closed
 //
 // A client that ended its side of the connection while its request is under way is gone, unless the

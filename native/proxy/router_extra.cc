@@ -16,8 +16,7 @@ namespace millrace {
 using namespace cluster_stat;
 using namespace http_stat;
 
-// ---- Mirrors
-// ----------------------------------------------------------------------------------------
+// ---- Mirrors ------------------------------------------------------------------------------------
 
 void Router::chooseMirrors(const ForwardAction& action) {
   for (const MirrorAction& mirror : action.mirrors) {
@@ -70,8 +69,7 @@ SlotId Router::mirrorSlot(const MirrorAction& mirror) {
   return directory == nullptr || name.empty() ? kNoSlot : directory->find(name);
 }
 
-// ---- Internal redirects
-// ----------------------------------------------------------------------------------------
+// ---- Internal redirects -------------------------------------------------------------------------
 
 // True: the request goes on elsewhere, and this response is dropped. False: it is the client's.
 bool Router::followRedirect(UpstreamRequest& request, ResponseHead& head, bool end) {

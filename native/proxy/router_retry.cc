@@ -130,8 +130,7 @@ UpstreamRequest& Router::idleAttempt() {
   return extras_->request;
 }
 
-// ---- Deadlines
-// ------------------------------------------------------------------------------------------
+// ---- Deadlines ----------------------------------------------------------------------------------
 
 uint64_t Router::earliestDeadlineMs() {
   uint64_t next = retryAtMs_;

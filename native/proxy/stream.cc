@@ -62,8 +62,7 @@ WorkerContext& Stream::worker() {
   return connection_.worker();
 }
 
-// ---- The request
-// -------------------------------------------------------------------------------------------------
+// ---- The request --------------------------------------------------------------------------------
 
 void Stream::onRequestHeaders(RequestHead& head, bool end) {
   // Whoever waits, logs, or sends it again needs the head after this event; one copy serves them
@@ -374,8 +373,7 @@ void Stream::refuse(uint16_t status, const char* details) {
   reply({.status = status, .body = reasonPhrase(status), .details = details});
 }
 
-// ---- Deadlines and the end
-// ------------------------------------------------------------------------------------------
+// ---- Deadlines and the end ----------------------------------------------------------------------
 
 void Stream::touch() {
   lastActivityMs_ = worker().loop.nowMs();

@@ -57,8 +57,7 @@ HostLocal& UpstreamRequest::hostLocal() const {
   return host_->local(worker_.index);
 }
 
-// ---- The request
-// ------------------------------------------------------------------------------------------
+// ---- The request --------------------------------------------------------------------------------
 
 void UpstreamRequest::start(UpstreamTarget target, const RequestHead& head, bool headOnly) {
   MR_DASSERT(!active());
@@ -159,8 +158,7 @@ void UpstreamRequest::setClientWritable(bool writable) {
   }
 }
 
-// ---- The response
-// ------------------------------------------------------------------------------------------
+// ---- The response -------------------------------------------------------------------------------
 
 void UpstreamRequest::onInformational(ResponseHead& head) {
   touch();
@@ -283,8 +281,7 @@ bool UpstreamRequest::maySendAgain(ResetReason reason) const {
          isIdempotent(head_->method) && (headOnly_ || owner_.keepsBody());
 }
 
-// ---- Deadlines and the end
-// ------------------------------------------------------------------------------------------
+// ---- Deadlines and the end ----------------------------------------------------------------------
 
 void UpstreamRequest::startTimeouts(uint64_t perTryMs, uint64_t idleMs) {
   uint64_t now = worker_.loop.nowMs();

@@ -277,8 +277,7 @@ void ClusterRegistry::forget(SlotId slot) {
   recountLocal(slot);
 }
 
-// ---- The cluster of the proxies themselves
-// ------------------------------------------------------------------------------------------------
+// ---- The cluster of the proxies themselves ------------------------------------------------------
 
 void ClusterRegistry::setLocal(const spec::LocalCluster& local) {
   localSlot_ = local.slot;

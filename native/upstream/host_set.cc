@@ -7,8 +7,7 @@
 
 namespace millrace {
 
-// ---- HostMetadata
-// ------------------------------------------------------------------------------------------------
+// ---- HostMetadata -------------------------------------------------------------------------------
 
 HostMetadata::HostMetadata(std::vector<std::string> flat) {
   sorted_.reserve(flat.size() / 2);
@@ -34,8 +33,7 @@ std::string_view HostMetadata::first(std::string_view key) const {
                                                  : std::string_view();
 }
 
-// ---- HostHistory
-// ------------------------------------------------------------------------------------------------
+// ---- HostHistory --------------------------------------------------------------------------------
 
 HostHistory::~HostHistory() {
   // One by one: a chain can be long when an old snapshot was pinned for long.
@@ -46,8 +44,7 @@ HostHistory::~HostHistory() {
   }
 }
 
-// ---- HostSet
-// ------------------------------------------------------------------------------------------------
+// ---- HostSet ------------------------------------------------------------------------------------
 
 struct HostSet::Resolved {
   Address address;
@@ -176,8 +173,7 @@ void HostSet::addToIndex(const Owned& owned) {
   index_->add(owned.host->addressText(), owned.place);  // its entry is not made yet
 }
 
-// ---- Weights that hosts report
-// -------------------------------------------------------------------------------------------------
+// ---- Weights that hosts report ------------------------------------------------------------------
 
 uint32_t HostSet::weightOf(const Owned& owned, const spec::Host& spec) const {
   // 0 is the one weight that takes a host out.

@@ -11,8 +11,7 @@ namespace millrace {
 
 using namespace cluster_stat;
 
-// ---- Connections that are free
-// ------------------------------------------------------------------------------------------
+// ---- Connections that are free ------------------------------------------------------------------
 
 // It is up: those that can only have a new one come first.
 void HttpPool::ready(UpstreamConnection& c) {
@@ -100,8 +99,7 @@ void HttpPool::takeOut(UpstreamConnection& c) {
   c.unlink();
 }
 
-// ---- Those that wait
-// ------------------------------------------------------------------------------------------
+// ---- Those that wait ----------------------------------------------------------------------------
 
 void HttpPool::wait(PoolWaiter& waiter, Priority priority, bool fresh, bool counted) {
   waiter.priority_ = priority;

@@ -3,10 +3,10 @@
 //
 //   request ─ pick: none ─▶ await(key) ─▶ asked: the main thread adds the host, and publishes
 //                               │             ├── a snapshot with the host ─▶ onHostFound()
-//                               │             ├── refuse(): the main thread said no ─▶
-//                               onHostRefused() │             ├── nothing in time ─▶
-//                               onHostRefused() │             └── the cluster is gone ─▶
-//                               onHostRefused() └── too many wait ─▶ false
+//                               │             ├── refuse() by the main thread ─▶ onHostRefused()
+//                               │             ├── nothing in time ─▶ onHostRefused()
+//                               │             └── the cluster is gone ─▶ onHostRefused()
+//                               └── too many wait ─▶ false
 //
 // However many wait for a key, the main thread is asked for it once. A key that nobody waits for
 // any more is kept until it is answered or its time is over, so that clients that come and go

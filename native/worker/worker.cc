@@ -12,8 +12,7 @@ namespace millrace {
 
 using namespace listener_stat;
 
-// ---- WorkerListener
-// -------------------------------------------------------------------------------------------------
+// ---- WorkerListener -----------------------------------------------------------------------------
 
 WorkerListener::WorkerListener(Worker& worker, SharedListener& shared)
     : worker_(worker), shared_(shared) {
@@ -184,8 +183,7 @@ void WorkerListener::serve(int fd, const Address& peer, const Address& local) {
   if (session == nullptr) shared_.connections.fetch_sub(1, std::memory_order_relaxed);
 }
 
-// ---- Worker
-// -------------------------------------------------------------------------------------------------
+// ---- Worker -------------------------------------------------------------------------------------
 
 struct Worker::Removal {
   uint32_t listener;

@@ -187,8 +187,7 @@ Error WorkerGroup::stoppedError() {
   return Error{"ERR_MILLRACE_CLOSED", "the workers were stopped", 0};
 }
 
-// ---- Snapshots
-// -------------------------------------------------------------------------------------------------
+// ---- Snapshots ----------------------------------------------------------------------------------
 
 Result<SlotId> WorkerGroup::allocateSlot(std::string_view name) {
   auto slot = table_.allocate(name);
@@ -289,8 +288,7 @@ void WorkerGroup::publishDate(std::string text) {
   table_.publish(common_.date, std::make_unique<DateSnapshot>(std::move(text), monotonicNs()));
 }
 
-// ---- Logs
-// -------------------------------------------------------------------------------------------------
+// ---- Logs ---------------------------------------------------------------------------------------
 
 Result<uint32_t> WorkerGroup::openLog(const LogOptions& options) {
   if (stopped_) return stoppedError();
@@ -346,8 +344,7 @@ std::vector<WorkerGroup::LogStats> WorkerGroup::logStats() const {
   return all;
 }
 
-// ---- Figures
-// -------------------------------------------------------------------------------------------------
+// ---- Figures ------------------------------------------------------------------------------------
 
 std::vector<WorkerGroup::WorkerStats> WorkerGroup::workerStats() const {
   std::vector<WorkerStats> all;

@@ -61,8 +61,7 @@ std::unique_ptr<const HostTable> makeTable(TableContext& context,
   return makeBoundedLoad(context, std::move(places), std::move(inner));
 }
 
-// ---- Slow start
-// -------------------------------------------------------------------------------------------------
+// ---- Slow start ---------------------------------------------------------------------------------
 
 SlowStart::SlowStart(const spec::SlowStart& spec)
     : windowNs_(spec.window * kNsPerMs),

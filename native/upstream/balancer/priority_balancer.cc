@@ -176,8 +176,7 @@ size_t PriorityBalancer::memory() const {
   return bytes;
 }
 
-// ---- On a worker
-// -------------------------------------------------------------------------------------------------
+// ---- On a worker --------------------------------------------------------------------------------
 
 const HostTable* PriorityBalancer::Branch::choose(PickState& state) const {
   if (localities.empty()) return all.get();

@@ -58,8 +58,7 @@ class Subsets::Wanted {
   bool overflow_ = false;
 };
 
-// ---- Build
-// ------------------------------------------------------------------------------------------------
+// ---- Build --------------------------------------------------------------------------------------
 
 namespace {
 
@@ -191,8 +190,7 @@ size_t Subsets::memory() const {
   return bytes;
 }
 
-// ---- On a worker
-// ------------------------------------------------------------------------------------------------
+// ---- On a worker --------------------------------------------------------------------------------
 
 const Subsets::Subset* Subsets::Selector::find(std::span<const std::string_view> values) const {
   auto it = subsets.find(hashOf(values));

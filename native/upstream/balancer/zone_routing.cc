@@ -20,8 +20,7 @@ uint64_t shareOf(uint64_t part, uint64_t all) {
 
 }  // namespace
 
-// ---- The proxies
-// ------------------------------------------------------------------------------------------------
+// ---- The proxies --------------------------------------------------------------------------------
 
 LocalZones LocalZones::count(std::optional<ZoneName> own,
                              std::span<const spec::Locality> localities,
@@ -47,8 +46,7 @@ bool LocalZones::operator==(const LocalZones& other) const {
          health.degraded == other.health.degraded && health.excluded == other.health.excluded;
 }
 
-// ---- The hosts
-// ------------------------------------------------------------------------------------------------
+// ---- The hosts ----------------------------------------------------------------------------------
 
 ZoneIndex::ZoneIndex(const LocalZones& local, std::span<const spec::Locality> localities,
                      std::span<const HostEntry> hosts, std::span<const uint32_t> members) {
@@ -77,8 +75,7 @@ ZoneIndex::ZoneIndex(const LocalZones& local, std::span<const spec::Locality> lo
   }
 }
 
-// ---- Shares
-// -------------------------------------------------------------------------------------------------
+// ---- Shares -------------------------------------------------------------------------------------
 
 std::unique_ptr<const ZoneRouting> ZoneRouting::build(TableContext& context, const ZoneIndex& zones,
                                                       std::span<const uint64_t> healthy) {
@@ -132,8 +129,7 @@ void ZoneRouting::share(const LocalZones& local, const ZoneIndex& zones,
   }
 }
 
-// ---- On a worker
-// ------------------------------------------------------------------------------------------------
+// ---- On a worker --------------------------------------------------------------------------------
 
 uint32_t ZoneRouting::choose(PickState& state) const {
   if (enabledPercent_ < 100 && below(state.random.next(), 100) >= enabledPercent_) return kAnywhere;
