@@ -1,7 +1,7 @@
 // What workers count of the outcomes of a host, for outlier detection (outlier_detection.proto).
 // They only count; when a row of failures is long enough they tell the main thread, which decides.
 //
-//   router, TCP proxy ──countResponse(), countOutcome()──▶ HostOutcomes ──▶ OutlierEvent of a full row
+//   router, TCP proxy ──countResponse(), countOutcome()──▶ HostOutcomes ──full row──▶ OutlierEvent
 //                                                             └──▶ readWindow() (success rates)
 //
 // Rows of failures are of all workers together: atomics that a success only reads unless a failure
