@@ -1,7 +1,6 @@
 // One cluster as the main thread runs it: its hosts, where they come from, what is known of their
 // health, and what of all that workers were told.
 
-import { isIPv4 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterDefinition, EndpointsDefinition, HostDefinition } from '../config/index.ts'
 import type {
@@ -18,16 +17,16 @@ import type {
   OnDemandSink,
   OnDemandSource,
 } from './discovery/source.ts'
-import { healthEvent, outlierEvent } from './event_logs.ts'
+import { outlierEvent } from './event_logs.ts'
 import { HostFlag, healthOf, kCheckFlags } from './flags.ts'
-import { type CheckCounters, HealthChecker } from './health/checker.ts'
-import type { ProbeTarget } from './health/prober.ts'
-import type { CheckOutcome, CheckResult } from './health/state.ts'
+import { ActiveChecks } from './health/active_checks.ts'
+import type { CheckCounters } from './health/checker.ts'
 import { type HostEntry, HostTable, judged, type TableChange } from './host_table.ts'
 import type { When } from './merge.ts'
 import { kNoRate, type OutlierAction, type OutlierDecisions } from './outlier/decisions.ts'
 import { OutlierDetector } from './outlier/detector.ts'
 import { ClusterPublisher, type Frame, mustBeUsable } from './publisher.ts'
+import { Readiness } from './readiness.ts'
 import { addressText, sameHosts, sameLocalities, sameSets } from './same_hosts.ts'
 
 export interface HostView {
@@ -45,8 +44,6 @@ export interface MembershipCounters {
 
 /** Of hosts that readiness waits for: so many are named. */
 const kAwaitedNamed = 3
-/** How long an answer of "no traffic yet" is good for. */
-const kTrafficLookMs = 1_000
 
 export class ManagedCluster {
   readonly slot: SlotId
@@ -61,20 +58,12 @@ export class ManagedCluster {
   /** No configuration has it any more. */
   #retired = false
   #source: DiscoverySource | OnDemandSource | undefined
-  #checker: HealthChecker | undefined
+  readonly #checks: ActiveChecks
   #outlier: OutlierDetector | undefined
   #reweighing: Timer | undefined
   /** What changes is published by who exchanges it. */
   #exchanging = false
-  #hadTraffic = false
-  #lookedAt = Number.NEGATIVE_INFINITY
-  /** Hosts whose first check the cluster's readiness waits for. */
-  readonly #unchecked = new Set<number>()
-  #discovered = false
-  #warm = false
-  #becomeReady: () => void = () => {}
-  /** Discovery was tried, and every host that it found was checked. */
-  readonly ready: Promise<void>
+  readonly #readiness = new Readiness(() => this.#publisher.flush())
   readonly discoveryCounters: DiscoveryCounters = {
     attempt: 0,
     success: 0,
@@ -84,14 +73,6 @@ export class ManagedCluster {
     rejected: 0,
     timeoutReceived: 0,
     stale: 0,
-  }
-  readonly checkCounters: CheckCounters = {
-    attempt: 0,
-    success: 0,
-    failure: 0,
-    passiveFailure: 0,
-    networkFailure: 0,
-    verifyCluster: 0,
   }
   readonly membership: MembershipCounters = { membershipChange: 0 }
 
@@ -104,21 +85,39 @@ export class ManagedCluster {
       definition: this.#definition,
       frame: this.#frame,
     }))
-    this.ready = new Promise((resolve) => {
-      this.#becomeReady = () => {
-        if (this.#warm) return
-        this.#warm = true
-        this.#publisher.flush()
-        resolve()
-      }
+    this.#checks = new ActiveChecks({
+      home,
+      table: this.#table,
+      readiness: this.#readiness,
+      definition: () => this.#definition,
+      localities: () => this.#frame.localities,
+      hostStats: () => this.hostStats(),
+      setFlags: (host, flags) => this.#setFlags(host, flags),
+      gone: (host) => {
+        this.#table.remove(host)
+        this.#forget(host)
+        this.membership.membershipChange++
+        this.#publisher.change('now')
+      },
+      succeeded: (host) => this.#outlier?.checkSucceeded(host),
     })
+  }
+
+  /** Discovery was tried, and every host that it found was checked. */
+  get ready(): Promise<void> {
+    return this.#readiness.ready
+  }
+
+  get checkCounters(): CheckCounters {
+    return this.#checks.counters
   }
 
   /** What {@link ready} waits for, for people; nothing when it does not. */
   awaits(): readonly string[] {
-    if (this.#warm) return []
-    if (!this.#discovered) return this.#source?.awaits?.() ?? ['its endpoints']
-    const hosts = [...this.#unchecked].flatMap((id) => this.#table.get(id) ?? [])
+    const { isReady, isDiscovered } = this.#readiness
+    if (isReady) return []
+    if (!isDiscovered) return this.#source?.awaits?.() ?? ['its endpoints']
+    const hosts = this.#readiness.unchecked().flatMap((id) => this.#table.get(id) ?? [])
     const named = hosts.slice(0, kAwaitedNamed).map((host) => addressText(host.definition.address))
     const more = hosts.length > named.length ? ` and ${hosts.length - named.length} more` : ''
     return [`the first health check of ${named.join(', ')}${more}`]
@@ -150,7 +149,7 @@ export class ManagedCluster {
   }
 
   start(now: number): void {
-    this.#startChecker()
+    this.#checks.start()
     this.#startOutlier()
     this.#startReweighing()
     this.#apply(this.#table.replace(this.#definition.hosts, this.#newFlags, this.#keeps))
@@ -161,10 +160,10 @@ export class ManagedCluster {
   stop(): void {
     this.#publisher.cancel()
     this.#source?.stop()
-    this.#checker?.stop()
+    this.#checks.stop()
     this.#outlier?.stop()
     this.#reweighing?.stop()
-    this.#becomeReady()
+    this.#readiness.end()
   }
 
   /**
@@ -180,7 +179,7 @@ export class ManagedCluster {
     this.#definition = next
     this.#publisher.setWindow(next.updateMergeWindow)
     const sameChecks = isDeepStrictEqual(before.healthCheck, next.healthCheck)
-    if (retired || !sameChecks) this.#restartChecker(retired)
+    if (retired || !sameChecks) this.#checks.restart(retired)
     if (!isDeepStrictEqual(before.outlierDetection, next.outlierDetection)) this.#startOutlier()
     if (!isDeepStrictEqual(before.lb.clientWeights, next.lb.clientWeights)) this.#startReweighing()
     this.#dropUnkept()
@@ -253,10 +252,8 @@ export class ManagedCluster {
   retire(): void {
     if (this.#retired) return
     this.#retired = true
-    this.#checker?.stop()
-    this.#checker = undefined
-    this.#unchecked.clear()
-    this.#checkReady()
+    this.#checks.stop()
+    this.#readiness.unneeded()
     this.#dropUnkept()
   }
 
@@ -292,15 +289,15 @@ export class ManagedCluster {
 
   /** Whether {@link ready} has resolved. */
   get isWarm(): boolean {
-    return this.#warm
+    return this.#readiness.isReady
   }
 
   get isChecked(): boolean {
-    return this.#checker !== undefined
+    return this.#checks.isOn
   }
 
   onOutlierEvent({ host, kind }: NativeOutlierEvent): void {
-    if (kind === 'immediate-fail') this.#checker?.failPassively(host)
+    if (kind === 'immediate-fail') this.#checks.failPassively(host)
     else this.#outlier?.consecutive(host, kind)
   }
 
@@ -332,22 +329,13 @@ export class ManagedCluster {
         }),
       waiting: () => core.waiting(this.slot),
       ready: () => {
-        if (this.#source === source) this.#found()
+        if (this.#source === source) this.#readiness.discovered()
       },
     }
     const source = this.#home.source(this.#definition, sink, before)
     this.#source = source
     if (source) source.start()
-    else this.#found()
-  }
-
-  #found(): void {
-    this.#discovered = true
-    this.#checkReady()
-  }
-
-  #checkReady(): void {
-    if (this.#discovered && this.#unchecked.size === 0) this.#becomeReady()
+    else this.#readiness.discovered()
   }
 
   #take(endpoints: EndpointsDefinition, anew: boolean): void {
@@ -385,29 +373,25 @@ export class ManagedCluster {
     return change
   }
 
-  readonly #newFlags = (host: HostDefinition): number => {
-    if (!this.#checker || host.check?.disabled) return 0
-    const pending = this.#definition.ignoreNewHostsUntilFirstCheck
-    return HostFlag.failedActiveCheck | (pending ? HostFlag.pendingActiveCheck : 0)
-  }
+  readonly #newFlags = (host: HostDefinition): number => this.#checks.newFlags(host)
 
   /** A host that passes its checks outlives its discovery. */
   readonly #keeps = ({ id, flags }: HostEntry): boolean => {
-    if (!this.#checker?.has(id) || this.#definition.ignoreHealthOnHostRemoval) return false
+    if (!this.#checks.has(id) || this.#definition.ignoreHealthOnHostRemoval) return false
     return (flags & (HostFlag.failedActiveCheck | HostFlag.failedEdsHealth)) === 0
   }
 
   #apply({ added, removed, moved }: TableChange): void {
     for (const entry of added) {
       this.#outlier?.add(entry.id)
-      this.#check(entry, true)
+      this.#checks.add(entry, true)
     }
     for (const { id } of removed) this.#forget(id)
     for (const entry of moved) {
-      this.#checker?.remove(entry.id)
+      this.#checks.remove(entry.id)
       const flags = (entry.flags & ~kCheckFlags) | this.#newFlags(entry.definition)
       this.#table.setFlags(entry.id, flags)
-      this.#check(entry, true)
+      this.#checks.add(entry, true)
     }
     if (added.length + removed.length > 0) this.membership.membershipChange++
   }
@@ -422,10 +406,9 @@ export class ManagedCluster {
   }
 
   #forget(id: number): void {
-    this.#checker?.remove(id)
+    this.#checks.remove(id)
     this.#outlier?.remove(id)
-    this.#unchecked.delete(id)
-    this.#checkReady()
+    this.#readiness.checked(id)
   }
 
   // ---- Publishing
@@ -453,100 +436,6 @@ export class ManagedCluster {
       health,
       was,
     })
-  }
-
-  // ---- Active checks
-
-  #startChecker(): void {
-    const { healthCheck } = this.#definition
-    if (!healthCheck) return
-    this.#checker = new HealthChecker(
-      healthCheck,
-      {
-        flags: (host) => this.#table.get(host)?.flags,
-        checked: (host, outcome, result) => this.#checked(host, outcome, result),
-        hadTraffic: () => this.#sawTraffic(),
-        verifiesService: () => this.#home.enabled('health_check.verify_cluster'),
-      },
-      this.#home.stalls,
-      this.checkCounters,
-    )
-  }
-
-  /**
-   * Other rules: what is known of hosts stays, and goes on under them. `anew`: it is long ago, and
-   * the next check decides at once.
-   */
-  #restartChecker(anew: boolean): void {
-    const before = this.#checker
-    const hosts = [...this.#table.values()]
-    const firsts = new Set(anew ? hosts : hosts.filter(({ id }) => before?.isFirst(id)))
-    before?.stop()
-    this.#checker = undefined
-    this.#startChecker()
-    for (const entry of hosts) {
-      if (this.#checker) this.#check(entry, firsts.has(entry))
-      else this.#setFlags(entry.id, entry.flags & ~kCheckFlags)
-    }
-    if (!this.#checker) {
-      this.#unchecked.clear()
-      this.#checkReady()
-    }
-  }
-
-  #check({ id, definition }: HostEntry, isNew: boolean): void {
-    if (!this.#checker || definition.check?.disabled) return
-    if (isNew) this.#unchecked.add(id)
-    this.#checker.add(id, this.#probeTarget(definition), isNew)
-  }
-
-  #probeTarget({ address, check = {} }: HostDefinition): ProbeTarget {
-    const own = check.address ?? address
-    const family = 'ip' in own && isIPv4(own.ip)
-    const bind = this.#definition.connect?.bind?.find(
-      (at) => 'ip' in at && isIPv4(at.ip) === family,
-    )
-    return {
-      address: 'ip' in own && check.port !== undefined ? { ...own, port: check.port } : own,
-      ...(bind && { bind }),
-      hostname: check.hostname ?? '',
-      clusterName: this.#definition.name,
-    }
-  }
-
-  #checked(id: number, { flags, events }: CheckOutcome, result: CheckResult): void {
-    const entry = this.#table.get(id)
-    if (!entry) return
-    const { healthCheck } = this.#definition
-    for (const path of healthCheck?.eventLogs ?? []) {
-      const locality = this.#frame.localities[entry.definition.locality]
-      for (const event of events) {
-        const { name } = this.#definition
-        const kind = healthCheck?.check.kind ?? 'http'
-        this.#home.eventLogs.write(path, healthEvent(name, kind, entry, locality, event))
-      }
-    }
-    const gone = HostFlag.pendingRemoval | HostFlag.failedActiveCheck
-    if ((flags & gone) === gone) {
-      this.#table.remove(id)
-      this.#forget(id)
-      this.membership.membershipChange++
-      this.#publisher.change('now')
-    } else {
-      this.#setFlags(id, flags)
-      if (result.ok) this.#outlier?.checkSucceeded(id)
-    }
-    this.#unchecked.delete(id)
-    this.#checkReady()
-  }
-
-  #sawTraffic(): boolean {
-    if (this.#hadTraffic) return true
-    const now = performance.now()
-    if (now - this.#lookedAt < kTrafficLookMs) return false
-    this.#lookedAt = now
-    this.#hadTraffic = this.hostStats().some(({ cxTotal }) => cxTotal > 0)
-    return this.#hadTraffic
   }
 
   // ---- Outlier detection
