@@ -14,35 +14,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterManager } from '../cluster/manager.ts'
 import { type CompiledConfiguration, compile, type LoadedConfiguration } from '../config/index.ts'
-import type { NativeCore, NativeListener, NativeRouteTable } from '../native/index.ts'
+import type { NativeCore, NativeListener } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { atOnce, type Steps } from '../slices.ts'
 import { Lingering } from './lingering.ts'
 import type { LogFiles } from './log_files.ts'
+import { type ListenerState, type Plan, planOf, type RouteTableState } from './plan.ts'
 import { noUses, Resources, type Uses } from './resources.ts'
 import { allOf, Rollback } from './rollback.ts'
 import { named } from './system_error.ts'
 
 const kLeastSpreadMs = 1_000
 const kMostSpreadMs = 30_000
-
-export interface ListenerState {
-  readonly name: string
-  /**
-   * The core's name for it: another one than `name` while a predecessor of that name still drains.
-   */
-  readonly coreName: string
-  readonly listener: NativeListener
-  /** Where it listens, with the ports that the system chose. */
-  readonly addresses: readonly string[]
-  readonly updatedAt: number
-}
-
-export interface RouteTableState {
-  readonly key: string
-  readonly table: NativeRouteTable
-  readonly updatedAt: number
-}
 
 export interface ListenerCounters {
   added: number
@@ -71,22 +54,6 @@ export interface Prepared {
   commit(now?: number): Steps<Changes>
   /** Takes back what was published; instead of {@link commit}. */
   undo(): void
-}
-
-interface Plan {
-  readonly loaded: LoadedConfiguration
-  /** Runtime keys whose values are part of what was compiled. */
-  readonly keys: ReadonlySet<string>
-  readonly compiled: CompiledConfiguration
-  readonly uses: Uses
-  /** Listeners that are not there yet. */
-  readonly bind: NativeListener[]
-  /** Of those that are updated: they listen elsewhere, or otherwise, from then on. */
-  readonly rebind: NativeListener[]
-  readonly update: NativeListener[]
-  readonly keep: NativeListener[]
-  /** What the listeners that are there already are now, perhaps under another name. */
-  readonly before: ReadonlyMap<string, ListenerState>
 }
 
 /** What {@link Deployment} knows after the core has taken a configuration. */
@@ -152,7 +119,7 @@ export class Deployment {
         return this.#runtime.overridden(key)
       })
       for (const { cluster } of compiled.clusters) this.#clusters.check(cluster)
-      const plan = { ...this.#plan(compiled, uses), loaded, keys }
+      const plan = { ...planOf(compiled, uses, this.#listeners), loaded, keys }
       const newClusters = yield* this.#publishNew(plan, now)
       return { newClusters, undo, commit: (then) => this.#finish(plan, bound, undo, then) }
     } catch (error) {
@@ -244,20 +211,6 @@ export class Deployment {
     this.#lingering.clear()
   }
 
-  #plan(compiled: CompiledConfiguration, uses: Uses): Omit<Plan, 'loaded' | 'keys'> {
-    const before = this.#predecessors(compiled.listeners)
-    const lists = { bind: [], rebind: [], update: [], keep: [] }
-    const plan: Omit<Plan, 'loaded' | 'keys'> = { compiled, uses, before, ...lists }
-    for (const listener of compiled.listeners) {
-      const had = before.get(listener.name)?.listener
-      if (!had) plan.bind.push(listener)
-      else if (isDeepStrictEqual(had, listener)) plan.keep.push(listener)
-      else plan.update.push(listener)
-      if (had && !sameSockets(had, listener)) plan.rebind.push(listener)
-    }
-    return plan
-  }
-
   /** Clusters and route tables that nothing refers to yet. */
   *#publishNew({ compiled, uses }: Plan, now: number): Steps<string[]> {
     // With the first clusters, so that they need not be built again.
@@ -291,24 +244,6 @@ export class Deployment {
       this.counters.createFailure++
       throw error
     }
-  }
-
-  /**
-   * Who each listener is now: the one of its name, or one that goes and listens where this one
-   * will. That one only has another name, and its connections need not notice.
-   */
-  #predecessors(listeners: readonly NativeListener[]): Map<string, ListenerState> {
-    const found = new Map<string, ListenerState>()
-    const names = new Set(listeners.map(({ name }) => name))
-    const leaving = new Set([...this.#listeners.values()].filter(({ name }) => !names.has(name)))
-    for (const listener of listeners) {
-      const own = this.#listeners.get(listener.name)
-      const state = own ?? [...leaving].find((other) => sharesAddress(other.listener, listener))
-      if (!state) continue
-      leaving.delete(state)
-      found.set(listener.name, state)
-    }
-    return found
   }
 
   #undo(uses: Uses, bound: ReadonlyMap<string, ListenerState>): void {
@@ -477,20 +412,4 @@ export class Deployment {
  */
 export function idleSpreadMs(drainTimeMs: number): number {
   return Math.min(drainTimeMs, Math.max(kLeastSpreadMs, Math.min(drainTimeMs / 10, kMostSpreadMs)))
-}
-
-const sharesAddress = (a: NativeListener, b: NativeListener): boolean =>
-  a.addresses.some((had) => b.addresses.some((wanted) => isDeepStrictEqual(had, wanted)))
-
-/** Whether a listener's sockets can stay as they are: only what is behind them changed. */
-function sameSockets(a: NativeListener, b: NativeListener): boolean {
-  const sockets = (l: NativeListener): unknown => [
-    l.addresses,
-    l.reusePort,
-    l.backlog,
-    l.ipv4Compat,
-    l.freebind,
-    l.transparent,
-  ]
-  return isDeepStrictEqual(sockets(a), sockets(b))
 }
