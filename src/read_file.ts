@@ -26,6 +26,8 @@ export interface ReadLimits {
   readonly bytesMax: number
   /** Until the last byte; then the error is `ETIMEDOUT`. */
   readonly deadlineMs: number
+  /** It waits for no other files: what is wrong with those may be mended by this one. */
+  readonly first?: boolean
 }
 
 /** `code`: of the system, or `EISDIR`, `EFBIG`, `ETIMEDOUT`. */
@@ -51,9 +53,19 @@ const files = {
 }
 
 const kChunkBytes = 64 * 1024
+/**
+ * Threads of libuv's pool that files may take which are not read {@link ReadLimits.first}. The pool
+ * has four, for all that the process does with files and names: those that hang leave it one, and
+ * one to what is read first.
+ */
+const kThreadsMax = 2
 
 /** What threads of libuv's pool are at. */
 let working = 0
+/** Of them, those that {@link kThreadsMax} counts. */
+let taken = 0
+/** Who waits for one of those threads, in order. */
+const queue = new Set<() => void>()
 /** Files that they are at, though nobody waits for them any more. */
 const late = new Set<string>()
 
@@ -68,16 +80,16 @@ export function isReading(): boolean {
 /** Rejects with a {@link ReadError}, with the system's, or with the reason of `signal`. */
 export function readWithin(
   path: string,
-  { bytesMax, deadlineMs }: ReadLimits,
+  { bytesMax, deadlineMs, first = false }: ReadLimits,
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  return within(path, deadlineMs, signal, (giveUp) => readAll(path, bytesMax, giveUp))
+  return within({ path, deadlineMs, first }, signal, (work) => readAll(work, bytesMax))
 }
 
 /** undefined: there is no such file. Else as {@link readWithin}. */
 export function statWithin(path: string, deadlineMs: number): Promise<Stats | undefined> {
-  return within(path, deadlineMs, undefined, (giveUp) =>
-    inPool(path, giveUp, () =>
+  return within({ path, deadlineMs, first: false }, undefined, (work) =>
+    inPool(work, () =>
       files.statPath(path).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error
         return undefined
@@ -86,45 +98,94 @@ export function statWithin(path: string, deadlineMs: number): Promise<Stats | un
   )
 }
 
+/** One file that somebody waits for. */
+interface Work {
+  readonly path: string
+  readonly first: boolean
+  readonly giveUp: AbortSignal
+  /** It waits for other files. */
+  queued: boolean
+}
+
 async function within<T>(
-  path: string,
-  deadlineMs: number,
+  { path, deadlineMs, first }: Pick<Work, 'path' | 'first'> & Pick<ReadLimits, 'deadlineMs'>,
   signal: AbortSignal | undefined,
-  work: (giveUp: AbortSignal) => Promise<T>,
+  run: (work: Work) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted()
   if (late.has(path)) {
-    // Another try would take another thread of the pool, which has four.
+    // Another try would take another thread of the pool.
     throw new ReadError('ETIMEDOUT', 'an earlier try to read it waits still')
   }
   const giveUp = new AbortController()
-  const reason = `not within ${deadlineMs / 1000} s`
-  const timer = after(deadlineMs, () => giveUp.abort(new ReadError('ETIMEDOUT', reason)))
+  const work: Work = { path, first, giveUp: giveUp.signal, queued: false }
+  const timer = after(deadlineMs, () => {
+    const others = work.queued ? `: files before it hang (${[...late].join(', ')})` : ''
+    const reason = `not within ${deadlineMs / 1000} s${others}`
+    giveUp.abort(new ReadError('ETIMEDOUT', reason))
+  })
   const onAbort = (): void => giveUp.abort(signal?.reason)
   signal?.addEventListener('abort', onAbort)
   try {
-    return await unlessAborted(work(giveUp.signal), giveUp.signal)
+    return await unlessAborted(run(work), giveUp.signal)
   } finally {
     signal?.removeEventListener('abort', onAbort)
     timer.stop()
   }
 }
 
-async function inPool<T>(path: string, giveUp: AbortSignal, work: () => Promise<T>): Promise<T> {
+async function inPool<T>(work: Work, run: () => Promise<T>): Promise<T> {
+  const { path, first, giveUp } = work
+  if (!first) await turn(work)
   const onAbort = (): void => void late.add(path)
   working++
   giveUp.addEventListener('abort', onAbort)
   try {
-    return await work()
+    return await run()
   } finally {
     giveUp.removeEventListener('abort', onAbort)
     late.delete(path)
     working--
+    if (!first) endTurn()
   }
 }
 
-async function readAll(path: string, bytesMax: number, giveUp: AbortSignal): Promise<Buffer> {
-  const found = await inPool(path, giveUp, async (): Promise<Buffer | Socket> => {
+/** Resolves when a thread may be taken, until {@link endTurn}; rejects when that is given up. */
+function turn(work: Work): Promise<void> {
+  if (taken < kThreadsMax) {
+    taken++
+    return Promise.resolve()
+  }
+  const { giveUp } = work
+  return new Promise((resolve, reject) => {
+    const go = (): void => {
+      giveUp.removeEventListener('abort', leave)
+      work.queued = false
+      resolve()
+    }
+    const leave = (): void => {
+      queue.delete(go)
+      reject(giveUp.reason)
+    }
+    giveUp.addEventListener('abort', leave)
+    queue.add(go)
+    work.queued = true
+  })
+}
+
+function endTurn(): void {
+  const [next] = queue
+  if (!next) {
+    taken--
+    return
+  }
+  queue.delete(next)
+  next()
+}
+
+async function readAll(work: Work, bytesMax: number): Promise<Buffer> {
+  const { path, giveUp } = work
+  const found = await inPool(work, async (): Promise<Buffer | Socket> => {
     // O_NONBLOCK: opening a FIFO must not wait for a writer; it means nothing for regular files.
     const fd = await files.open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     let owned = true

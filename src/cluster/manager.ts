@@ -173,12 +173,11 @@ export class ClusterManager {
     switch (discovery?.kind) {
       case undefined:
         return undefined
-      case 'dns':
-        return new DnsDiscovery(
-          { definition: discovery, localities, client: new DnsClient(discovery.resolver) },
-          sink,
-          before instanceof DnsDiscovery ? before : undefined,
-        )
+      case 'dns': {
+        const same = before instanceof DnsDiscovery ? before : undefined
+        const client = new DnsClient(discovery.resolver, { before: same?.client })
+        return new DnsDiscovery({ definition: discovery, localities, client }, sink, same)
+      }
       case 'eds': {
         const rejected = (path: string, error: unknown): void => {
           const fields = { cluster: cluster.name, path, error: messageOf(error) }

@@ -4,7 +4,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { bootstrap, httpListener, route } from './support/config.ts'
-import { badDns, Dns, records, withCode } from './support/dns.ts'
+import { badDns, Dns, endOfQuestion, records, withCode } from './support/dns.ts'
 import { temporaryFolder, write } from './support/files.ts'
 import { Millrace } from './support/millrace.ts'
 import { sayingService } from './support/peers.ts'
@@ -66,6 +66,40 @@ describe('a name', () => {
       .poll(() => millrace.stat('cluster.web.update_no_rebuild'), kPatience)
       .toBeGreaterThan(1)
     expect(await millrace.stat('cluster.web.membership_change')).toBe(2)
+  }, 60_000)
+
+  it('keeps the family that it has when a reload loses a packet', async () => {
+    let lost = 0
+    let asked = 0
+    const both = records({ A: [['127.0.0.1', 3600]], AAAA: [['fd00::1', 3600]] })
+    const port = await badDns((query) => {
+      if (query.readUInt16BE(endOfQuestion(query) - 4) !== 28) return both(query)
+      asked++
+      return lost-- > 0 ? undefined : both(query)
+    })
+    const folder = temporaryFolder()
+    const configured = (port_value: number): string => {
+      const cluster = named(port, { dns_lookup_family: 'AUTO' }, { port_value })
+      return write(folder, 'config.json', bootstrap([listener], [cluster]))
+    }
+    const path = configured(81)
+    const millrace = await Millrace.start(['-c', path])
+    expect(await hosts(millrace)).toEqual(['[fd00::1]:81'])
+    // So that names are asked for anew: another port than before.
+    lost = 1
+    asked = 0
+    configured(82)
+    const successes = await millrace.stat('cluster.web.update_success')
+    millrace.signal('SIGHUP')
+    const seen = new Set<string>()
+    await expect
+      .poll(async () => {
+        for (const host of await hosts(millrace)) seen.add(host)
+        return (await millrace.stat('cluster.web.update_success')) - successes
+      }, kPatience)
+      .toBe(1)
+    expect(asked).toBe(2)
+    expect([...seen].sort()).toEqual(['[fd00::1]:81', '[fd00::1]:82'])
   }, 60_000)
 
   it('of services too, with the TTL of their addresses', async () => {

@@ -1,7 +1,6 @@
 // Starts and reloads that wait: for clusters, for a file. What a newer configuration, a signal, and
 // a file that never comes mean for them.
 
-import { execFileSync } from 'node:child_process'
 import {
   closeSync,
   openSync,
@@ -14,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder, write } from './support/files.ts'
+import { hangingOpen } from './support/hanging.ts'
 import { type LogLine, Millrace, millrace, root } from './support/millrace.ts'
 import { get, RawClient, sayingService } from './support/peers.ts'
 import {
@@ -238,43 +238,28 @@ describe('a file that blocks', () => {
   })
 
   it('as a mount that hangs: SIGTERM ends the process at once', async () => {
-    // A system call that does not return, as read(2) and open(2) of NFS without its server.
     const folder = temporaryFolder()
-    const source = write(folder, 'hang.c', kHangingOpen)
-    const library = join(folder, 'hang.so')
-    execFileSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'])
-    const path = write(folder, 'hung.json', serving(1))
-    const millrace = Millrace.spawn(['-c', path], { env: { LD_PRELOAD: library } })
+    const path = write(folder, 'config.hung', serving(1))
+    const millrace = Millrace.spawn(['-c', path], { env: { LD_PRELOAD: hangingOpen(folder) } })
     await millrace.until('a word', () => millrace.lines.find(reading))
     expect(await millrace.stop()).toEqual({ code: 0, signal: null })
     expect(millrace.lines.at(-1)?.msg).toBe('stopped')
   })
+
+  it('as files of endpoints that hang, however many: a correction is read', async () => {
+    const folder = temporaryFolder()
+    const listed = Array.from({ length: 5 }, (_, i) => {
+      const path_config_source = { path: write(folder, `${i}.hung`, {}) }
+      const eds_cluster_config = { eds_config: { path_config_source } }
+      return { name: `listed${i}`, type: 'EDS', eds_cluster_config }
+    })
+    const path = write(folder, 'config.json', serving(1, listed))
+    const millrace = Millrace.spawn(['-c', path], { env: { LD_PRELOAD: hangingOpen(folder) } })
+    await millrace.log('waiting for clusters')
+    replace(folder, path, serving(await sayingService('corrected')))
+    millrace.signal('SIGHUP')
+    await millrace.log('ready')
+    expect(await said(millrace)).toBe('corrected')
+    expect(await millrace.stop()).toEqual({ code: 0, signal: null })
+  })
 })
-
-const kHangingOpen = `
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <string.h>
-#include <unistd.h>
-
-static int hung(const char* path) {
-  const char* name = strrchr(path, '/');
-  return name != NULL && strcmp(name, "/hung.json") == 0;
-}
-
-#define OPEN(name)                                             \\
-  int name(const char* path, int flags, ...) {                 \\
-    va_list rest;                                              \\
-    va_start(rest, flags);                                     \\
-    int mode = (flags & O_CREAT) != 0 ? va_arg(rest, int) : 0; \\
-    va_end(rest);                                              \\
-    if (hung(path)) for (;;) pause();                          \\
-    int (*real)(const char*, int, ...) = dlsym(RTLD_NEXT, #name); \\
-    return real(path, flags, mode);                            \\
-  }
-
-OPEN(open)
-OPEN(open64)
-`

@@ -26,10 +26,13 @@ export type ReadAssignments = (
   listAsAny: boolean,
 ) => Promise<Assignments>
 
+/** What a FIFO has shows only when it is read. */
+export type FileState = 'absent' | 'empty' | 'filled'
+
 /** One user's hold of a file. */
 export interface AssignmentFile {
-  /** Bytes; undefined: it is not there. Rejects when that is not to be found out. */
-  size(): Promise<number | undefined>
+  /** Whether there is something to read. Rejects when that is not to be found out. */
+  state(): Promise<FileState>
   /** What is in the file now. Rejects when it cannot be read, or is not right. */
   read(): Promise<Assignments>
   close(): void
@@ -58,7 +61,11 @@ export class AssignmentFiles {
     this.#shared.set(key, shared)
     shared.users++
     return {
-      size: async () => (await statWithin(path, this.#deadlineMs))?.size,
+      state: async () => {
+        const stat = await statWithin(path, this.#deadlineMs)
+        if (!stat) return 'absent'
+        return stat.isFile() && stat.size === 0 ? 'empty' : 'filled'
+      },
       read: () => this.#latest(shared, path, listAsAny),
       close: () => {
         if (--shared.users === 0) this.#shared.delete(key)

@@ -63,7 +63,7 @@ export interface DnsDiscoveryOptions {
 export class DnsDiscovery implements DiscoverySource {
   readonly #definition: DnsDefinition
   readonly #localities: readonly NativeLocality[]
-  readonly #client: DnsClient
+  readonly client: DnsClient
   readonly #sink: DiscoverySink
   readonly #targets: readonly Target[]
   /**
@@ -82,7 +82,7 @@ export class DnsDiscovery implements DiscoverySource {
   ) {
     this.#definition = definition
     this.#localities = localities
-    this.#client = client
+    this.client = client
     this.#sink = sink
     const answers = before?.answersOf(definition.family)
     this.#targets = definition.targets.map((target) => {
@@ -123,7 +123,7 @@ export class DnsDiscovery implements DiscoverySource {
   stop(): void {
     this.#stopped = true
     for (const { timer } of this.#targets) timer?.stop()
-    this.#client.cancel()
+    this.client.cancel()
   }
 
   awaits(): readonly string[] {
@@ -193,13 +193,13 @@ export class DnsDiscovery implements DiscoverySource {
     const places: Place[] = []
     let answers: DnsAnswer[]
     if (typeof target.port === 'number') {
-      const answer = await this.#client.resolve(target.name, family)
+      const answer = await this.client.resolve(target.name, family)
       for (const address of answer.addresses) places.push({ address })
       answers = [answer]
     } else {
-      const { records } = await this.#client.services(target.port, target.name)
+      const { records } = await this.client.services(target.port, target.name)
       const best = records.filter(({ priority }) => priority === records[0]?.priority)
-      answers = await Promise.all(best.map(({ name }) => this.#client.resolve(name, family)))
+      answers = await Promise.all(best.map(({ name }) => this.client.resolve(name, family)))
       best.forEach(({ port, weight }, i) => {
         for (const address of answers[i]?.addresses ?? []) {
           places.push({ address, port, weight: Math.max(1, weight) })

@@ -5,6 +5,7 @@
 import { Resolver } from 'node:dns/promises'
 import { isIP, isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import type { DnsFamily, DnsResolverDefinition } from '../../config/index.ts'
 import { after } from '../../timers.ts'
 import { SystemNames } from './system_names.ts'
@@ -43,6 +44,8 @@ export interface DnsClientOptions {
   readonly tries?: number
   /** How long the other family is waited for. */
   readonly patienceMs?: number
+  /** Whose place it takes: which families names had stays known, if the same servers are asked. */
+  readonly before?: DnsClient | undefined
 }
 
 type Settled = PromiseSettledResult<DnsAnswer>
@@ -53,13 +56,16 @@ export class DnsClient {
   readonly #options: DnsClientOptions
   readonly #names: SystemNames
   /** Families and names that had addresses when they were asked for last. */
-  readonly #had = new Set<string>()
+  readonly #had: Set<string>
   #resolver: Resolver | undefined
 
   constructor(definition: DnsResolverDefinition, options: DnsClientOptions = {}) {
     this.#definition = definition
     this.#options = options
     this.#names = options.names ?? new SystemNames()
+    const { before } = options
+    const same = before && isDeepStrictEqual(before.#definition, definition)
+    this.#had = new Set(same ? before.#had : [])
   }
 
   /** Rejects when there is no answer; what c-ares says of it is the error's `code`. */
@@ -95,7 +101,7 @@ export class DnsClient {
   ): Promise<[Settled, Settled]> {
     const settled = (family: 4 | 6): Promise<Settled> =>
       Promise.allSettled([this.#lookup(name, family)]).then(([answer]) => {
-        this.#remember(`${family} ${name}`, hasAddresses(answer))
+        if (!isCancelled(answer)) this.#remember(`${family} ${name}`, hasAddresses(answer))
         return answer
       })
     const asked = { first: settled(first), second: settled(second) }
@@ -199,6 +205,10 @@ function together(answers: readonly PromiseSettledResult<DnsAnswer>[]): DnsAnswe
 
 const hasAddresses = (answer: Settled): answer is PromiseFulfilledResult<DnsAnswer> =>
   answer.status === 'fulfilled' && answer.value.addresses.length > 0
+
+/** By {@link DnsClient.cancel}, which says nothing of the name. */
+const isCancelled = (answer: Settled): boolean =>
+  answer.status === 'rejected' && (answer.reason as NodeJS.ErrnoException).code === 'ECANCELLED'
 
 function hasFamily(family: 4 | 6): boolean {
   return Object.values(networkInterfaces()).some((addresses) =>

@@ -9,7 +9,6 @@ import { after, pause, type Timer } from '../../timers.ts'
 import { type AssignmentFile, type AssignmentFiles, isUnread } from './assignment_files.ts'
 import type { DiscoverySink, DiscoverySource } from './source.ts'
 
-/** After so long a file that could not be read is tried again. */
 const kAgainMs = 10_000
 
 export interface EdsLog {
@@ -20,6 +19,8 @@ export interface EdsLog {
 export interface EdsOptions {
   readonly files: AssignmentFiles
   readonly log: EdsLog
+  /** After so many ms a file that could not be read is tried again. */
+  readonly againMs?: number
 }
 
 export class EdsDiscovery implements DiscoverySource {
@@ -108,12 +109,12 @@ export class EdsDiscovery implements DiscoverySource {
     const { counters } = this.#sink
     this.#again?.stop()
     try {
-      const size = await this.#file?.size()
+      const state = await this.#file?.state()
       if (this.#stopped) return
       // A file that went away says nothing, nor does one that is about to be written.
-      if (!first && !size) return
+      if (!first && state !== 'filled') return
       counters.attempt++
-      if (size === undefined) throw new Error(`${path} is not there`)
+      if (state === 'absent') throw new Error(`${path} is not there`)
       const assignment = (await this.#file?.read())?.get(serviceName)
       if (this.#stopped) return
       if (assignment) this.#sink.mustBeUsable(assignment.hosts)
@@ -125,7 +126,9 @@ export class EdsDiscovery implements DiscoverySource {
       counters.rejected++
       this.#options.log.rejected(path, error)
       // No change of the folder will tell that a mount answers again.
-      if (isUnread(error)) this.#again = after(kAgainMs, () => this.#load(false)).unref()
+      if (!isUnread(error)) return
+      const { againMs = kAgainMs } = this.#options
+      this.#again = after(againMs, () => this.#load(false)).unref()
     }
   }
 

@@ -14,7 +14,7 @@ const kDeadlineMs = 30_000
 
 /** Rejects with a ConfigError when there is no text to be had, or with the reason of `giveUp`. */
 export async function readSource(path: string, giveUp?: AbortSignal): Promise<string> {
-  const limits = { bytesMax: kFileBytesMax, deadlineMs: kDeadlineMs }
+  const limits = { bytesMax: kFileBytesMax, deadlineMs: kDeadlineMs, first: true }
   return textOf(path, () => readWithin(path, limits, giveUp), giveUp)
 }
 

@@ -28,7 +28,7 @@ interface StartOptions {
   readonly shell?: string
 }
 
-const kStartTimeoutMs = 15_000
+const kStartTimeoutMs = 60_000
 
 /** Processes that a test left behind are ended with it. */
 const running = new Set<Millrace>()

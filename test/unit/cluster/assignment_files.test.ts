@@ -35,7 +35,7 @@ it('are read once, however many ask, and again when there is another file', asyn
   renameSync(write(folder, 'new', 'two'), path)
   await Promise.all(users.map(names))
   expect(reads).toEqual(['one', 'two', 'two'])
-  expect(await users[0]?.size()).toBe(3)
+  expect(await users[0]?.state()).toBe('filled')
 })
 
 it('are kept apart by what lists in them mean, and forgotten with their last user', async () => {
@@ -62,7 +62,7 @@ it('that are wrong or gone are so for everybody, until they are not', async () =
   expect(reads).toEqual(['bad'])
   rmSync(path)
   for (const user of users) {
-    expect(await user.size()).toBeUndefined()
+    expect(await user.state()).toBe('absent')
     await expect(user.read()).rejects.toThrow('ENOENT')
   }
   renameSync(write(folder, 'new', 'good'), join(folder, 'eds'))
@@ -101,7 +101,7 @@ it('that could not be read are tried again by who waits for them', async () => {
   const eds = new EdsDiscovery(
     { kind: 'eds', path: join(folder, 'eds'), serviceName: 's', listAsAny: false } as never,
     {
-      files: { open: () => ({ size: async () => 1, read, close: () => {} }) } as never,
+      files: { open: () => ({ state: async () => 'filled', read, close: () => {} }) } as never,
       log: { rejected: (path) => rejected.push(path) },
     },
     {
@@ -122,5 +122,37 @@ it('that could not be read are tried again by who waits for them', async () => {
   } finally {
     eds.stop()
     vi.useRealTimers()
+  }
+})
+
+it('that are FIFOs are tried again too, as other files that could not be read', async () => {
+  const path = join(folder, 'fifo')
+  execFileSync('mkfifo', [path])
+  const reports: unknown[] = []
+  const counters = { attempt: 0, success: 0, empty: 0, rejected: 0 }
+  const found = { hosts: [], localities: [] }
+  const eds = new EdsDiscovery(
+    { kind: 'eds', path, serviceName: 'one', listAsAny: false } as never,
+    {
+      files: new AssignmentFiles(async (_path, text) => new Map([[text, found]]), 200),
+      log: { rejected: () => {} },
+      againMs: 100,
+    },
+    {
+      counters,
+      mustBeUsable: () => {},
+      ready: () => {},
+      report: (endpoints: unknown) => reports.push(endpoints),
+    } as never,
+  )
+  eds.start()
+  try {
+    await vi.waitFor(() => expect(counters.rejected).toBeGreaterThan(1), { timeout: 20_000 })
+    const written = writeFile(path, 'one') // once somebody reads
+    await vi.waitFor(() => expect(counters.success).toBe(1), { timeout: 20_000 })
+    await written
+    expect(reports.at(-1)).toBe(found)
+  } finally {
+    eds.stop()
   }
 })

@@ -244,7 +244,7 @@ describe('a server', () => {
         const isA = query.readUInt16BE(endOfQuestion(query) - 4) === 1
         return families.has(isA ? 'A' : 'AAAA') ? records(speaking)(query) : undefined
       }
-    const patient = (port: number, patienceMs: number): DnsClient =>
+    const patient = (port: number, patienceMs: number, before?: DnsClient): DnsClient =>
       new DnsClient(
         {
           servers: [`127.0.0.1:${port}`],
@@ -252,7 +252,7 @@ describe('a server', () => {
           search: true,
           routableOnly: false,
         },
-        { names: system('').names, timeoutMs: 60_000, tries: 1, patienceMs },
+        { names: system('').names, timeoutMs: 60_000, tries: 1, patienceMs, before },
       )
 
     it.each<[DnsFamily, QueryType, readonly string[]]>([
@@ -283,20 +283,45 @@ describe('a server', () => {
     })
 
     it('is waited for when it had addresses before: a lost packet changes no hosts', async () => {
-      const families = new Set<QueryType>(['A', 'AAAA'])
-      const port = await badDns((query) => partly(families)(query))
+      let answer = partly(new Set(['A', 'AAAA']))
+      const port = await badDns((query) => answer(query))
       const dns = patient(port, 1)
       expect((await dns.resolve('web.test', 'auto')).addresses).toEqual(['fd00::1'])
-      families.delete('AAAA')
+      answer = partly(new Set(['A']))
       const found = dns.resolve('web.test', 'auto')
       const early = await Promise.race([found, sleep(300).then(() => 'none yet')])
       expect(early).toBe('none yet')
       dns.cancel()
       // What is not known is not "none": the hosts of before stay.
       expect(await found).toMatchObject({ addresses: ['10.0.0.1'] })
+      answer = records({ A: four, AAAA: 'fails' })
+      expect((await dns.resolve('web.test', 'auto')).addresses).toEqual(['10.0.0.1'])
       // Once it has failed for good, nobody waits for it any more.
+      answer = partly(new Set(['A']))
       expect((await dns.resolve('web.test', 'auto')).addresses).toEqual(['10.0.0.1'])
       dns.cancel()
+    })
+
+    it('is waited for by who takes its place, if that asks the same servers', async () => {
+      let answer = partly(new Set(['A', 'AAAA']))
+      const port = await badDns((query) => answer(query))
+      const first = patient(port, 1)
+      expect((await first.resolve('web.test', 'auto')).addresses).toEqual(['fd00::1'])
+      answer = partly(new Set(['A']))
+      // A question that is broken off by the change says nothing of the name.
+      const broken = first.resolve('web.test', 'auto')
+      await sleep(50)
+      first.cancel()
+      await broken
+      const second = patient(port, 1, first)
+      const found = second.resolve('web.test', 'auto')
+      expect(await Promise.race([found, sleep(300).then(() => 'none yet')])).toBe('none yet')
+      const otherPort = await badDns((query) => answer(query))
+      const other = patient(otherPort, 1, first)
+      expect((await other.resolve('web.test', 'auto')).addresses).toEqual(['10.0.0.1'])
+      second.cancel()
+      other.cancel()
+      await found
     })
   })
 
