@@ -40,10 +40,10 @@ const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
   all?.some(({ address }) => address === '::1'),
 )
 
-describe('a target', () => {
-  const families = hasIPv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']
-  if (!hasIPv6) console.log('this machine has no ::1: only IPv4 is tried')
+const families = hasIPv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']
+if (!hasIPv6) console.log('this machine has no ::1: only IPv4 is tried')
 
+describe('a target', () => {
   it.each(families)('localhost is a service that listens on %s alone', async (address) => {
     const port = await serviceAt(address, 'here')
     for (const to of [`http://localhost:${port}`, port, [`localhost:${port}`]]) {
@@ -70,6 +70,16 @@ describe('a target', () => {
     const said = new Set<string>()
     for (let i = 0; i < 6; i++) said.add(await (await fetch(`${url}/two`)).text())
     expect([...said].sort()).toEqual(['named /two', 'other /two'])
+  })
+})
+
+describe('listen: localhost', () => {
+  it('is both of its addresses, where this machine has both', async () => {
+    const proxy = await start({ listen: 'localhost:0', routes: { '/': { respond: 200 } } })
+    expect(proxy.addresses.map(({ host }) => host)).toEqual(families)
+    for (const { text } of proxy.addresses) {
+      expect((await fetch(`http://${text}/`)).status).toBe(200)
+    }
   })
 })
 

@@ -1,6 +1,7 @@
 /** Addresses of the short form: ports, `host:port`, `unix:/path`, and URLs of upstreams. */
 
 import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { kindOf } from '../check/scalars.ts'
 import type { SourceNode } from '../source/tree.ts'
 import { nodeAt, type Spot, type Value } from './nodes.ts'
@@ -11,24 +12,44 @@ interface HostPort {
   readonly port: number
 }
 
-/** An address to listen on, as Envoy's Address. A port alone: on `anyHost`; `[::]`: IPv4's, too. */
-export function listenAddress(
+/**
+ * Addresses to listen on, as Envoy's Address: one, or of `localhost` those that `localhost` names.
+ * A port alone: on `anyHost`; `[::]`: IPv4's, too.
+ */
+export function listenAddresses(
   reader: Reader,
   node: SourceNode,
   spot: Spot,
-  anyHost: string,
-): SourceNode | undefined {
+  { anyHost, localhost }: { readonly anyHost: string; readonly localhost: readonly string[] },
+): readonly SourceNode[] {
   const text = node.kind === 'scalar' && node.value !== null ? node.text.trim() : undefined
   const what = 'an address such as 8080, 127.0.0.1:8080, [::1]:8080 or unix:/run/millrace.sock'
-  if (text === undefined)
-    return reader.refuse(spot, 'wrong-type', `is ${what}, not ${kindOf(node)}`)
+  if (text === undefined) {
+    reader.refuse(spot, 'wrong-type', `is ${what}, not ${kindOf(node)}`)
+    return []
+  }
   const pipe = unixPath(text)
-  if (pipe !== undefined) return nodeAt(spot, { pipe: { path: pipe } })
+  if (pipe !== undefined) return [nodeAt(spot, { pipe: { path: pipe } })]
   const found = hostPort(/^\d+$/.test(text) ? `:${text}` : text)
-  if (found === undefined) return reader.refuse(spot, 'bad-value', `is ${what}, not "${text}"`)
+  if (found === undefined) {
+    reader.refuse(spot, 'bad-value', `is ${what}, not "${text}"`)
+    return []
+  }
   const host = found.host === '' || found.host === '*' ? anyHost : found.host
   const both = /^[0:]+$/.test(host) && isIP(host) === 6
-  return socketAddress(reader, spot, { host, port: found.port }, both ? { ipv4_compat: true } : {})
+  const hosts = isLocalhost(host) ? localhost : [host]
+  return hosts.flatMap((each) => {
+    const at = { host: each, port: found.port }
+    return socketAddress(reader, spot, at, both ? { ipv4_compat: true } : {}) ?? []
+  })
+}
+
+/** Of this machine: without IPv6 there is nothing to listen on at ::1. */
+export function loopbacksHere(): readonly string[] {
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
+  return kLoopbacks.filter(
+    (address) => isIP(address) === 4 || own.some((at) => at.address === address),
+  )
 }
 
 /** Where requests go. */
@@ -91,13 +112,15 @@ export function upstreamPlace(
 /** What this machine is called by itself: a service listens on either of these, or on both. */
 const kLoopbacks = ['127.0.0.1', '::1'] as const
 
+const isLocalhost = (name: string): boolean => /^localhost\.?$/i.test(name)
+
 function placeAt(reader: Reader, spot: Spot, { host, port }: HostPort): UpstreamPlace | undefined {
   if (!isPort(reader, spot, port)) return undefined
   const name = host === '' ? 'localhost' : host.toLowerCase()
   const at = (address: string): SourceNode =>
     nodeAt(spot, { socket_address: { address, port_value: port } })
   const text = `${isIP(name) === 6 ? `[${name}]` : name}:${port}`
-  if (name.replace(/\.$/, '') === 'localhost') {
+  if (isLocalhost(name)) {
     const [address, ...others] = kLoopbacks.map(at)
     return address && { address, others, kind: 'ip', text: `localhost:${port}` }
   }
@@ -140,12 +163,11 @@ function hostPort(text: string, defaultPort?: number): HostPort | undefined {
 function socketAddress(
   reader: Reader,
   spot: Spot,
-  { host, port }: HostPort,
+  { host: address, port }: HostPort,
   more: { readonly ipv4_compat?: true } = {},
 ): SourceNode | undefined {
-  const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
   if (isIP(address) === 0) {
-    const text = `"${host}" is a name, and a listener needs an address`
+    const text = `"${address}" is a name, and a listener needs an address`
     return reader.refuse(spot, 'bad-value', text, 'write its IP address, or the port alone')
   }
   if (!isPort(reader, spot, port)) return undefined

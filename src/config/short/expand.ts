@@ -7,7 +7,7 @@
 import { kindOf } from '../check/scalars.ts'
 import type { Problems } from '../problems.ts'
 import type { SourceNode } from '../source/tree.ts'
-import { listenAddress } from './address.ts'
+import { listenAddresses, loopbacksHere } from './address.ts'
 import { kShortKeys } from './keys.ts'
 import { nodeAt, type Spot, type Value } from './nodes.ts'
 import { type Field, isNull, Reader, spotOf } from './reader.ts'
@@ -117,14 +117,15 @@ function expandListen(reader: Reader, field: Field | undefined, top: Spot): read
   if (items.length === 0) reader.refuse(field.spot, 'bad-value', 'needs at least one address')
   return items.flatMap((item, i) => {
     const spot = spotOf(item, node.kind === 'list' ? `${path}[${i}]` : path)
-    return listenAddress(reader, item, spot, '0.0.0.0') ?? []
+    return listenAddresses(reader, item, spot, { anyHost: '0.0.0.0', localhost: loopbacksHere() })
   })
 }
 
 /** An address, where a port alone is one of this machine only; or Envoy's own message. */
 function expandAdmin(reader: Reader, field: Field): Value | undefined {
   if (field.node.kind === 'map') return { ...field.node, path: field.path }
-  const address = listenAddress(reader, field.node, field.spot, '127.0.0.1')
+  const here = { anyHost: '127.0.0.1', localhost: ['127.0.0.1'] }
+  const [address] = listenAddresses(reader, field.node, field.spot, here)
   return address && nodeAt(field.spot, { address })
 }
 

@@ -1,11 +1,16 @@
 // The short form: what it expands to, what it refuses, and that its published JSON Schema agrees.
 import { readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { effectiveYaml, loadConfiguration } from '../../../src/config/index.ts'
 import type { NativeRouteTable } from '../../../src/native/index.ts'
 import { compiled, load, said } from './helpers.ts'
+
+const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+)
 
 interface Logging {
   readonly accessLogs?: readonly { readonly log: number; readonly format: { mode: string } }[]
@@ -80,6 +85,7 @@ describe('expands', () => {
       { ip: '::1', port: 83 },
       { ip: '0.0.0.0', port: 84 },
       { ip: '127.0.0.1', port: 85 },
+      ...(hasIPv6 ? [{ ip: '::1', port: 85 }] : []),
       { path: '/run/a.sock' },
     ])
   })
