@@ -18,16 +18,14 @@ export {
   type ProblemCode,
   type ShortConfiguration,
 } from './config/index.ts'
-export { MillraceError, type MillraceErrorOptions } from './errors.ts'
-export type { Logger, LogLevel } from './log.ts'
-export type { EndpointState, ProxyCluster } from './proxy/cluster.ts'
-export type { ConfigurationFile, ProxyConfiguration } from './proxy/configuration.ts'
+export type { EndpointState, ProxyCluster } from './embed/cluster.ts'
+export type { ConfigurationFile, ProxyConfiguration } from './embed/configuration.ts'
 export type {
   Endpoint,
   EndpointHealth,
   EndpointOptions,
   EndpointsChange,
-} from './proxy/endpoints.ts'
+} from './embed/endpoints.ts'
 export {
   type CloseReport,
   type ConfigChanges,
@@ -37,8 +35,8 @@ export {
   type HealthEvent,
   type LogEvent,
   type ProxyEvents,
-} from './proxy/events.ts'
-export type { ProxyOptions } from './proxy/options.ts'
+} from './embed/events.ts'
+export type { ProxyOptions } from './embed/options.ts'
 export {
   createProxy,
   type DrainOptions,
@@ -46,8 +44,8 @@ export {
   type ListenAddress,
   Proxy,
   type ProxyState,
-} from './proxy/proxy.ts'
-export type { ProxyRuntime, RuntimeValue } from './proxy/runtime.ts'
+} from './embed/proxy.ts'
+export type { ProxyRuntime, RuntimeValue } from './embed/runtime.ts'
 export type {
   CounterSample,
   GaugeSample,
@@ -55,4 +53,6 @@ export type {
   StatSample,
   StatsOptions,
   StatsSample,
-} from './proxy/stats.ts'
+} from './embed/stats.ts'
+export { MillraceError, type MillraceErrorOptions } from './errors.ts'
+export type { Logger, LogLevel } from './log.ts'

@@ -29,7 +29,7 @@ const NATIVE_LAYERS = [
  */
 const SRC_RANKS: Record<string, number> = {
   cli: 3,
-  proxy: 2.25,
+  embed: 2.25,
   server: 2,
   config: 1,
   cluster: 1,
@@ -139,6 +139,22 @@ describe('imports of src/', () => {
     }
     for (const node of graph.keys()) visit(node, [])
     expect([...new Set(circles)]).toEqual([])
+  })
+
+  it('make no circle between files, not even of types', () => {
+    const graph = new Map<string, string[]>()
+    for (const { from, to } of edges) graph.set(from, [...(graph.get(from) ?? []), to])
+    const circles: string[] = []
+    const done = new Set<string>()
+    const visit = (file: string, path: string[]): void => {
+      const at = path.indexOf(file)
+      if (at >= 0) circles.push([...path.slice(at), file].join(' → '))
+      if (at >= 0 || done.has(file)) return
+      for (const next of graph.get(file) ?? []) visit(next, [...path, file])
+      done.add(file)
+    }
+    for (const file of graph.keys()) visit(file, [])
+    expect(circles).toEqual([])
   })
 
   it('load the addon in one place', () => {

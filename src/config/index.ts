@@ -8,6 +8,7 @@
 
 export { readAssignments } from './assignments.ts'
 export { compile, sameConfiguration } from './compile/compile.ts'
+export type * from './definitions.ts'
 export { effectiveYaml } from './effective.ts'
 export { findConfiguration, searchPath } from './find.ts'
 export { loadConfiguration } from './load.ts'
@@ -24,4 +25,3 @@ export type {
   ConfigSource,
   LoadedConfiguration,
 } from './types.ts'
-export type * from './upstream.ts'

@@ -10,8 +10,8 @@ import type {
   SlotId,
 } from '../native/index.ts'
 import type { RuntimeLayer } from '../runtime/runtime.ts'
+import type { ClusterDefinition } from './definitions.ts'
 import type { Bootstrap } from './schema/messages.generated.ts'
-import type { ClusterDefinition } from './upstream.ts'
 
 /** Where a configuration comes from. */
 export type ConfigSource =

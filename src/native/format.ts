@@ -1,6 +1,5 @@
 /** Formats of access logs and header values compiled to operators, and filters of access logs. */
 
-import type { NativeCore } from './core.ts'
 import type { NativeHeaderMatcher } from './matching.ts'
 import type { RuntimeIndex } from './values.ts'
 
@@ -40,7 +39,7 @@ export type NativeLogFilter =
   | { readonly kind: 'flag'; readonly flags: readonly string[] }
 
 export interface NativeAccessLog {
-  /** From {@link NativeCore.openLog}. */
+  /** From `NativeCore.openLog()`. */
   readonly log: number
   readonly format: NativeFormat
   readonly filter?: NativeLogFilter

@@ -1,10 +1,14 @@
 // Stats of the main thread, under Envoy's names where Envoy has them: the server's, the managers',
 // and those of the log files and workers.
 
+import type { ClusterManager } from '../cluster/manager.ts'
 import { clusterStats } from '../cluster/stats.ts'
-import type { NativeStat } from '../native/index.ts'
+import type { NativeCore, NativeStat } from '../native/index.ts'
+import type { Runtime } from '../runtime/runtime.ts'
 import type { Steps } from '../slices.ts'
-import type { Server, ServerState } from './server.ts'
+import type { Deployment } from './deployment.ts'
+import type { LogFiles } from './log_files.ts'
+import { kServerStates, type ServerState } from './state.ts'
 
 export interface ReloadCounters {
   success: number
@@ -18,7 +22,18 @@ export interface OwnLogStats {
   readonly writeErrors: number
 }
 
-const kStates: readonly ServerState[] = ['LIVE', 'DRAINING', 'PRE_INITIALIZING', 'INITIALIZING']
+/** What of a server is counted. */
+export interface Counted {
+  readonly core: NativeCore
+  readonly startedAt: number
+  readonly state: ServerState
+  readonly options: { readonly concurrency: number; readonly ownLog?: () => OwnLogStats }
+  readonly deployment: Deployment
+  readonly clusters: ClusterManager
+  readonly reloads: ReloadCounters
+  readonly runtime: Runtime
+  readonly logFiles: LogFiles
+}
 
 function stat(type: 'counter' | 'gauge'): (name: string, value: number) => NativeStat {
   return (name, value) => ({ name, tags: [], type, value })
@@ -70,7 +85,7 @@ export function* merged(...lists: Iterable<NativeStat>[]): Steps<readonly Native
   return [...byName.values()]
 }
 
-export function* mainStats(server: Server): Steps<NativeStat[]> {
+export function* mainStats(server: Counted): Steps<NativeStat[]> {
   const stats = [...serverStats(server), ...managerStats(server)]
   const more = yield* clusterStats(server.clusters)
   for (const list of [more, logStats(server), workers(server)]) {
@@ -79,12 +94,12 @@ export function* mainStats(server: Server): Steps<NativeStat[]> {
   return stats
 }
 
-function serverStats({ core, startedAt, options, state }: Server): NativeStat[] {
+function serverStats({ core, startedAt, options, state }: Counted): NativeStat[] {
   const memory = process.memoryUsage()
   return [
     gauge('server.uptime', Math.floor((Date.now() - startedAt) / 1000)),
     gauge('server.live', state === 'LIVE' ? 1 : 0),
-    gauge('server.state', kStates.indexOf(state)), // numbered as in Envoy's ServerInfo.State
+    gauge('server.state', kServerStates.indexOf(state)),
     gauge('server.concurrency', options.concurrency),
     gauge('server.total_connections', core.connectionCount()),
     gauge('server.memory_physical_size', memory.rss),
@@ -103,7 +118,7 @@ function ownLogStats(log: OwnLogStats | undefined): NativeStat[] {
   ]
 }
 
-function managerStats({ deployment, reloads, runtime }: Server): NativeStat[] {
+function managerStats({ deployment, reloads, runtime }: Counted): NativeStat[] {
   const listeners = deployment.counters
   const { layers, entries } = runtime.dump()
   return [
@@ -120,7 +135,7 @@ function managerStats({ deployment, reloads, runtime }: Server): NativeStat[] {
   ]
 }
 
-function logStats({ logFiles }: Server): NativeStat[] {
+function logStats({ logFiles }: Counted): NativeStat[] {
   return logFiles.stats().flatMap((log) => {
     const tags = ['millrace.log_file', log.target]
     const named = (type: 'counter' | 'gauge', name: string, value: number): NativeStat => ({
@@ -140,7 +155,7 @@ function logStats({ logFiles }: Server): NativeStat[] {
   })
 }
 
-function workers({ core }: Server): NativeStat[] {
+function workers({ core }: Counted): NativeStat[] {
   return core.workerStats().flatMap((worker, index) => {
     const name = (leaf: string): string => `server.worker_${index}.${leaf}`
     return [

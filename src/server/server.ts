@@ -30,6 +30,7 @@ import { atExit } from './at_exit.ts'
 import { type Changes, Deployment, idleSpreadMs } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
 import { Baseline, mainStats, merged, type OwnLogStats, type ReloadCounters } from './main_stats.ts'
+import type { ServerState } from './state.ts'
 import { type Load, Succession } from './succession.ts'
 import { naming } from './system_error.ts'
 
@@ -47,8 +48,6 @@ const kSayWaitingMs = 1_000
 const kSayWaitingAgainMs = 10_000
 /** So many of the clusters that are waited for are named. */
 const kAwaitedNamed = 10
-
-export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING'
 
 export interface ServerOptions {
   readonly concurrency: number

@@ -1,12 +1,12 @@
 /** Clusters: hosts, limits and options of their connections. */
 
+import type { ClusterDefinition } from '../definitions.ts'
 import type {
   Cluster,
   Http1ProtocolOptions,
   HttpProtocolOptions,
   HttpHttpProtocolOptions as UpstreamOptions,
 } from '../schema/messages.generated.ts'
-import type { ClusterDefinition } from '../upstream.ts'
 import { compileLb } from './balancing.ts'
 import { compileBreakers } from './breakers.ts'
 import { compileConnections } from './connections.ts'

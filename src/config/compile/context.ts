@@ -3,6 +3,7 @@
 import type { NativeDfa, NativeRegexRewrite } from '../../native/index.ts'
 import type { RuntimeValue } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
+import type { DnsCacheDefinition } from '../definitions.ts'
 import { compileMatch, compileRewrite, RegexError, SubstitutionError } from '../regex/regex.ts'
 import type {
   AnyMessage,
@@ -13,7 +14,6 @@ import type {
 } from '../schema/messages.generated.ts'
 import { didYouMean } from '../suggest.ts'
 import type { CompileResolver } from '../types.ts'
-import type { DnsCacheDefinition } from '../upstream.ts'
 
 /**
  * Tables that were built once: a configuration is compiled when it is loaded, to check it, and

@@ -1,8 +1,8 @@
 /** Where a cluster's hosts come from, other than its own list. */
 
+import type { AggregateDefinition, EdsDefinition } from '../definitions.ts'
 import type { Cluster } from '../schema/messages.generated.ts'
 import { didYouMean } from '../suggest.ts'
-import type { AggregateDefinition, EdsDefinition } from '../upstream.ts'
 import { type Context, unpack } from './context.ts'
 import { compileDns } from './dns.ts'
 import { compileEndpoints, compileTargets } from './endpoints.ts'

@@ -1,5 +1,6 @@
 /** How names are resolved, and how often: of DNS clusters and of DNS caches. */
 
+import type { DnsDefinition, DnsFamily, DnsResolverDefinition } from '../definitions.ts'
 import type {
   Address,
   CaresDnsResolverConfig,
@@ -8,7 +9,6 @@ import type {
   DnsResolverOptions,
   TypedExtensionConfig,
 } from '../schema/messages.generated.ts'
-import type { DnsDefinition, DnsFamily, DnsResolverDefinition } from '../upstream.ts'
 import { addressText, socketAddress } from './address.ts'
 import { type Context, unpack } from './context.ts'
 

@@ -2,8 +2,8 @@
 
 import { isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
+import type { DnsCacheDefinition } from '../definitions.ts'
 import type { DnsCacheConfig, SocketAddress } from '../schema/messages.generated.ts'
-import type { DnsCacheDefinition } from '../upstream.ts'
 import type { Context } from './context.ts'
 import { compileFailureRefresh, compileFamily, compileResolver } from './dns.ts'
 

@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import type { NativeHealth, NativeHostStatus, NativeLocality } from '../../native/index.ts'
+import type { DnsTarget, HostCheck, HostDefinition } from '../definitions.ts'
 import type {
   ClusterLoadAssignment,
   Endpoint,
@@ -9,7 +10,6 @@ import type {
   Locality,
   LocalityLbEndpoints,
 } from '../schema/messages.generated.ts'
-import type { DnsTarget, HostCheck, HostDefinition } from '../upstream.ts'
 import { compileAddress, socketAddress } from './address.ts'
 import type { Context } from './context.ts'
 

@@ -1,6 +1,13 @@
 /** Active health checks of a cluster. */
 
 import type {
+  GrpcCheckDefinition,
+  HealthCheckDefinition,
+  HttpCheckDefinition,
+  StatusRange,
+  TcpCheckDefinition,
+} from '../definitions.ts'
+import type {
   Cluster,
   HeaderValueOption,
   HealthCheck,
@@ -10,13 +17,6 @@ import type {
   HealthCheckTcpHealthCheck,
   Int64Range,
 } from '../schema/messages.generated.ts'
-import type {
-  GrpcCheckDefinition,
-  HealthCheckDefinition,
-  HttpCheckDefinition,
-  StatusRange,
-  TcpCheckDefinition,
-} from '../upstream.ts'
 import { type Context, unpack } from './context.ts'
 import { compileString } from './matchers.ts'
 

@@ -3,7 +3,8 @@
 import type { FilterId, NativeHttpFilter } from '../../native/index.ts'
 import type { HttpConnectionManager, HttpFilter, Router } from '../schema/messages.generated.ts'
 import { type Context, unpack } from './context.ts'
-import { type FilterCompiler, filterCompilers } from './filters/filters.ts'
+import type { FilterCompiler } from './filters/filter_compiler.ts'
+import { filterCompilers } from './filters/filters.ts'
 
 export const kRouter = 'envoy.extensions.filters.http.router.v3.Router'
 

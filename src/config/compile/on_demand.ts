@@ -4,8 +4,8 @@
  */
 
 import type { NativeOnDemand } from '../../native/index.ts'
+import type { DiscoveryDefinition, EndpointsDefinition } from '../definitions.ts'
 import type { Cluster, DynamicForwardProxyClusterConfig } from '../schema/messages.generated.ts'
-import type { DiscoveryDefinition, EndpointsDefinition } from '../upstream.ts'
 import { compileBreakers } from './breakers.ts'
 import type { Context } from './context.ts'
 import { compileDnsCache } from './dns_cache.ts'

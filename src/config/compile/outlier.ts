@@ -1,8 +1,8 @@
 /** Outlier detection: what workers count, and what the main thread decides on. */
 
 import type { NativeOutlier } from '../../native/index.ts'
+import type { OutlierDefinition } from '../definitions.ts'
 import type { Cluster, OutlierDetection } from '../schema/messages.generated.ts'
-import type { OutlierDefinition } from '../upstream.ts'
 import type { Context } from './context.ts'
 import { runtimeNumber } from './health_checks.ts'
 

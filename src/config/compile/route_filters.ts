@@ -7,7 +7,7 @@ import type { NativeFilterOverride, NativeFilterRouteConfig } from '../../native
 import type { AnyMessage } from '../schema/messages.generated.ts'
 import { didYouMean } from '../suggest.ts'
 import { type Context, unpack } from './context.ts'
-import type { FilterCompiler } from './filters/filters.ts'
+import type { FilterCompiler } from './filters/filter_compiler.ts'
 import type { NamedFilter } from './http_filters.ts'
 
 const kFilterConfig = 'envoy.config.route.v3.FilterConfig'

@@ -9,9 +9,9 @@ import { filterCompilers } from '../../../src/config/compile/filters/filters.ts'
 import { searchPath } from '../../../src/config/find.ts'
 import { kTimeoutKeys } from '../../../src/config/short/expand.ts'
 import { kShortKeys } from '../../../src/config/short/keys.ts'
+import { channelNames } from '../../../src/embed/events.ts'
+import { readOptions } from '../../../src/embed/options.ts'
 import { logLevel, logLevels } from '../../../src/log.ts'
-import { channelNames } from '../../../src/proxy/events.ts'
-import { readOptions } from '../../../src/proxy/options.ts'
 import { byCode, codeIn, listed, page, table } from '../../support/pages.ts'
 import { compiled } from '../config/helpers.ts'
 
@@ -109,7 +109,7 @@ describe('docs/configuration.md', () => {
 describe('docs/embedding.md', () => {
   it('has the options of a proxy', () => {
     const options = table('docs/embedding.md', 'option')
-    const names = namesOf('src/proxy/options.ts', 'kKeys')
+    const names = namesOf('src/embed/options.ts', 'kKeys')
     expect(sorted(listed(options))).toEqual(sorted(names))
     const read = readOptions({})
     const milliseconds = (text = ''): number => Number(text.replace(/[ ,ms]/g, ''))
@@ -121,7 +121,7 @@ describe('docs/embedding.md', () => {
 
   it('has the events, and the channels', () => {
     const [, events = ''] =
-      /interface ProxyEvents \{([\s\S]*?)\n\}/.exec(source('src/proxy/events.ts')) ?? []
+      /interface ProxyEvents \{([\s\S]*?)\n\}/.exec(source('src/embed/events.ts')) ?? []
     const told = table('docs/embedding.md', 'event').rows.map(
       (row) => codeIn(row[0] ?? '')[0] ?? '',
     )

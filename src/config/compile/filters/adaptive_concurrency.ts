@@ -5,7 +5,7 @@ import type { GradientControllerConfig } from '../../schema/messages.generated.t
 import { enumSchema } from '../../schema/schema.ts'
 import { type Context, unpack } from '../context.ts'
 import { featureFlag, flagged } from '../runtime_values.ts'
-import type { FilterCompiler } from './filters.ts'
+import type { FilterCompiler } from './filter_compiler.ts'
 
 export const kAdaptiveConcurrency =
   'envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency'

@@ -7,7 +7,7 @@ import type {
 } from '../../schema/messages.generated.ts'
 import { type Context, unpack } from '../context.ts'
 import { featureFlag, runtimeNumber, runtimePercent } from '../runtime_values.ts'
-import type { FilterCompiler } from './filters.ts'
+import type { FilterCompiler } from './filter_compiler.ts'
 
 export const kAdmissionControl =
   'envoy.extensions.filters.http.admission_control.v3.AdmissionControl'

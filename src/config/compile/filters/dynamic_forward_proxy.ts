@@ -2,7 +2,7 @@
 
 import { type Context, unpack } from '../context.ts'
 import { compileDnsCache } from '../dns_cache.ts'
-import type { FilterCompiler } from './filters.ts'
+import type { FilterCompiler } from './filter_compiler.ts'
 
 export const kDynamicForwardProxy =
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig'

@@ -3,7 +3,7 @@
 import type { NativeSession } from '../../../native/index.ts'
 import type { StatefulSession } from '../../schema/messages.generated.ts'
 import { type Context, unpack } from '../context.ts'
-import type { FilterCompiler } from './filters.ts'
+import type { FilterCompiler } from './filter_compiler.ts'
 
 export const kStatefulSession = 'envoy.extensions.filters.http.stateful_session.v3.StatefulSession'
 const kPerRoute = 'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute'

@@ -6,7 +6,6 @@ import { MillraceError } from '../errors.ts'
 import type { Logger, LogLevel } from '../log.ts'
 import type { NativeHealth, NativeStopReport } from '../native/index.ts'
 import type { Changes } from '../server/deployment.ts'
-import type { Proxy as Emitting } from './proxy.ts'
 
 /** What a configuration changed, by name. */
 export type ConfigChanges = Changes
@@ -71,7 +70,11 @@ const channels = Object.fromEntries(
   Object.entries(channelNames).map(([key, name]) => [key, channel(name)]),
 ) as Record<keyof typeof channelNames, Channel>
 
-export function publish(name: keyof typeof channelNames, proxy: Emitting, message: object): void {
+export function publish(
+  name: keyof typeof channelNames,
+  proxy: EventEmitter,
+  message: object,
+): void {
   if (channels[name].hasSubscribers) channels[name].publish({ ...message, proxy })
 }
 
