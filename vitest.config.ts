@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { kPatienceMs, kTestPatienceMs } from './test/patience.ts'
 
 export default defineConfig({
   test: {
@@ -7,9 +8,8 @@ export default defineConfig({
     pool: 'forks',
     // The tests start proxies and load of their own, and run on machines with two cores.
     maxWorkers: 2,
-    // For tests that fail: as long as a busy machine may take.
-    testTimeout: 90_000,
-    hookTimeout: 90_000,
-    expect: { poll: { timeout: 40_000 } },
+    testTimeout: kTestPatienceMs,
+    hookTimeout: kTestPatienceMs,
+    expect: { poll: { timeout: kPatienceMs } },
   },
 })

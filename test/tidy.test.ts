@@ -321,6 +321,14 @@ describe('files', () => {
     expect(silent).toEqual([])
   })
 
+  it('of tests are all as patient (test/patience.ts)', () => {
+    const own =
+      /^\s*(?:\}, [\d_]{6,}\)|\{ timeout: [\d_]{5,} \},?)$|\b(?:it|poll|waitFor)\(.*\btimeout: [\d_]/m
+    const tests = handWritten.filter((path) => /^test\/(?:unit|integration)\/.*\.ts$/.test(path))
+    expect(tests.length).toBeGreaterThan(50)
+    expect(tests.filter((path) => own.test(read(path)))).toEqual([])
+  })
+
   it('leave nothing for later', () => {
     const marker = new RegExp(
       ['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X'].map((w) => `\\b${w}\\b`).join('|'),

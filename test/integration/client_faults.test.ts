@@ -250,7 +250,7 @@ describe('a client that does not read', () => {
     const client = await pipeline(millrace)
     const buffered = (): Promise<number> =>
       millrace.stat('http.main.downstream_cx_tx_bytes_buffered')
-    await expect.poll(buffered, { timeout: 10_000 }).toBeGreaterThan(1024 * 1024)
+    await expect.poll(buffered).toBeGreaterThan(1024 * 1024)
     await expect
       .poll(() => millrace.stat('http.main.downstream_cx_rx_bytes_buffered'))
       .toBeGreaterThan(0)
@@ -339,7 +339,7 @@ describe('a connection that is too old', () => {
 })
 
 describe.runIf(process.platform === 'linux')('memory of a peak', () => {
-  it('is given back when the worker is at rest', { timeout: 60_000 }, async () => {
+  it('is given back when the worker is at rest', async () => {
     const routes = [{ match: { prefix: '/' }, direct_response: { status: 200, body: kBody } }]
     const { millrace } = await logging(await sayingService('x'), {}, { routes })
     const resident = (): number =>
@@ -352,12 +352,10 @@ describe.runIf(process.platform === 'linux')('memory of a peak', () => {
       clients.push(client)
     }
     const held = (): Promise<number> => millrace.stat('server.worker_0.bytes_buffered')
-    await expect.poll(held, { timeout: 20_000 }).toBeGreaterThan(50 * 1024 * 1024)
+    await expect.poll(held).toBeGreaterThan(50 * 1024 * 1024)
     const peak = resident()
     for (const client of clients) client.socket.destroy()
     await expect.poll(held).toBe(0)
-    await expect
-      .poll(() => peak - resident(), { timeout: 30_000, interval: 500 })
-      .toBeGreaterThan(35 * 1024)
+    await expect.poll(() => peak - resident(), { interval: 500 }).toBeGreaterThan(35 * 1024)
   })
 })

@@ -91,16 +91,14 @@ describe('STRICT_DNS', () => {
     ])
     expect(await hosts(millrace)).toEqual(['127.0.0.2:81'])
     dns.stop()
-    await expect
-      .poll(() => millrace.stat('cluster.web.update_failure'), { timeout: 15_000 })
-      .toBeGreaterThan(0)
+    await expect.poll(() => millrace.stat('cluster.web.update_failure')).toBeGreaterThan(0)
     expect(await hosts(millrace)).toEqual(['127.0.0.2:81'])
     const again = await Dns.start(['127.0.0.5 web.test'], [], dns.port)
-    await expect.poll(() => hosts(millrace), { timeout: 15_000 }).toEqual(['127.0.0.5:81'])
+    await expect.poll(() => hosts(millrace)).toEqual(['127.0.0.5:81'])
     again.set(['127.0.0.5 other.test'])
-    await expect.poll(() => hosts(millrace), { timeout: 15_000 }).toEqual([])
+    await expect.poll(() => hosts(millrace)).toEqual([])
     expect((await fetch(millrace.url())).status).toBe(503)
-  }, 60_000)
+  })
 
   it('takes families as it is told', async () => {
     const dns = await Dns.start(['127.0.0.2 both.test', '::2 both.test', '127.0.0.3 four.test'])
@@ -192,9 +190,7 @@ describe('LOGICAL_DNS', () => {
     ])
     expect(await say(millrace)).toBe('one')
     dns.set(['127.0.0.9 web.test', '127.0.0.1 web.test'])
-    await expect
-      .poll(() => millrace.stat('cluster.web.version'), { timeout: 5000 })
-      .toBeGreaterThan(2)
+    await expect.poll(() => millrace.stat('cluster.web.version')).toBeGreaterThan(2)
     expect(await hosts(millrace)).toEqual([`127.0.0.1:${port}`])
     dns.set(['127.0.0.9 web.test'])
     await expect.poll(() => hosts(millrace)).toEqual([`127.0.0.9:${port}`])

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { kPatienceMs } from '../patience.ts'
 import { millrace, root } from './support/millrace.ts'
 
 const ending = (end: string): string[] =>
@@ -24,7 +25,7 @@ describe('examples/', () => {
     expect(expected).not.toBe('')
     const run = promisify(execFile)(process.execPath, [join('examples', name)], {
       cwd: root,
-      timeout: 15_000,
+      timeout: kPatienceMs,
     })
     expect(await run).toEqual({ stdout: expected, stderr: '' })
   })

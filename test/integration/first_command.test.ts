@@ -61,7 +61,7 @@ describe('npm start', () => {
         return true
       }
     }
-    await expect.poll(gone, { timeout: 15_000 }).toBe(true)
+    await expect.poll(gone).toBe(true)
     expect(npm.lines.at(-1)?.msg).toBe('stopped')
   })
 })

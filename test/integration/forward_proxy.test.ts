@@ -150,12 +150,10 @@ describe('a request that names a host', () => {
     expect(await ask(millrace, name)).toBe('503 DNS resolution failure')
     expect(await ask(millrace, name)).toBe('503 DNS resolution failure')
     dns.set([`127.0.0.1 later.test`])
-    await expect
-      .poll(() => ask(millrace, name), { timeout: 20_000, interval: 100 })
-      .toBe(`200 ${name}`)
+    await expect.poll(() => ask(millrace, name), { interval: 100 }).toBe(`200 ${name}`)
     await millrace.stop()
     expect(readFileSync(log, 'utf8').split('\n')[0]).toBe(`${name} 503 DF dns_resolution_failure`)
-  }, 60_000)
+  })
 
   it('keeps its address when DNS fails, and takes a new one', async () => {
     const dns = await Dns.start(['127.0.0.1 a.test'])
@@ -165,23 +163,17 @@ describe('a request that names a host', () => {
     })
     expect(await ask(millrace, `a.test:${port}`)).toBe('200 here')
     dns.stop()
-    await expect
-      .poll(() => figure(millrace, 'dns_query_failure'), { timeout: 20_000 })
-      .toBeGreaterThan(0)
+    await expect.poll(() => figure(millrace, 'dns_query_failure')).toBeGreaterThan(0)
     expect(await ask(millrace, `a.test:${port}`)).toBe('200 here')
     const again = await Dns.start(['127.0.0.2 a.test'], [], dns.port)
-    await expect
-      .poll(() => hosts(millrace), { timeout: 20_000 })
-      .toEqual([`a.test:${port} 127.0.0.2:${port}`])
+    await expect.poll(() => hosts(millrace)).toEqual([`a.test:${port} 127.0.0.2:${port}`])
     expect(await figure(millrace, 'host_address_changed')).toBe(2)
     // The name goes: an empty answer changes nothing.
     again.set(['127.0.0.2 other.test'])
     const before = await figure(millrace, 'dns_query_success')
-    await expect
-      .poll(() => figure(millrace, 'dns_query_success'), { timeout: 20_000 })
-      .toBeGreaterThan(before + 1)
+    await expect.poll(() => figure(millrace, 'dns_query_success')).toBeGreaterThan(before + 1)
     expect(await hosts(millrace)).toEqual([`a.test:${port} 127.0.0.2:${port}`])
-  }, 90_000)
+  })
 
   it('tries the other addresses of its name', async () => {
     const dns = await Dns.start(['127.0.0.9 a.test', '127.0.0.1 a.test'])
@@ -232,10 +224,10 @@ describe('a request that names a host', () => {
     })
     expect(await ask(millrace, `a.test:${port}`)).toBe(`200 a.test:${port}`)
     await expect
-      .poll(() => ask(millrace, `b.test:${port}`), { timeout: 20_000, interval: 200 })
+      .poll(() => ask(millrace, `b.test:${port}`), { interval: 200 })
       .toBe(`200 b.test:${port}`)
     expect(await figure(millrace, 'host_removed')).toBeGreaterThan(0)
-  }, 60_000)
+  })
 
   it('that is bad input is a failure, and nothing else', async () => {
     const refusing = await badDns(withCode(5))
@@ -245,7 +237,7 @@ describe('a request that names a host', () => {
       expect(await ask(millrace, host), host).toMatch(/^503 DNS resolution failure/)
     }
     expect(await hosts(millrace)).toEqual([])
-  }, 60_000)
+  })
 })
 
 describe('routes', () => {
@@ -308,5 +300,5 @@ describe('a request that comes back to the proxy', () => {
     })
     expect(await ask(millrace, `self.test:${millrace.port()}`)).toMatch(/^503 .*overflow/)
     expect(await ask(millrace, `a.test:${port}`)).toBe(`200 a.test:${port}`)
-  }, 60_000)
+  })
 })

@@ -242,9 +242,9 @@ it('a blocked main thread is not the failure of a host', async () => {
   }
   expect(told).toEqual([])
   service.kill('SIGSTOP') // and a host that is stuck is
-  await expect.poll(() => told, { timeout: 20_000 }).toMatchObject([{ health: 'unhealthy' }])
+  await expect.poll(() => told).toMatchObject([{ health: 'unhealthy' }])
   service.kill('SIGKILL')
-}, 60_000)
+})
 
 describe('outlier detection', () => {
   it('ejects a host that fails in a row, and takes it back', async () => {
@@ -270,8 +270,8 @@ describe('outlier detection', () => {
     expect((await fetch(millrace.url())).status).toBe(503)
     expect(await millrace.stat('cluster.web.outlier_detection.ejections_active')).toBe(1)
     bad = false
-    await expect.poll(() => flags(millrace, port), { timeout: 5000 }).toBe('healthy')
-    await expect.poll(async () => (await fetch(millrace.url())).status, { timeout: 5000 }).toBe(200)
+    await expect.poll(() => flags(millrace, port)).toBe('healthy')
+    await expect.poll(async () => (await fetch(millrace.url())).status).toBe(200)
     const name = 'cluster.web.outlier_detection.ejections_enforced_consecutive_5xx'
     expect(await millrace.stat(name)).toBe(1)
   })

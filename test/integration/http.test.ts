@@ -185,7 +185,7 @@ describe('a response', () => {
           before = sent
           return still
         },
-        { interval: 300, timeout: 10_000 },
+        { interval: 300 },
       )
       .toBe(true)
     // What is under way: the socket buffers of both connections, at their largest, and one stream's

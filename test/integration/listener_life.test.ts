@@ -84,7 +84,7 @@ async function started(config: Json, ...args: string[]): Promise<[Millrace, (c: 
 
 const until = (seen: () => number, more: number): Promise<void> => {
   const from = seen()
-  return expect.poll(() => seen() - from, { timeout: 30_000 }).toBeGreaterThan(more)
+  return expect.poll(() => seen() - from).toBeGreaterThan(more)
 }
 
 describe('SIGTERM', () => {

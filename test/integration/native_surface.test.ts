@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
+import { kTestPatienceMs } from '../patience.ts'
 import { temporaryFolder } from './support/files.ts'
 
 const script = join(import.meta.dirname, 'support/native_surface.mjs')
@@ -18,7 +19,10 @@ it.each(seeds)(
   async (seed) => {
     const cwd = temporaryFolder() // for log files
     const args = [script, String(seed), String(kCalls)]
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 240_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, args, {
+      cwd,
+      timeout: kTestPatienceMs,
+    })
     const { results, errors, getters } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as {
       results: number
       errors: number

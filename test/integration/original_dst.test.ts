@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { kPatienceMs, kTestPatienceMs } from '../patience.ts'
 import { temporaryFolder, write } from './support/files.ts'
 
 const kProxyPort = 18_888
@@ -21,7 +22,7 @@ describe('the listener filter original_dst', () => {
     const args = [process.execPath, program, log, kProxyPort, 19_001, 19_002].map(String)
     const answer = execFileSync('unshare', ['-rn', 'sh', '-c', script, 'sh', ...args], {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: kPatienceMs,
     })
     const { heard, logged } = JSON.parse(answer) as { heard: string[]; logged: string[] }
     expect(heard).toEqual(['meant', 'others', 'others'])
@@ -70,7 +71,7 @@ describe('clusters of type ORIGINAL_DST', () => {
     const args = [process.execPath, program, file, http, tcp, webA, webB, raw].map(String)
     const answer = execFileSync('unshare', ['-rn', 'sh', '-c', script, 'sh', ...args], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: kTestPatienceMs,
     })
     expect(JSON.parse(answer)).toEqual({
       heard: [
@@ -85,5 +86,5 @@ describe('clusters of type ORIGINAL_DST', () => {
       known: [[`127.0.0.1:${webA}`, `127.0.0.1:${webB}`], [`127.0.0.1:${raw}`]],
       left: [],
     })
-  }, 90_000)
+  })
 })

@@ -31,7 +31,7 @@ async function started(stderr: (folder: string) => string): Promise<Started> {
       (answer) => answer.text(),
       () => '',
     )
-  await expect.poll(ready, { timeout: 15_000 }).toBe('LIVE\n')
+  await expect.poll(ready).toBe('LIVE\n')
   return { millrace, path, folder, admin }
 }
 
@@ -56,9 +56,7 @@ describe('stderr', () => {
   it('on a full disk: failures are counted, and everything goes on', async () => {
     const it = await started(() => '/dev/full')
     it.millrace.signal('SIGUSR1')
-    await expect
-      .poll(() => stat(it, 'server.log.write_failed'), { timeout: 15_000 })
-      .toBeGreaterThan(0)
+    await expect.poll(() => stat(it, 'server.log.write_failed')).toBeGreaterThan(0)
     expect(await served(it)).toBe('served')
     it.millrace.signal('SIGTERM')
     expect(await it.millrace.exited).toEqual(kClean)
@@ -76,14 +74,14 @@ describe('stderr', () => {
     const rejected = (): Promise<number> => stat(it, 'configuration.reload_rejected')
     for (let n = 1; (await dropped()) === 0; n++) {
       it.millrace.signal('SIGHUP')
-      await expect.poll(rejected, { timeout: 15_000 }).toBe(n)
+      await expect.poll(rejected).toBe(n)
     }
     expect(await served(it)).toBe('served')
     const reader = openSync(pipe?.path ?? '', constants.O_RDONLY | constants.O_NONBLOCK)
     const said = readsAll(reader)
-    await expect.poll(said, { timeout: 15_000 }).toContain('lines of this log were dropped')
+    await expect.poll(said).toContain('lines of this log were dropped')
     it.millrace.signal('SIGTERM')
-    await expect.poll(said, { timeout: 15_000 }).toContain('"msg":"stopped"')
+    await expect.poll(said).toContain('"msg":"stopped"')
     expect(await it.millrace.exited).toEqual(kClean)
     pipe?.close()
   })

@@ -92,7 +92,7 @@ it('refuses with a code, and goes on serving', async () => {
   } finally {
     await proxy.close()
   }
-}, 120_000)
+})
 
 it('starts with nothing that is wrong', async () => {
   const options = fc.record(
@@ -118,4 +118,4 @@ it('starts with nothing that is wrong', async () => {
     }),
     { numRuns: 200 },
   )
-}, 120_000)
+})

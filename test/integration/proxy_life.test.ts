@@ -20,6 +20,7 @@ import {
   type ProxyOptions,
   Proxy as TestedProxy,
 } from '../../dist/index.js'
+import { kPatienceMs } from '../patience.ts'
 import { temporaryFolder } from './support/files.ts'
 import { root } from './support/millrace.ts'
 import { get, httpService, RawClient, sayingService } from './support/peers.ts'
@@ -458,14 +459,14 @@ describe('in a worker_thread', () => {
     expect(descriptors()).toBeLessThanOrEqual(descriptorsBefore + 1)
     // Its logs are written out.
     expect(readFileSync(log, 'utf8').trim().split('\n')).toHaveLength(13)
-  }, 60_000)
+  })
 })
 
 describe('the process', () => {
   /** Runs a program, given `port` and `log`; gives what it wrote. Fails after a while. */
   async function program(code: string, type = 'module'): Promise<{ stdout: string; code: number }> {
     const args = [`--input-type=${type}`, '-e', code]
-    const options = { cwd: root, timeout: 15_000 }
+    const options = { cwd: root, timeout: kPatienceMs }
     return promisify(execFile)(process.execPath, args, options).then(
       ({ stdout }) => ({ stdout, code: 0 }),
       (error) => {

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { afterEach, expect, it, vi } from 'vitest'
 import { loadConfiguration } from '../../src/config/index.ts'
 import { Server } from '../../src/server/server.ts'
+import { kPatience } from '../patience.ts'
 import * as build from './support/config.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -66,7 +67,7 @@ it('listeners that a change brings do not accept when they were stopped meanwhil
   const addresses = [...server.listenerAddresses().values()].flat()
   expect(addresses).toHaveLength(2)
   for (const address of addresses) {
-    await vi.waitFor(async () => expect(await accepts(address)).toBe(false), { timeout: 20_000 })
+    await vi.waitFor(async () => expect(await accepts(address)).toBe(false), kPatience)
   }
   await expect(server.reload(() => next)).rejects.toMatchObject({ code: 'ERR_MILLRACE_DRAINING' })
   // Nothing was wrong with it.

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach } from 'vitest'
+import { kPatienceMs } from '../../patience.ts'
 
 export const root: string = resolve(import.meta.dirname, '../../..')
 export const main: string = join(root, 'dist/cli/main.js')
@@ -27,8 +28,6 @@ interface StartOptions {
   /** Runs before the program in the same process, e.g. `ulimit -n 64`. */
   readonly shell?: string
 }
-
-const kStartTimeoutMs = 60_000
 
 /** Processes that a test left behind are ended with it. */
 const running = new Set<Millrace>()
@@ -95,7 +94,7 @@ export class Millrace {
 
   /** Waits until `found` gives something; fails when the process ends or takes too long. */
   async until<T>(what: string, found: () => T | undefined): Promise<T> {
-    const deadline = Date.now() + kStartTimeoutMs
+    const deadline = Date.now() + kPatienceMs
     for (;;) {
       const result = found()
       if (result !== undefined) return result

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer as createHttp, type RequestListener } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach } from 'vitest'
+import { kPatienceMs } from '../../patience.ts'
 
 const open = new Set<{ destroy(): unknown }>()
 afterEach(() => {
@@ -109,7 +110,7 @@ export class RawClient {
   }
 
   /** Waits until `test` holds for what was received, or the connection is closed. */
-  async until(test: (text: string) => boolean, timeoutMs = 10_000): Promise<string> {
+  async until(test: (text: string) => boolean, timeoutMs = kPatienceMs): Promise<string> {
     const deadline = Date.now() + timeoutMs
     while (!test(this.text)) {
       if (this.socket.destroyed) break
@@ -120,7 +121,7 @@ export class RawClient {
   }
 
   /** Everything up to the end of the connection. */
-  async all(timeoutMs = 10_000): Promise<string> {
+  async all(timeoutMs = kPatienceMs): Promise<string> {
     return this.until(() => this.ended || this.socket.destroyed, timeoutMs)
   }
 }

@@ -7,6 +7,7 @@ import { AssignmentFiles } from '../../../src/cluster/discovery/assignment_files
 import { EdsDiscovery } from '../../../src/cluster/discovery/eds.ts'
 import { ReadError } from '../../../src/read_file.ts'
 import { temporaryFolder, write } from '../../integration/support/files.ts'
+import { kPatience } from '../../patience.ts'
 
 let reads: string[]
 let files: AssignmentFiles
@@ -79,7 +80,7 @@ it('that could not be read in time are read again, though nothing about them cha
   await expect(file.read()).rejects.toMatchObject({ code: 'ETIMEDOUT' })
   // It comes once somebody reads.
   const written = writeFile(path, 'one')
-  await vi.waitFor(async () => expect(await names(file)).toEqual(['one']), { timeout: 20_000 })
+  await vi.waitFor(async () => expect(await names(file)).toEqual(['one']), kPatience)
   await written
 })
 

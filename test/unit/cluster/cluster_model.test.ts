@@ -16,6 +16,7 @@ import type {
 } from '../../../src/config/index.ts'
 import type { NativeHost } from '../../../src/native/index.ts'
 import { temporaryFolder } from '../../integration/support/files.ts'
+import { kPatienceMs } from '../../patience.ts'
 import { cluster } from '../admin/target.ts'
 import { RecordingCore } from '../server/recording_core.ts'
 import {
@@ -32,7 +33,7 @@ const kPlaces: readonly Place[] = [1, 2, 3, 4, 5]
 const kNames = ['a.test', 'b.test', 'c.test', '_http._tcp.s.test'] as const
 const kFiles = 2
 const kRuns = Number(process.env.MILLRACE_RUNS ?? 30)
-const kPatience = { timeout: 20_000, interval: 2 }
+const kPatience = { timeout: kPatienceMs, interval: 2 }
 
 // ---- Who listens
 
@@ -471,4 +472,4 @@ it('hosts are what the last definition and the last answers say, after any histo
     }
   })
   await fc.assert(property, { numRuns: kRuns, seed, endOnFailure: !process.env.MILLRACE_SHRINK })
-}, 600_000)
+})

@@ -3,9 +3,9 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { DnsCache, type DnsCacheUser } from '../../../src/cluster/discovery/dns_cache.ts'
 import type { DnsCacheDefinition, HostDefinition } from '../../../src/config/index.ts'
+import { kPatience } from '../../patience.ts'
 import { ControlledDns } from './controlled_dns.ts'
 
-const kPatience = { timeout: 20_000 }
 const servers: ControlledDns[] = []
 let cache: DnsCache | undefined
 

@@ -63,11 +63,11 @@ function places(root: unknown): Map<string, Place> {
   return found
 }
 
-const written = readFileSync(`${kHere}/every_field.yaml`, 'utf8')
-const all = places(parse(written))
+const written = parse(readFileSync(`${kHere}/every_field.yaml`, 'utf8')) as Json
+const all = places(written)
 
 function changed({ way, field }: Place, value: unknown): string {
-  const root = parse(written) as Json
+  const root = structuredClone(written)
   let at: Json = root
   for (const step of way) at = at[step] as Json
   // One of several that exclude each other.
@@ -255,6 +255,6 @@ describe('a number', () => {
         if (count(one, one.wanted) > least || others.length === 0) continue
         expect.soft(one.what).toBe(`in force as ${one.wanted}`)
       }
-    }, 120_000)
+    })
   }
 })

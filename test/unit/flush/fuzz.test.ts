@@ -147,7 +147,7 @@ class Tested {
 }
 
 describe('flush files', () => {
-  it('do what a plain model does', { timeout: 120_000 }, async () => {
+  it('do what a plain model does', async () => {
     const threads = Array.from({ length: WRITERS - 1 }, () => new Thread(undefined))
     let files = 0
     const property = fc.asyncProperty(

@@ -53,7 +53,7 @@ const readAll = `(view) => Array.from({ length: ${SLOTS} }, (_, i) => [
 ])`
 
 describe('slot tables', () => {
-  it('do what a plain model does', { timeout: 120_000 }, async () => {
+  it('do what a plain model does', async () => {
     const threads = [0, 1, 2].map(() => new Thread(undefined))
     const run = fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
       const table = new SlotTable()

@@ -320,7 +320,7 @@ describe('the end of a table', () => {
     view.close()
   })
 
-  it('may come while threads are terminated at any moment', { timeout: 300_000 }, async () => {
+  it('may come while threads are terminated at any moment', async () => {
     const table = new SlotTable()
     const slot = table.allocate<object>('a')
     for (let i = 0; i < 40; i++) {
