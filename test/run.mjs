@@ -167,18 +167,30 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-/** Runs a command into a log file. Resolves to its exit code, or to what ended it. */
-function spawnInto(path, name, [program, ...args]) {
+// Runs a command and writes to descriptor 3 how many seconds of CPU it took, with all that it
+// started and waited for.
+const TIMED = `TIMEFORMAT='%U %S'; exec 4>&2; { time "$@" 2>&4 3>&- 4>&-; } 2>&3`
+
+/**
+ * Runs a command into a log file. Resolves to its exit code, or to what ended it, and the seconds
+ * of CPU that it took.
+ */
+function spawnInto(path, name, command) {
   const log = openSync(path, 'w')
   const { FORCE_COLOR: _, ...env } = { ...process.env, NO_COLOR: '1' }
-  const options = { cwd: root, env, stdio: ['ignore', log, log], detached: true }
-  const child = spawn(program, args, options)
+  const options = { cwd: root, env, stdio: ['ignore', log, log, 'pipe'], detached: true }
+  const child = spawn('bash', ['-c', TIMED, 'bash', ...command], options)
   closeSync(log)
   running.set(name, { started: Date.now(), child })
   const timer = setTimeout(() => stop(child, 'SIGKILL'), SUITE_TIMEOUT_MS)
+  let times = ''
+  child.stdio[3].setEncoding('utf8').on('data', (text) => {
+    times += text
+  })
+  const cpuSeconds = () => times.split(/\s+/).reduce((sum, time) => sum + Number(time), 0)
   return new Promise((resolve) => {
-    child.on('error', (error) => resolve(error.message))
-    child.on('close', (code, signal) => resolve(signal ?? code))
+    child.on('error', (error) => resolve({ exit: error.message, cpu: 0 }))
+    child.on('close', (code, signal) => resolve({ exit: signal ?? code, cpu: cpuSeconds() }))
   }).finally(() => {
     clearTimeout(timer)
     running.delete(name)
@@ -190,7 +202,7 @@ async function execute(name) {
   const { command, counted = true, casesElsewhere } = suites[name]
   const path = join(logs, `${name}.log`)
   const started = Date.now()
-  const exit = await spawnInto(path, name, command)
+  const { exit, cpu } = await spawnInto(path, name, command)
   const output = readFileSync(path, 'utf8')
   const written = countsIn(output)
   const nothing = written !== undefined && written.passed + written.failed === 0
@@ -206,7 +218,8 @@ async function execute(name) {
     : (counts.failed > 0 && 'failed') || 'done'
   const leftOut = (output.match(/^left out: /gm) ?? []).length
   const note = leftOut > 0 ? `, ${leftOut} left out` : ''
-  say(`${name.padEnd(12)} ${outcome}${note} (${seconds(Date.now() - started)})`)
+  const times = `${seconds(Date.now() - started)}, ${Math.round(cpu)} s of CPU`
+  say(`${name.padEnd(12)} ${outcome}${note} (${times})`)
   if (counts.failed > 0) {
     const tail = output.trimEnd().split('\n').slice(-LOG_TAIL_LINES)
     say([`--- the end of ${path} (exit: ${exit})`, ...tail, '---'].join('\n'))
