@@ -158,7 +158,7 @@ describe('programs', () => {
     }
   })
 
-  it('are right by the types of the package', { timeout: 120_000 }, async () => {
+  it('are right by the types of the package', async () => {
     const compilerOptions = {
       target: 'es2023',
       lib: ['es2023', 'esnext.disposable'],

@@ -148,9 +148,9 @@ it('that are FIFOs are tried again too, as other files that could not be read', 
   )
   eds.start()
   try {
-    await vi.waitFor(() => expect(counters.rejected).toBeGreaterThan(1), { timeout: 20_000 })
+    await vi.waitFor(() => expect(counters.rejected).toBeGreaterThan(1), kPatience)
     const written = writeFile(path, 'one') // once somebody reads
-    await vi.waitFor(() => expect(counters.success).toBe(1), { timeout: 20_000 })
+    await vi.waitFor(() => expect(counters.success).toBe(1), kPatience)
     await written
     expect(reports.at(-1)).toBe(found)
   } finally {
