@@ -16,7 +16,11 @@ export class ResponseReader {
   reusable = false
   readonly #head: boolean
   readonly #bodyMax: number
-  #rest: Buffer = Buffer.alloc(0)
+  /** Holds what was not read yet, in its first bytes; grows by doubling. */
+  #room: Buffer = Buffer.alloc(0)
+  #waiting = 0
+  /** So many of those that wait hold no end of a line: a host may send byte by byte. */
+  #searched = 0
   #body: Buffer[] = []
   #bodyBytes = 0
   #inBody = false
@@ -38,20 +42,17 @@ export class ResponseReader {
 
   /** Whether anything of the response came. */
   get begun(): boolean {
-    return this.status !== 0 || this.#rest.length > 0
+    return this.status !== 0 || this.#waiting > 0
   }
 
   /** `bytes` are copied where they are kept. */
   feed(bytes: Buffer): ReadState {
-    let data = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes
-    this.#rest = Buffer.alloc(0)
+    let data = this.#waiting > 0 ? this.#keepMore(bytes) : bytes
+    this.#waiting = 0
     while (!this.#inBody) {
-      const end = data.indexOf(kHeadEnd)
-      if (end < 0) {
-        if (data.length > kHeadMax) return 'bad'
-        this.#rest = Buffer.from(data)
-        return 'more'
-      }
+      const end = data.indexOf(kHeadEnd, Math.max(0, this.#searched - kHeadEnd.length + 1))
+      if (end < 0) return this.#wait(data)
+      this.#searched = 0
       if (!this.#readHead(data.toString('latin1', 0, end))) return 'bad'
       data = data.subarray(end + 4)
       if (this.status < 200) continue // 100 Continue and the like
@@ -124,12 +125,9 @@ export class ResponseReader {
         this.#next = 'after-data'
         continue
       }
-      const end = rest.indexOf('\r\n')
-      if (end < 0) {
-        if (rest.length > kHeadMax) return 'bad'
-        this.#rest = Buffer.from(rest)
-        return 'more'
-      }
+      const end = rest.indexOf('\r\n', Math.max(0, this.#searched - 1))
+      if (end < 0) return this.#wait(rest)
+      this.#searched = 0
       const line = rest.toString('latin1', 0, end)
       rest = rest.subarray(end + 2)
       if (this.#next === 'after-data') {
@@ -145,6 +143,31 @@ export class ResponseReader {
         return 'done'
       }
     }
+  }
+
+  /** What waits, and `bytes` behind it. */
+  #keepMore(bytes: Buffer): Buffer {
+    const size = this.#waiting + bytes.length
+    if (size > this.#room.length) {
+      const grown = Buffer.allocUnsafe(2 * size)
+      this.#room.copy(grown, 0, 0, this.#waiting)
+      this.#room = grown
+    }
+    bytes.copy(this.#room, this.#waiting)
+    return this.#room.subarray(0, size)
+  }
+
+  /** All of `data` was searched for the end of a line, and waits for more. */
+  #wait(data: Buffer): ReadState {
+    if (data.length > kHeadMax) return 'bad'
+    this.#searched = data.length
+    // It may be what waited before, where it lies.
+    if (data.buffer !== this.#room.buffer || data.byteOffset !== this.#room.byteOffset) {
+      if (this.#room.length < data.length) this.#room = Buffer.from(data)
+      else data.copy(this.#room)
+    }
+    this.#waiting = data.length
+    return 'more'
   }
 
   #keep(data: Buffer): void {

@@ -140,7 +140,10 @@ function compileRedirectPolicy(
     ),
     // Each list can refuse.
     ...(allowed.length > 0 && {
-      allowedRoutes: allowed.reduce((both, list) => both.filter((name) => list.includes(name))),
+      allowedRoutes: allowed.reduce((both, list) => {
+        const there = new Set(list)
+        return both.filter((name) => there.has(name))
+      }),
     }),
   }
 }

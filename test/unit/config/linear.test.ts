@@ -4,7 +4,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { readArguments } from '../../../src/cli/options.ts'
 import { SystemNames } from '../../../src/cluster/discovery/system_names.ts'
+import { ResponseReader } from '../../../src/cluster/health/response.ts'
+import { searchPath } from '../../../src/config/find.ts'
 import { compileSearch, loadConfiguration, readAssignments } from '../../../src/config/index.ts'
 import { readAddress } from '../../../src/server/address.ts'
 import { temporaryFolder } from '../../integration/support/files.ts'
@@ -204,6 +207,102 @@ const kFields: Readonly<Record<string, (value: string) => unknown>> = {
       ...match({ prefix: '/' }),
       request_headers_to_add: [{ header: { key: 'a', value } }],
     }),
+  substitution: (value) =>
+    routes({
+      ...match({ prefix: '/' }),
+      routes: [
+        {
+          match: { prefix: '/' },
+          route: {
+            cluster: 'a',
+            regex_rewrite: { pattern: { regex: value }, substitution: value },
+            hash_policy: [{ cookie: { name: value, path: value, ttl: value } }],
+          },
+        },
+      ],
+    }),
+  'format of a log': (value) => {
+    const log = (format: object): unknown => ({
+      name: 'envoy.access_loggers.file',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
+        path: '/dev/null',
+        log_format: format,
+      },
+    })
+    return http(
+      manager({
+        access_log: [
+          log({ text_format_source: { inline_string: value } }),
+          log({ json_format: { [value]: value, a: [value, { b: value }] } }),
+        ],
+      }),
+    )
+  },
+  'range of addresses': (value) =>
+    http(
+      manager({
+        internal_address_config: { cidr_ranges: [{ address_prefix: value, prefix_len: value }] },
+        via: value,
+      }),
+    ),
+  'cookie of a session': (value) =>
+    http(
+      manager({
+        http_filters: [
+          {
+            name: 'envoy.filters.http.stateful_session',
+            typed_config: {
+              '@type':
+                'type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
+              session_state: {
+                name: 'envoy.http.stateful_session.cookie',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState',
+                  cookie: { name: value, path: value, ttl: value },
+                },
+              },
+            },
+          },
+        ],
+      }),
+    ),
+  'health check': (value) =>
+    cluster({
+      health_checks: [
+        {
+          timeout: value,
+          http_health_check: {
+            path: value,
+            host: value,
+            request_headers_to_add: [{ header: { key: value, value } }],
+            receive: [{ text: value }],
+          },
+        },
+      ],
+    }),
+  'name of DNS': (value) => ({
+    static_resources: {
+      clusters: [
+        {
+          name: 'a',
+          type: 'STRICT_DNS',
+          dns_refresh_rate: value,
+          load_assignment: {
+            cluster_name: 'a',
+            endpoints: [
+              {
+                lb_endpoints: [
+                  { endpoint: { address: { socket_address: { address: value, port_value: 1 } } } },
+                ],
+              },
+            ],
+          },
+        },
+      ],
+    },
+  }),
   'name of a header': (value) =>
     routes({
       ...match({ prefix: '/' }),
@@ -219,24 +318,25 @@ const match = (fields: object): object => ({
   domains: ['*'],
   routes: [{ match: fields, direct_response: { status: 200 } }],
 })
-const routes = (host: object): unknown =>
-  http({
-    name: 'envoy.filters.network.http_connection_manager',
-    typed_config: {
-      '@type':
-        'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-      stat_prefix: 'a',
-      route_config: { virtual_hosts: [host] },
-      http_filters: [
-        {
-          name: 'envoy.filters.http.router',
-          typed_config: {
-            '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
-          },
+const routes = (host: object): unknown => http(manager({ route_config: { virtual_hosts: [host] } }))
+const manager = (fields: object): object => ({
+  name: 'envoy.filters.network.http_connection_manager',
+  typed_config: {
+    '@type':
+      'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    stat_prefix: 'a',
+    route_config: { virtual_hosts: [] },
+    http_filters: [
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
         },
-      ],
-    },
-  })
+      },
+    ],
+    ...fields,
+  },
+})
 const http = (filter: object): unknown => ({
   static_resources: {
     listeners: [
@@ -285,7 +385,208 @@ describe('a field', () => {
   })
 })
 
+/** A list of so many, and what is around it. */
+const kLists: Readonly<Record<string, (n: number) => unknown>> = {
+  'names that are not there': (n) => ({
+    static_resources: {
+      clusters: list(n, (i) => ({ name: `c${i}`, type: 'STATIC' })),
+      listeners: listeners({
+        route_config: {
+          virtual_hosts: [
+            {
+              name: 'v',
+              domains: ['*'],
+              routes: list(n, (i) => ({ match: { prefix: '/' }, route: { cluster: `d${i}` } })),
+            },
+          ],
+        },
+      }),
+    },
+  }),
+  'members of an aggregate that are not there': (n) => ({
+    static_resources: {
+      clusters: [
+        ...list(n, (i) => ({ name: `c${i}`, type: 'STATIC' })),
+        aggregate(
+          'a',
+          list(n, (i) => `d${i}`),
+        ),
+      ],
+    },
+  }),
+  'aggregates in a row': (n) => ({
+    static_resources: {
+      clusters: list(n, (i) => aggregate(`c${i}`, i + 1 < n ? [`c${i + 1}`] : ['end'])).concat([
+        { name: 'end', type: 'STATIC' },
+      ]),
+    },
+  }),
+  'virtual hosts and domains': (n) =>
+    http(
+      manager({
+        route_config: {
+          virtual_hosts: list(n, (i) => ({
+            name: `v${i}`,
+            domains: [`${i}.test`, `*.${i}.test`],
+            routes: [],
+          })),
+        },
+      }),
+    ),
+  'conditions, formats and weights of one route': (n) =>
+    routes({
+      name: 'v',
+      domains: ['*'],
+      routes: [
+        {
+          match: {
+            prefix: '/',
+            headers: list(n, (i) => ({ name: `x-${i}`, string_match: { contains: `${i}` } })),
+            query_parameters: list(n, (i) => ({ name: `q${i}`, present_match: true })),
+          },
+          request_headers_to_add: list(n, (i) => ({ header: { key: `x-${i}`, value: '%PATH%' } })),
+          route: {
+            weighted_clusters: { clusters: list(n, (i) => ({ name: `c${i}`, weight: 1 })) },
+          },
+        },
+      ],
+    }),
+  'ranges of addresses': (n) =>
+    http(
+      manager({
+        internal_address_config: {
+          cidr_ranges: list(n, (i) => ({ address_prefix: `10.0.${i % 250}.0`, prefix_len: 24 })),
+        },
+      }),
+    ),
+  'the same key again': (n) => list(n, () => ({ a: 1 })),
+}
+const list = <T>(n: number, of: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => of(i))
+const aggregate = (name: string, clusters: readonly string[]): object => ({
+  name,
+  lb_policy: 'CLUSTER_PROVIDED',
+  cluster_type: {
+    name: 'envoy.clusters.aggregate',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig',
+      clusters,
+    },
+  },
+})
+const listeners = (fields: object): unknown =>
+  (http(manager(fields)) as { static_resources: { listeners: unknown } }).static_resources.listeners
+
+describe('a list', () => {
+  for (const [name, build] of Object.entries(kLists)) {
+    it(`takes the time of its length: ${name}`, async () => {
+      await linear(name, 8000, (n) => text('x.json', JSON.stringify(build(n))))
+    }, 120_000)
+  }
+
+  it('of endpoints in a file, good, bad and all the same', async () => {
+    const file = (n: number, address: (i: number) => unknown): string =>
+      JSON.stringify({
+        resources: [
+          {
+            '@type': 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+            cluster_name: 'a',
+            endpoints: [
+              {
+                lb_endpoints: list(n, (i) => ({
+                  endpoint: {
+                    address: { socket_address: { address: address(i), port_value: 80 } },
+                  },
+                })),
+              },
+            ],
+          },
+        ],
+      })
+    const addresses = [
+      (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
+      () => '10.0.0.1',
+      (i: number) => `not an address ${i}`,
+      (i: number) => i,
+    ]
+    for (const address of addresses) {
+      await linear(String(address), 10_000, (n) =>
+        readAssignments('x', file(n, address), false).catch(() => {}),
+      )
+    }
+    await linear('assignments', 10_000, (n) =>
+      readAssignments(
+        'x',
+        JSON.stringify({ resources: list(n, (i) => ({ '@type': `a/${i}`, cluster_name: 'a' })) }),
+        false,
+      ).catch(() => {}),
+    )
+  }, 120_000)
+})
+
 describe('other texts', () => {
+  it('of the command line and the environment', async () => {
+    for (const pump of [...kPumpsLong, '--', '-', '--to=', '--log-level=']) {
+      const of = (length: number): string => pump.repeat(length / pump.length)
+      await linear(`arguments ${pump}`, kMiB, (length) => {
+        for (const args of [
+          [of(length)],
+          [`--${of(length)}`],
+          ['run', '--listen', of(length), '--concurrency', of(length)],
+          ['--log-level', of(length)],
+          ['--drain-time-s', `1${of(length)}`],
+        ]) {
+          try {
+            readArguments(args)
+          } catch {}
+        }
+        searchPath({ MILLRACE_CONFIG: of(length) })
+      })
+    }
+    await linear('many arguments', 100_000, (n) => {
+      try {
+        readArguments(list(n, (i) => (i % 2 === 0 ? '--to' : `http://a${i}`)))
+      } catch {}
+    })
+  }, 120_000)
+
+  it('of the admin interface: expressions', async () => {
+    for (const pump of [
+      '(',
+      '(a',
+      'a|',
+      '[a',
+      'a?',
+      '(?:',
+      '(a*)*',
+      'a{9}',
+      '\\pL',
+      '.*',
+      '[^',
+      '\\Q',
+    ]) {
+      await linear(pump, 64 * 1024, (length) => {
+        try {
+          compileSearch(pump.repeat(length / pump.length))('a'.repeat(100))
+        } catch {}
+      })
+    }
+  }, 120_000)
+
+  it('of a health check: a response that comes byte by byte', async () => {
+    const starts = [
+      'HTTP/1.1 200 OK\r\na: ',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;a=',
+    ]
+    for (const start of starts) {
+      await linear(start, 60 * 1024, (length) => {
+        const reader = new ResponseReader(false, 1024)
+        reader.feed(Buffer.from(start))
+        const byte = Buffer.from('a')
+        for (let i = 0; i < length; i++) reader.feed(byte)
+      })
+    }
+  }, 120_000)
+
   it('take the time of their length', async () => {
     const folder = temporaryFolder()
     const [hosts, conf] = [join(folder, 'hosts'), join(folder, 'resolv.conf')]
