@@ -50,6 +50,9 @@ const named = (results: readonly Result[], wrong: (result: Result) => boolean): 
     .filter(wrong)
     .map(({ name, expect: wanted, verdict }) => `${name} (${wanted}): ${verdict}`)
 
+/** Explained, and as the case expects. */
+const needless = ({ name, verdict }: Result): boolean => verdict === 'PASS' && explained.has(name)
+
 describe.skipIf(!there)(`cases of other projects (skipped without ${folder})`, () => {
   it('requests: nothing dangerous, all verdicts as expected or explained', {
     timeout: 9 * kMinutes,
@@ -61,6 +64,7 @@ describe.skipIf(!there)(`cases of other projects (skipped without ${folder})`, (
     const unexplained = ({ name, verdict }: Result): boolean =>
       verdict !== 'PASS' && !explained.has(name)
     expect(named(results, unexplained)).toEqual([])
+    expect(named(results, needless)).toEqual([])
   })
 
   it('responses: the same', { timeout: 5 * kMinutes }, async () => {
@@ -70,5 +74,6 @@ describe.skipIf(!there)(`cases of other projects (skipped without ${folder})`, (
     const unexplained = ({ name, verdict }: Result): boolean =>
       verdict !== 'PASS' && !explained.has(name)
     expect(named(results, unexplained)).toEqual([])
+    expect(named(results, needless)).toEqual([])
   })
 })
