@@ -13,6 +13,7 @@ export const version: string = native.version
 /** Instruction sets that byte scanning uses on this machine, e.g. `['sse4.2', 'avx2']`. */
 export const cpuFeatures: readonly string[] = native.cpuFeatures
 
+export type { ErrorCode } from './error_codes.ts'
 export { MillraceError, type MillraceErrorOptions } from './errors.ts'
 export {
   type FlushCounters,

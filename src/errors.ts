@@ -3,6 +3,8 @@
  * do about it.
  */
 
+import type { ErrorCode } from './error_codes.ts'
+
 export interface MillraceErrorOptions {
   /** Where in the configuration or in the arguments, e.g. `static_resources.clusters[0].name`. */
   readonly path?: string
@@ -12,8 +14,8 @@ export interface MillraceErrorOptions {
 }
 
 export class MillraceError extends Error {
-  /** Stable and meant for programs: `ERR_MILLRACE_…`. */
-  readonly code: string
+  /** Stable and meant for programs: Millrace's own, or the system's (`EACCES`). */
+  readonly code: ErrorCode | (string & Record<never, never>)
   readonly path?: string
   readonly hint?: string
 

@@ -54,5 +54,6 @@ export type {
   StatsOptions,
   StatsSample,
 } from './embed/stats.ts'
+export type { ErrorCode } from './error_codes.ts'
 export { MillraceError, type MillraceErrorOptions } from './errors.ts'
 export type { Logger, LogLevel } from './log.ts'
