@@ -21,7 +21,7 @@ import { Lingering } from './lingering.ts'
 import type { LogFiles } from './log_files.ts'
 import { type ListenerState, type Plan, planOf, type RouteTableState } from './plan.ts'
 import { noUses, Resources, type Uses } from './resources.ts'
-import { allOf, Rollback } from './rollback.ts'
+import { allOf, type OnFailure, Rollback } from './rollback.ts'
 import { named } from './system_error.ts'
 
 const kLeastSpreadMs = 1_000
@@ -70,6 +70,7 @@ export class Deployment {
   readonly #resources: Resources
   readonly #lingering: Lingering
   readonly #drainTimeMs: number
+  readonly #failed: OnFailure
   #uses = noUses()
   #compiled: CompiledConfiguration | undefined
   #inForce: Pick<Plan, 'loaded' | 'keys'> | undefined
@@ -80,19 +81,22 @@ export class Deployment {
   readonly #coreNames = new Set<string>()
   readonly counters: ListenerCounters = { added: 0, modified: 0, removed: 0, createFailure: 0 }
 
+  /** `failed`: of what is taken back, or goes, one thing could not be; the others were. */
   constructor(
     core: NativeCore,
     clusters: ClusterManager,
     logs: LogFiles,
     runtime: Runtime,
     drainTimeMs: number,
+    failed: OnFailure,
   ) {
     this.#core = core
     this.#clusters = clusters
     this.#runtime = runtime
     this.#resources = new Resources(core, clusters, logs, runtime)
-    this.#lingering = new Lingering(drainTimeMs)
+    this.#lingering = new Lingering(drainTimeMs, failed)
     this.#drainTimeMs = drainTimeMs
+    this.#failed = failed
   }
 
   /**
@@ -136,7 +140,7 @@ export class Deployment {
   ): Steps<Changes> {
     const rebound = new Map<string, readonly string[]>()
     const undoAll = (): void => {
-      allOf([...rebound.keys()].map((coreName) => () => this.#core.dropSockets(coreName)))
+      this.#allOf([...rebound.keys()].map((coreName) => () => this.#core.dropSockets(coreName)))
       undo()
     }
     try {
@@ -152,7 +156,7 @@ export class Deployment {
     }
     // Workers see nothing of what is done, and undone, until the end.
     this.#core.hold()
-    const rollback = new Rollback(undoAll)
+    const rollback = new Rollback(undoAll, this.#failed)
     try {
       const done = yield* this.#change(plan, rollback, now)
       return this.#conclude(plan, bound, rebound, done, now)
@@ -254,7 +258,7 @@ export class Deployment {
         this.#core.removeListener(coreName, 0, 0)
       })
     }
-    allOf(steps)
+    this.#allOf(steps)
     this.#lingering.resume()
   }
 
@@ -352,7 +356,7 @@ export class Deployment {
       next.set(name, { ...state, name, listener, addresses, updatedAt: now })
     }
     for (const [name, state] of bound) next.set(name, state)
-    allOf([...rebound.keys()].map((coreName) => () => this.#core.useSockets(coreName)))
+    this.#allOf([...rebound.keys()].map((coreName) => () => this.#core.useSockets(coreName)))
     const before = this.#listeners
     const changed = [...update.map(({ name }) => name), ...bound.keys()]
     const changes: Changes = {
@@ -376,15 +380,19 @@ export class Deployment {
     const kept = new Set([...next.values()].map(({ coreName }) => coreName))
     const gone = [...before.values()].filter(({ coreName }) => !kept.has(coreName))
     // Each on its own: one that the core does not know keeps nothing else from going.
-    allOf(gone.map((state) => () => this.#retire(state)))
+    this.#allOf(gone.map((state) => () => this.#retire(state)))
     this.#linger(usesBefore, uses)
     return changes
+  }
+
+  #allOf(steps: Iterable<() => void>): void {
+    allOf(steps, this.#failed)
   }
 
   #retire({ coreName }: ListenerState): void {
     this.#lingering.schedule(`listener ${coreName}`, () => this.#coreNames.delete(coreName))
     const spreadMs = idleSpreadMs(this.#drainTimeMs)
-    allOf([() => this.#core.removeListener(coreName, spreadMs, this.#drainTimeMs)])
+    this.#core.removeListener(coreName, spreadMs, this.#drainTimeMs)
   }
 
   #linger(before: Uses, uses: Uses): void {

@@ -2,16 +2,19 @@
 // given back after a delay, unless it comes back first.
 
 import { after, type Timer } from '../timers.ts'
+import { allOf, type OnFailure } from './rollback.ts'
 
 export class Lingering {
   readonly #delayMs: number
   readonly #timers = new Map<string, Timer>()
   /** What fell due while somebody held it back. */
   readonly #due = new Map<string, () => void>()
+  readonly #failed: OnFailure
   #held = false
 
-  constructor(delayMs: number) {
+  constructor(delayMs: number, failed: OnFailure) {
     this.#delayMs = delayMs
+    this.#failed = failed
   }
 
   /** Runs `giveBack` after the delay; once for each key. */
@@ -20,7 +23,7 @@ export class Lingering {
     const timer = after(this.#delayMs, () => {
       this.#timers.delete(key)
       if (this.#held) this.#due.set(key, giveBack)
-      else giveBack()
+      else allOf([giveBack], this.#failed)
     })
     timer.unref()
     this.#timers.set(key, timer)
@@ -42,7 +45,7 @@ export class Lingering {
     this.#held = false
     const due = [...this.#due.values()]
     this.#due.clear()
-    for (const giveBack of due) giveBack()
+    allOf(due, this.#failed)
   }
 
   /** Forgets everything: the core is about to go. */

@@ -1,15 +1,18 @@
 // Steps that are taken together or not at all.
 
+/** What a step threw that nobody waits for. Must not throw. */
+export type OnFailure = (error: unknown) => void
+
 /**
  * Runs all of them, whatever some throw: what takes a change back, or gives something back, must
  * not be kept from it by another that fails.
  */
-export function allOf(steps: Iterable<() => void>): void {
+export function allOf(steps: Iterable<() => void>, failed: OnFailure): void {
   for (const step of steps) {
     try {
       step()
-    } catch {
-      // The core refused to forget what it does not know: it is gone.
+    } catch (error) {
+      failed(error)
     }
   }
 }
@@ -17,10 +20,12 @@ export function allOf(steps: Iterable<() => void>): void {
 /** What was done, to be taken back in the opposite order. */
 export class Rollback {
   readonly #steps: (() => void)[]
+  readonly #failed: OnFailure
 
   /** `last`: what is taken back after everything else. */
-  constructor(last: () => void) {
+  constructor(last: () => void, failed: OnFailure) {
     this.#steps = [last]
+    this.#failed = failed
   }
 
   /** Does something; also when it throws half way, `back` is run by {@link run}. */
@@ -34,6 +39,6 @@ export class Rollback {
   }
 
   run(): void {
-    allOf(this.#steps.splice(0).reverse())
+    allOf(this.#steps.splice(0).reverse(), this.#failed)
   }
 }

@@ -30,6 +30,7 @@ import { atExit } from './at_exit.ts'
 import { type Changes, Deployment, idleSpreadMs } from './deployment.ts'
 import { LogFiles } from './log_files.ts'
 import { Baseline, mainStats, merged, type OwnLogStats, type ReloadCounters } from './main_stats.ts'
+import { allOf } from './rollback.ts'
 import type { ServerState } from './state.ts'
 import { type Load, Succession } from './succession.ts'
 import { naming } from './system_error.ts'
@@ -127,7 +128,13 @@ export class Server {
       this.logFiles,
       this.runtime,
       options.drainTimeMs,
+      (error) => this.#sayLeft(error),
     )
+  }
+
+  /** What goes, or is taken back, went but for one thing. */
+  #sayLeft(err: unknown): void {
+    this.options.log.error({ err }, 'the core could not undo or end something, which may stay')
   }
 
   /**
@@ -275,7 +282,10 @@ export class Server {
   stopListeners(): void {
     this.#listenersStopped = true
     this.#succession.giveUp(drainingError('the listeners were stopped'))
-    for (const { coreName } of this.deployment.listeners()) this.core.drainListener(coreName)
+    const drains = this.deployment.listeners().map(({ coreName }) => {
+      return () => this.core.drainListener(coreName)
+    })
+    allOf(drains, (error) => this.#sayLeft(error))
   }
 
   /**

@@ -66,6 +66,7 @@ export class Part {
   closedHere = false
   #interests = new Set<Interest>()
   #waiting = 0
+  #warnedAt = Number.NEGATIVE_INFINITY
   #batch: Batch | undefined
 
   constructor(table: NativeTable, owner: boolean) {
@@ -77,6 +78,14 @@ export class Part {
 
   get closed(): boolean {
     return this.closedHere || this.native.closed()
+  }
+
+  /** Whether the last warning of this table is `ms` ago, or there was none: then this is the next. */
+  mayWarn(ms: number): boolean {
+    const now = performance.now()
+    if (now - this.#warnedAt < ms) return false
+    this.#warnedAt = now
+    return true
   }
 
   /** Makes room for the slot's word. */

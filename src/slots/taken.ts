@@ -25,7 +25,7 @@ export interface TableReader {
   readonly parked: boolean
 }
 
-/** Waiting for so long is said once, as a warning of the process. */
+/** Waiting for so long is said, as a warning of the process; of one table once in so long. */
 const SLOW_MS = 5_000
 
 /** Waiting for all threads was given up; `readers` are those that have not taken the value. */
@@ -154,6 +154,7 @@ function waitFor(
       timer = after(timeout, () => giveUp(`not taken by every thread within ${timeout} ms`))
     }
     slow = after(SLOW_MS, () => {
+      if (!part.mayWarn(SLOW_MS)) return
       const code = 'MILLRACE_SLOW_READERS'
       const what = `set() waits for ${named(lateReaders(part, batch))}`
       process.emitWarning(what, { type: 'MillraceWarning', code, detail: HINT })

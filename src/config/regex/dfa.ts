@@ -8,31 +8,47 @@ import type { ByteSet } from './bytes.ts'
 import { Op, type Program } from './program.ts'
 import { RegexError } from './syntax.ts'
 
-/**
- * A table of this many states with, say, 30 classes is 240 KB; what needs more is not made for a
- * request path.
- */
-const kStatesMax = 4096
+export interface DfaLimits {
+  /** States of the table. */
+  readonly states: number
+  /** Instructions that may be reached while it is built. */
+  readonly reached: number
+  /** Instructions that may be asked whether a byte is one of theirs. */
+  readonly asked: number
+  /** For people: instead of such an expression. */
+  readonly hint: string
+}
 
-/** Instructions that may be looked at while a table is built: about a second. */
-const kWorkMax = 20_000_000
+/** Of an expression of the configuration. */
+const kLimits: DfaLimits = {
+  // With, say, 30 classes that is 240 KB; what needs more is not made for a request path.
+  states: 4096,
+  // About a second.
+  reached: 20_000_000,
+  asked: Number.POSITIVE_INFINITY,
+  hint: 'split it into several routes, or use a prefix or exact match',
+}
 
-export function buildDfa(program: Program): NativeDfa {
-  return new DfaBuilder(program).build()
+/** Throws a RegexError where the table is beyond the limits. */
+export function buildDfa(program: Program, limits: DfaLimits = kLimits): NativeDfa {
+  return new DfaBuilder(program, limits).build()
 }
 
 class DfaBuilder {
   readonly #program: Program
+  readonly #limits: DfaLimits
   readonly #states = new Map<string, number>()
   readonly #members: (readonly number[])[] = []
 
   /** Which round of the closure an instruction was last reached in. */
   readonly #seen: Uint32Array
   #round = 0
-  #work = 0
+  #reached = 0
+  #asked = 0
 
-  constructor(program: Program) {
+  constructor(program: Program, limits: DfaLimits) {
     this.#program = program
+    this.#limits = limits
     this.#seen = new Uint32Array(program.code.length / 3)
   }
 
@@ -57,7 +73,8 @@ class DfaBuilder {
     const key = mark + members.join()
     const known = this.#states.get(key)
     if (known !== undefined) return known
-    if (this.#members.length >= kStatesMax) throw tooLarge(`more than ${kStatesMax} states`)
+    const { states } = this.#limits
+    if (this.#members.length >= states) throw this.#tooLarge(`more than ${states} states`)
     this.#states.set(key, this.#members.length)
     return this.#members.push(members) - 1
   }
@@ -65,6 +82,8 @@ class DfaBuilder {
   #step(members: readonly number[], byte: number): number {
     const { code, sets } = this.#program
     const targets: number[] = []
+    this.#asked += members.length
+    if (this.#asked > this.#limits.asked) throw this.#tooLarge('too long to build')
     for (const instruction of members) {
       if (code[instruction * 3] !== Op.set) continue
       if (sets[code[instruction * 3 + 1] ?? 0]?.has(byte)) targets.push(instruction + 1)
@@ -92,7 +111,7 @@ class DfaBuilder {
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
       if (seen[at] === round) continue
       seen[at] = round
-      if (++this.#work > kWorkMax) throw tooLarge('too long to build')
+      if (++this.#reached > this.#limits.reached) throw this.#tooLarge('too long to build')
       const op = code[at * 3]
       if (op === Op.split) open.push(code[at * 3 + 1] ?? 0, code[at * 3 + 2] ?? 0)
       else if (op === Op.jump) open.push(code[at * 3 + 1] ?? 0)
@@ -102,11 +121,10 @@ class DfaBuilder {
     }
     return kept.sort((a, b) => a - b)
   }
-}
 
-function tooLarge(what: string): RegexError {
-  const hint = 'split it into several routes, or use a prefix or exact match'
-  return new RegexError(`needs ${what}`, 0, 1, hint)
+  #tooLarge(what: string): RegexError {
+    return new RegexError(`needs ${what}`, 0, 1, this.#limits.hint)
+  }
 }
 
 /** Bytes that no set tells apart are one class; a sample of each. */

@@ -25,8 +25,13 @@ export interface Program {
 }
 
 /** `captures`: with instructions that remember where groups begin and end. */
-export function buildProgram(parsed: ParsedRegex, captures: boolean): Program {
-  return new ProgramBuilder(captures).build(parsed)
+/** Throws a RegexError where the program is longer than `stepsMax`. */
+export function buildProgram(
+  parsed: ParsedRegex,
+  captures: boolean,
+  stepsMax: number = kInstructionsMax,
+): Program {
+  return new ProgramBuilder(captures, stepsMax).build(parsed)
 }
 
 export function nativeProgram(program: Program): NativeRegexProgram {
@@ -39,12 +44,14 @@ export function nativeProgram(program: Program): NativeRegexProgram {
 
 class ProgramBuilder {
   readonly #captures: boolean
+  readonly #stepsMax: number
   readonly #code: number[] = []
   readonly #sets: ByteSet[] = []
   readonly #setIndexes = new Map<string, number>()
 
-  constructor(captures: boolean) {
+  constructor(captures: boolean, stepsMax: number) {
     this.#captures = captures
+    this.#stepsMax = stepsMax
   }
 
   build({ root, groups }: ParsedRegex): Program {
@@ -59,9 +66,9 @@ class ProgramBuilder {
 
   /** The index of the new instruction. */
   #emit(op: number, x = 0, y = 0): number {
-    if (this.#next >= kInstructionsMax) {
+    if (this.#next >= this.#stepsMax) {
       throw new RegexError(
-        `compiles to more than ${kInstructionsMax} steps`,
+        `compiles to more than ${this.#stepsMax} steps`,
         0,
         1,
         'use smaller repetition counts',
@@ -127,7 +134,12 @@ class ProgramBuilder {
   }
 
   #repeat(part: RegexNode, min: number, max: number, greedy: boolean): void {
-    for (let i = 0; i < min; i++) this.#node(part)
+    for (let i = 0; i < min; i++) {
+      const before = this.#next
+      this.#node(part)
+      // Nothing, however often: repetitions in repetitions of it would take for ever.
+      if (this.#next === before) break
+    }
     if (max === Number.POSITIVE_INFINITY) {
       const split = this.#emit(Op.split)
       this.#node(part)

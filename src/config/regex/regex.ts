@@ -4,7 +4,7 @@
  */
 
 import type { NativeDfa, NativeRegexRewrite } from '../../native/index.ts'
-import { buildDfa } from './dfa.ts'
+import { buildDfa, type DfaLimits } from './dfa.ts'
 import { buildProgram, nativeProgram } from './program.ts'
 import { parseRegex, RegexError } from './syntax.ts'
 
@@ -16,13 +16,26 @@ export function compileMatch(pattern: string): NativeDfa {
 }
 
 /**
+ * Of an expression that somebody asks for while this thread serves: to build its table takes a few
+ * hundredths of a second at most.
+ */
+const kSearchStepsMax = 1_000
+const kSearchLimits: DfaLimits = {
+  states: 500,
+  reached: 150_000,
+  asked: 300_000,
+  hint: 'ask for a part of the text, without counted repetitions',
+}
+
+/**
  * Whether a text has a match in it. In the time that its length is, whatever the pattern. Throws a
- * RegexError.
+ * RegexError, also for what would take long to prepare.
  */
 export function compileSearch(pattern: string): (text: string) => boolean {
   // Its mistakes are to be said of the pattern alone.
   parseRegex(pattern)
-  const dfa = compileMatch(`(?s:.*)(?:${pattern})(?s:.*)`)
+  const parsed = parseRegex(`(?s:.*)(?:${pattern})(?s:.*)`)
+  const dfa = buildDfa(buildProgram(parsed, false, kSearchStepsMax), kSearchLimits)
   return (text) => {
     let state = dfa.start
     for (const byte of Buffer.from(text)) {

@@ -199,7 +199,9 @@ describe('a number', () => {
   })
   const clusters = new ClusterManager(core)
   const logs = new LogFiles(core, 1_000)
-  const deployment = new Deployment(core, clusters, logs, new Runtime(), 0)
+  const deployment = new Deployment(core, clusters, logs, new Runtime(), 0, (error) => {
+    throw error
+  })
   afterAll(async () => {
     deployment.close()
     await clusters.close()

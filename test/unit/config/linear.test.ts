@@ -9,6 +9,7 @@ import { SystemNames } from '../../../src/cluster/discovery/system_names.ts'
 import { ResponseReader } from '../../../src/cluster/health/response.ts'
 import { searchPath } from '../../../src/config/find.ts'
 import { compileSearch, loadConfiguration, readAssignments } from '../../../src/config/index.ts'
+import { compileMatch } from '../../../src/config/regex/regex.ts'
 import { readAddress } from '../../../src/server/address.ts'
 import { temporaryFolder } from '../../integration/support/files.ts'
 
@@ -619,5 +620,28 @@ describe('other texts', () => {
     expect(compileSearch('(?i)BAR|x')('foobarbaz')).toBe(true)
     expect(compileSearch('')('')).toBe(true)
     expect(() => compileSearch('a)b(c')).toThrow('this ")" has no')
+  })
+
+  it('of the admin interface: an expression that takes long to prepare is refused', () => {
+    const each = (count: number, of: (i: number) => string): string =>
+      Array.from({ length: count }, (_, i) => of(i)).join('')
+    for (const [pattern, why] of [
+      ['a.{18}b', 'needs more than 500 states'],
+      ['[ab].{9}c', 'needs more than 500 states'],
+      ['(?s:.){480}a', 'needs too long to build'],
+      [each(200, (i) => `[^${String.fromCharCode(33 + (i % 58))}]`), 'needs more than 500 states'],
+      [each(300, (i) => `w${i}.*|`), 'compiles to more than 1000 steps'],
+      ['.{1,900}', 'compiles to more than 1000 steps'],
+    ] as const) {
+      expect(() => compileSearch(pattern), pattern).toThrow(why)
+    }
+    expect(compileSearch('^cluster\\.(web|auth-[a-z0-9]+)\\..*rq_(2xx|5xx)$')('x')).toBe(false)
+  })
+
+  it('an expression that repeats nothing, again and again', () => {
+    // A thousand million times, and more.
+    const nothing = '(?:(?:(?:(?:){1000}){1000}){1000}){1000}'
+    expect(compileSearch(`a${nothing}b`)('xabx')).toBe(true)
+    expect(compileMatch(`a${nothing}b`).classCount).toBeGreaterThan(0)
   })
 })

@@ -17,7 +17,9 @@ beforeEach(() => {
   core = new RecordingCore()
   const clusters = new ClusterManager(core.asCore())
   const logs = new LogFiles(core.asCore(), 1_000)
-  deployment = new Deployment(core.asCore(), clusters, logs, new Runtime(), kDrainMs)
+  deployment = new Deployment(core.asCore(), clusters, logs, new Runtime(), kDrainMs, (error) => {
+    throw error
+  })
 })
 afterEach(() => {
   vi.useRealTimers()

@@ -167,12 +167,16 @@ class Subject {
   readonly runtime = new Runtime()
   readonly clusters: ClusterManager
   readonly deployment: Deployment
+  /** What could not be taken back. */
+  readonly failures: string[] = []
 
   constructor() {
     const core = this.core as unknown as NativeCore
     this.clusters = new ClusterManager(core)
     const logs = new LogFiles(core, 1_000)
-    this.deployment = new Deployment(core, this.clusters, logs, this.runtime, 1_000)
+    this.deployment = new Deployment(core, this.clusters, logs, this.runtime, 1_000, (error) =>
+      this.failures.push(String(error)),
+    )
   }
 
   state(): unknown {
@@ -273,6 +277,7 @@ describe('a core that refuses a call', () => {
       refused.push(`${core.refused}${failed ? '' : ' (in force)'}`)
       if (failed) {
         expect(subject.state(), `call ${nth}: ${core.refused}`).toEqual(before)
+        expect(subject.failures).toEqual([])
         deployment.apply(second)
         const { core: after } = reference
         expect(deployment.clusterNames()).toEqual(reference.deployment.clusterNames())
@@ -281,6 +286,7 @@ describe('a core that refuses a call', () => {
       } else {
         // Only what goes cannot be refused any more.
         expect(core.refused).toBe('removeListener')
+        expect(subject.failures).toEqual([expect.stringContaining('removeListener is refused')])
         expect(deployment.clusterNames()).toEqual(reference.deployment.clusterNames())
         expect(deployment.listeners().map(({ name }) => name)).toEqual(
           reference.deployment.listeners().map(({ name }) => name),
@@ -303,6 +309,20 @@ describe('a core that refuses a call', () => {
     ]) {
       expect([...kinds]).toContain(kind)
     }
+  })
+
+  it('keeps nothing else that lingered from being given back, and is told of', async () => {
+    const [first, second] = await configurations()
+    const { core, deployment, failures } = new Subject()
+    deployment.apply(first)
+    deployment.apply(second)
+    const logs = core.logs.size
+    await vi.advanceTimersByTimeAsync(500) // workers are told of hosts
+    core.left = 1
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(failures).toEqual([expect.stringContaining(`${core.refused} is refused`)])
+    expect(core.logs.size).toBeLessThan(logs)
+    expect([...core.slots.values()]).not.toContain('cluster us')
   })
 
   it('the first configuration leaves nothing', async () => {
