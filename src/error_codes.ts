@@ -131,7 +131,7 @@ export const kErrorCodes: Readonly<Record<ErrorCode, ErrorCodeEntry>> = {
   },
   ERR_MILLRACE_CONFIG: {
     of: 'configuration',
-    when: 'The configuration has mistakes: a `ConfigError` with all of them, each with its position.',
+    when: 'The configuration has mistakes: a `ConfigError` with all of them and their positions.',
     what: 'Mend them; `millrace validate` tries a file without running it.',
   },
   ERR_MILLRACE_ROUTES: {
