@@ -1,6 +1,6 @@
 /** The short form as a program writes it. What each key does is in docs/configuration.md. */
 
-/** A port, `address:port`, or `unix:/path`. */
+/** A port (of all IPv4 addresses), `address:port`, `localhost:port`, or `unix:/path`. */
 export type ShortAddress = number | string
 
 /** `http://host:port`, `host:port`, a port of this machine, or `unix:/path`. */

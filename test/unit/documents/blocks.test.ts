@@ -54,6 +54,27 @@ describe('blocks of code', () => {
   })
 })
 
+describe('README.md', () => {
+  const { text, blocks: shown } = page('README.md')
+
+  it('sets up with two commands, of scripts that there are', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: object }
+    const commands = shown.map((block) => block.text.trim()).filter((each) => /^npm /.test(each))
+    expect(commands).toEqual(['npm ci && npm run build && npm start', 'npm ci && npm test'])
+    expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['build', 'start', 'test']))
+    expect(text).toMatch(/The first build [^.]*:\nabout \w+ minutes/)
+  })
+
+  it('has the figures of the result that it links to', () => {
+    const [, part = ''] = /<!-- bench:begin -->([\s\S]*)<!-- bench:end -->/.exec(text) ?? []
+    const [, file = ''] = /\]\((bench\/results\/[\w.-]+)\)/.exec(part) ?? []
+    const rows = part.split('\n').filter((line) => line.startsWith('|'))
+    const result = readFileSync(file, 'utf8')
+    expect(rows.length).toBeGreaterThan(10)
+    expect(rows.filter((row) => !result.includes(row))).toEqual([])
+  })
+})
+
 describe('a configuration', () => {
   it.each(configurations.map(named))('%s', async (_, { text }) => {
     expect(await said(whole(text))).toEqual([])

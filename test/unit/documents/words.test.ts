@@ -94,38 +94,6 @@ describe('the list of names that the code does not have', () => {
   })
 })
 
-/** Codes of errors that no page tells of: nobody who uses the package sees them. */
-const kInternal: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    'the core refuses what the compiler has refused with a position': [
-      ...['ADDRESS', 'CLUSTER', 'DFA', 'FORMAT', 'HEADER', 'LISTENER', 'LOG_FILTER', 'MATCHER'],
-      ...['REGEX', 'ROUTES', 'SLOT'],
-    ],
-    'a mistake in this package': [
-      ...['NATIVE', 'NATIVE_ARGUMENT', 'INTERNAL', 'STARTED', 'NOT_LIVE', 'FLUSH_STOPPED'],
-    ],
-    'of the command line, which says the message': ['BUILD', 'PID_FILE', 'USAGE'],
-  }).flatMap(([why, codes]) => codes.map((code) => [code, why] as const)),
-)
-
-it('codes of errors are told where they can be met', () => {
-  const pattern = /ERR_MILLRACE_[A-Z_]*[A-Z]\b/g
-  const text = pages.map((each) => each.text).join('\n')
-  const told = new Set([
-    ...(text.match(pattern) ?? []),
-    ...(text.match(/(?<=`…)_[A-Z_]+(?=`)/g) ?? []).map((end) => `ERR_MILLRACE${end}`),
-  ])
-  const thrown = new Set(sources.flatMap((source) => source.match(pattern) ?? []))
-  thrown.delete('ERR_MILLRACE_FLUSH') // the beginning of others
-  expect([...told].filter((code) => !thrown.has(code))).toEqual([])
-  const internal = (code: string): boolean => kInternal.has(code.replace('ERR_MILLRACE_', ''))
-  expect([...thrown].filter((code) => !told.has(code) && !internal(code)).sort()).toEqual([])
-  for (const code of kInternal.keys()) {
-    expect(thrown, code).toContain(`ERR_MILLRACE_${code}`)
-    expect(told, code).not.toContain(`ERR_MILLRACE_${code}`)
-  }
-})
-
 it('flags of responses are those of the access log', () => {
   const [, table = ''] =
     /kResponseFlagNames\[\] = \{([\s\S]*?)\};/.exec(read('native/proxy/stream_info.h')) ?? []
