@@ -1,11 +1,12 @@
 // npm run fuzz [-- --seconds 60] [name...]: builds the fuzzers, replays the kept corpus
 // (test/native/fuzz/corpus/<name>/), then looks for new inputs for so many seconds each. What
 // crashes is written to build-cmake/fuzz/findings/.
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { attempt, compilerEnv, finish, root, run } from './lib.mjs'
+import { buildPreset, finish, root } from './lib.mjs'
 
 const { values, positionals } = parseArgs({
   options: { seconds: { type: 'string', default: '60' } },
@@ -16,11 +17,7 @@ const names = readdirSync(join(root, 'test/native/fuzz'))
   .map((file) => file.slice(0, -'_fuzz.cc'.length))
   .filter((name) => positionals.length === 0 || positionals.includes(name))
 
-const env = compilerEnv()
-run('cmake', ['--preset', 'fuzz'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-const targets = names.map((name) => `${name}_fuzz`)
-const jobs = String(availableParallelism())
-run('cmake', ['--build', '--preset', 'fuzz', '-j', jobs, '--target', ...targets], { env })
+buildPreset('fuzz', { targets: names.map((name) => `${name}_fuzz`) })
 
 const build = join(root, 'build-cmake/fuzz')
 const findings = join(build, 'findings')
@@ -28,13 +25,30 @@ mkdirSync(findings, { recursive: true })
 
 let passed = 0
 let failed = 0
-function check(title, ok) {
-  console.log(`${ok ? 'ok' : 'FAILED'}: ${title}`)
-  if (ok) passed++
-  else failed++
+
+/** Runs a fuzzer. What it prints comes when it has ended, not among what others print. */
+function check(title, program, args) {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text
+      })
+    }
+    child.on('error', (error) => {
+      output += error.message
+    })
+    child.on('close', (code) => {
+      console.log(`${output}${code === 0 ? 'ok' : 'FAILED'}: ${title}`)
+      if (code === 0) passed++
+      else failed++
+      resolve()
+    })
+  })
 }
 
-for (const name of names) {
+async function fuzz(name) {
   const program = join(build, `${name}_fuzz`)
   const kept = join(root, 'test/native/fuzz/corpus', name)
   const found = join(build, 'corpus', name)
@@ -43,9 +57,15 @@ for (const name of names) {
   const limits = ['-timeout=10', '-rss_limit_mb=1024', '-print_final_stats=1']
   const seeds = existsSync(kept) ? readdirSync(kept).length : 0
   if (seeds > 0)
-    check(`${name}: ${seeds} kept inputs`, attempt(program, ['-runs=0', prefix, ...limits, kept]))
+    await check(`${name}: ${seeds} kept inputs`, program, ['-runs=0', prefix, ...limits, kept])
   const folders = seeds > 0 ? [found, kept] : [found]
   const search = [`-max_total_time=${values.seconds}`, prefix, ...limits, ...folders]
-  check(`${name}: ${values.seconds} s of search`, attempt(program, search))
+  await check(`${name}: ${values.seconds} s of search`, program, search)
 }
+
+/** One fuzzer after the other, beside as many others as there are CPUs. */
+async function work() {
+  for (let name = names.shift(); name !== undefined; name = names.shift()) await fuzz(name)
+}
+await Promise.all(Array.from({ length: availableParallelism() }, work))
 finish(passed, failed)

@@ -45,10 +45,10 @@ interface Report {
 }
 
 describe('worker.terminate()', () => {
-  // 1,000 in all. With one worker at once, the end of each unloads the addon.
+  // 300 in all, others each time. With one worker at once, the end of each unloads the addon.
   it.each([
-    [400, 1],
-    [600, 4],
+    [120, 1],
+    [180, 4],
   ])('ends a core whatever it does: %i times, %i at once', async (times, atOnce) => {
     const seed = Math.floor(Math.random() * 2 ** 31)
     const report = await run<Report>('terminate_workers.mjs', times, seed, atOnce)

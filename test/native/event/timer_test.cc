@@ -7,6 +7,7 @@
 
 #include "event/loop.h"
 #include "event/timer_wheel.h"
+#include "support/repetitions.h"
 
 using namespace millrace;
 
@@ -134,7 +135,7 @@ TEST_CASE("random timers fire in their order, each at its time") {
   std::vector<std::unique_ptr<Alarm>> alarms;
   std::vector<uint64_t> deadline(300, 0);
   for (int i = 0; i < 300; i++) alarms.push_back(std::make_unique<Alarm>(clock, i));
-  for (int round = 0; round < 20'000; round++) {
+  for (int round = 0; round < repetitions(20'000); round++) {
     auto i = size_t(random() % 300);
     switch (random() % 4) {
       case 0:

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/clock.h"
+#include "support/repetitions.h"
 
 using namespace millrace;
 
@@ -51,7 +52,7 @@ TEST_CASE("the window counts what its seconds hold") {
     window.resize(seconds);
     Model model{.seconds = {}, .window = seconds * kNsPerSec};
     uint64_t now = 123 * kNsPerSec;
-    for (int i = 0; i < 50'000; i++) {
+    for (int i = 0; i < repetitions(50'000); i++) {
       // Bursts, pauses, and now and then a silence that is longer than the window.
       uint32_t kind = random() % 1000;
       now += kind == 0   ? (seconds + 2) * kNsPerSec

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "rcu/table_registry.h"
 #include "rcu/value.h"
+#include "support/repetitions.h"
 
 namespace millrace {
 
@@ -236,7 +237,7 @@ TEST_CASE("the registry knows its handles for genuine, and holds no table") {
 }
 
 TEST_CASE("torture: members that come, read, stall and go, while a value and a map change") {
-  constexpr uint64_t kChanges = 20'000;
+  const auto changes = uint64_t(repetitions(20'000));
   constexpr int kThreads = 3;
   auto table = newTable();
   Woken woken;
@@ -273,7 +274,7 @@ TEST_CASE("torture: members that come, read, stall and go, while a value and a m
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; i++) threads.emplace_back(live, uint64_t(i + 1));
   uint64_t retired = 0;
-  for (uint64_t n = 1; n <= kChanges; n++) {
+  for (uint64_t n = 1; n <= changes; n++) {
     table->stage(slot, valueOf(n, std::to_string(n)));
     table->stageMap(mapSlot).set("key " + std::to_string(n % 97), blob(n, "v"));
     uint64_t generation = table->commit();
