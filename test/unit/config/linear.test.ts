@@ -481,7 +481,7 @@ describe('a list', () => {
   for (const [name, build] of Object.entries(kLists)) {
     it(`takes the time of its length: ${name}`, async () => {
       await linear(name, 8000, (n) => text('x.json', JSON.stringify(build(n))))
-    }, 120_000)
+    })
   }
 
   it('of endpoints in a file, good, bad and all the same', async () => {
@@ -521,7 +521,7 @@ describe('a list', () => {
         false,
       ).catch(() => {}),
     )
-  }, 120_000)
+  })
 })
 
 describe('other texts', () => {
@@ -548,7 +548,7 @@ describe('other texts', () => {
         readArguments(list(n, (i) => (i % 2 === 0 ? '--to' : `http://a${i}`)))
       } catch {}
     })
-  }, 120_000)
+  })
 
   it('of the admin interface: expressions', async () => {
     for (const pump of [
@@ -571,7 +571,7 @@ describe('other texts', () => {
         } catch {}
       })
     }
-  }, 120_000)
+  })
 
   it('of a health check: a response that comes byte by byte', async () => {
     const starts = [
@@ -586,7 +586,7 @@ describe('other texts', () => {
         for (let i = 0; i < length; i++) reader.feed(byte)
       })
     }
-  }, 120_000)
+  })
 
   it('take the time of their length', async () => {
     const folder = temporaryFolder()
