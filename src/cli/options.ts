@@ -113,7 +113,7 @@ const kElsewhere: ReadonlyMap<string, string> = new Map([
   ['--admin-address-path', 'name a port with --admin; the log line "admin interface" has its URL'],
   ['--component-log-level', 'there is one log: --log-level LEVEL'],
   ['--log-path', 'the log is on stderr: redirect it, 2>FILE'],
-  ['--drain-strategy', 'connections are closed over a second when the process ends'],
+  ['--drain-strategy', 'idle connections are closed over a tenth of --drain-time-s (1 to 30 s)'],
   ['--parent-shutdown-time-s', 'there is no hot restart yet; --drain-time-s for connections'],
   ['--restart-epoch', 'there is no hot restart yet: start it once, and reload with SIGHUP'],
   ['--base-id', 'there is no hot restart yet, and so nothing to tell apart'],

@@ -67,6 +67,12 @@ describe.each(pages.map((each) => [each.name, each] as const))('%s', (name, each
   })
 })
 
+it('README.md leads to every page', () => {
+  const { text } = pageNamed('README.md')
+  const others = pages.map((each) => each.name).filter((name) => name !== 'README.md')
+  expect(others.filter((name) => !text.includes(`](${name})`))).toEqual([])
+})
+
 /** Names in the documents that are not in the code, and whose they are. */
 const kNotOurs: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -124,7 +130,9 @@ function amount(text: string): number {
 
 /** The product that a constant is written as, times what its unit is in nanoseconds. */
 function constant(file: string, name: string): number {
-  const [, value = ''] = new RegExp(`\\b${name}\\s*=\\s*([\\w'. *<]+)`).exec(read(file)) ?? []
+  const escaped = name.replace(/[?.]/g, '\\$&')
+  const [, value = ''] =
+    new RegExp(`\\b${escaped}(?:\\s*=|\\s*\\?\\?)\\s*([\\w'. *<]+)`).exec(read(file)) ?? []
   const factors = value
     .replaceAll(/['_](?=\d)/g, '')
     .split('*')
@@ -133,7 +141,12 @@ function constant(file: string, name: string): number {
     const [base = '', shift] = part.split('<<')
     return all * (part === 'kNsPerMs' ? 1 : Number(base) * 2 ** Number(shift ?? 0))
   }, 1)
-  return product * (/(?:Ms|Interval)$/.test(name) || value.includes('kNsPerMs') ? 1e6 : 1)
+  return (
+    product *
+    (/(?:Ms|Interval|Window|_rate|_period|_timeout)$/.test(name) || value.includes('kNsPerMs')
+      ? 1e6
+      : 1)
+  )
 }
 
 /** A page, the sentence with the number in place of `#`, and the constant that it is. */
@@ -275,6 +288,124 @@ const numbers: readonly (readonly [string, string, string, string])[] = [
     'src/cluster/discovery/original_dst.ts',
     'kHostsMax',
   ],
+  ['running', 'At the end it is given # seconds to', 'src/cli/log.ts', 'kEndDeadlineMs'],
+  [
+    'running',
+    'A start that waits says every # seconds for',
+    'src/server/server.ts',
+    'kSayWaitingAgainMs',
+  ],
+  ['operations', '(at least 1, at most # seconds)', 'src/server/deployment.ts', 'kMostSpreadMs'],
+  ['operations', '(at least #, at most 30 seconds)', 'src/server/deployment.ts', 'kLeastSpreadMs'],
+  [
+    'embedding',
+    '(a full pipe, a hung disk) at most # seconds.',
+    'src/server/server.ts',
+    'kStopDeadlineMs',
+  ],
+  [
+    'embedding',
+    'the logs are written out, for at most # seconds.',
+    'src/server/server.ts',
+    'kExitDeadlineMs',
+  ],
+  [
+    'limits',
+    'One that is idle is closed `drain_timeout` (#) later',
+    'src/config/compile/http.ts',
+    'drain_timeout',
+  ],
+  [
+    'limits',
+    'names of one dynamic forward proxy | # |',
+    'src/config/compile/dns_cache.ts',
+    'max_hosts',
+  ],
+  [
+    'clusters',
+    'asked for every `dns_refresh_rate` (#);',
+    'src/config/compile/dns.ts',
+    'dns_refresh_rate',
+  ],
+  [
+    'clusters',
+    'about which a server is silent is waited for for #,',
+    'src/cluster/discovery/dns_client.ts',
+    'kPatienceMs',
+  ],
+  [
+    'clusters',
+    '`common_lb_config.update_merge_window` (#) wait',
+    'src/config/compile/clusters.ts',
+    'kMergeWindow',
+  ],
+  [
+    'clusters',
+    'for a whole `cleanup_interval` (#), and',
+    'src/config/compile/on_demand.ts',
+    'kCleanupInterval',
+  ],
+  [
+    'clusters',
+    'but not before `dns_min_refresh_rate` (#);',
+    'src/config/compile/dns_cache.ts',
+    'dns_min_refresh_rate',
+  ],
+  [
+    'clusters',
+    'is good for `dns_refresh_rate` (#).',
+    'src/config/compile/dns_cache.ts',
+    'dns_refresh_rate',
+  ],
+  [
+    'clusters',
+    'A question takes `dns_query_timeout` (#) at',
+    'src/config/compile/dns_cache.ts',
+    'dns_query_timeout',
+  ],
+  ['clusters', 'With `max_hosts` (#) names', 'src/config/compile/dns_cache.ts', 'max_hosts'],
+  [
+    'clusters',
+    'have reported for `blackout_period` (#),',
+    'src/config/compile/balancing.ts',
+    'blackout_period',
+  ],
+  [
+    'clusters',
+    'than `weight_expiration_period` (#);',
+    'src/config/compile/balancing.ts',
+    'weight_expiration_period',
+  ],
+  [
+    'clusters',
+    'every `weight_update_period` (#, at least',
+    'src/config/compile/balancing.ts',
+    'weight_update_period',
+  ],
+  [
+    'clusters',
+    'than `healthy_panic_threshold` (# %)',
+    'src/config/compile/balancing.ts',
+    'healthy_panic_threshold?.value',
+  ],
+  [
+    'clusters',
+    'gets `min_weight_percent` (#) of',
+    'src/config/compile/balancing.ts',
+    'min_weight_percent?.value',
+  ],
+  [
+    'core',
+    '| `ERR_MILLRACE_FLUSH_TOO_MANY` | more than # files',
+    'native/flush/process_end.h',
+    'kMaxFiles',
+  ],
+  [
+    'pino',
+    'unless told otherwise, never without bound, and at least # |',
+    'src/flush/options.ts',
+    'kMinBytes',
+  ],
 ]
 
 it.each(numbers)('docs/%s.md: %s', (name, sentence, file, constantName) => {
@@ -284,6 +415,6 @@ it.each(numbers)('docs/%s.md: %s', (name, sentence, file, constantName) => {
   expect(at, before).toBeGreaterThanOrEqual(0)
   const from = at + before.length
   const to = text.indexOf(after, from)
-  const unit = /^ seconds/.test(after) ? ' seconds' : ''
+  const unit = /^ seconds/.test(after) || /second/.test(sentence) ? ' seconds' : ''
   expect(amount(text.slice(from, to).trim() + unit)).toBe(constant(file, constantName))
 })
