@@ -13,7 +13,7 @@ import { channelNames } from '../../../src/embed/events.ts'
 import { readOptions } from '../../../src/embed/options.ts'
 import { logLevel, logLevels } from '../../../src/log.ts'
 import { byCode, codeIn, listed, page, table } from '../../support/pages.ts'
-import { compiled } from '../config/helpers.ts'
+import { compiled, load } from '../config/helpers.ts'
 
 const source = (path: string): string => readFileSync(path, 'utf8')
 const all = (text: string, pattern: RegExp): string[] =>
@@ -96,6 +96,21 @@ describe('docs/configuration.md', () => {
       await compiled(`${text}timeouts: ${JSON.stringify(written)}\n`),
     )
     expect(await compiled(text)).toEqual(await compiled(`${text}timeouts: {request: off}\n`))
+  })
+
+  it('has what the short form decides', async () => {
+    const { bootstrap } = await load('listen: 80\nroutes: {/: 1}\n')
+    const [listener] = bootstrap.static_resources?.listeners ?? []
+    const [filter] = listener?.filter_chains?.[0]?.filters ?? []
+    const manager = filter?.typed_config as unknown as Readonly<Record<string, unknown>>
+    const structure = ['@type', 'stat_prefix', 'route_config', 'http_filters', 'type', 'message']
+    const decided = Object.keys(manager).filter((name) => !structure.includes(name))
+    const [, told = ''] =
+      /decides for you:\*\*([\s\S]*?)\n\n/.exec(page('docs/configuration.md').text) ?? []
+    expect(decided.length).toBeGreaterThan(5)
+    expect(sorted(codeIn(told).filter((code) => /^[a-z]+(?:_[a-z]+)+$/.test(code)))).toEqual(
+      sorted([...decided, 'ignore_port_in_host_matching']),
+    )
   })
 
   it('has the codes of problems', () => {
