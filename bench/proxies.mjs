@@ -2,7 +2,7 @@
 // counted.
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { root } from '../scripts/lib.mjs'
 
 export const BUILD = join(root, 'build-cmake/bench')
@@ -29,6 +29,22 @@ function isFree(port) {
   })
 }
 
+const millraceAt = (folder, title) => ({
+  title,
+  ports: ['http', 'log', 'tcp'],
+  config: 'millrace.yaml',
+  command: ({ dir, workers }) => [
+    process.execPath,
+    join(folder, 'dist/cli/main.js'),
+    'run',
+    '-c',
+    `${dir}/millrace.yaml`,
+    '--concurrency',
+    workers,
+  ],
+  version: [process.execPath, join(folder, 'dist/cli/main.js'), '--version'],
+})
+
 /**
  * name → title; which ports it serves; its configuration; its command line for a folder and a
  * number of workers.
@@ -53,21 +69,12 @@ export const PROXIES = {
     command: ({ dir }) => ['haproxy', '-db', '-f', `${dir}/haproxy.cfg`],
     version: ['haproxy', '-v'],
   },
-  millrace: {
-    title: 'Millrace',
-    ports: ['http', 'log', 'tcp'],
-    config: 'millrace.yaml',
-    command: ({ dir, workers }) => [
-      process.execPath,
-      join(root, 'dist/cli/main.js'),
-      'run',
-      '-c',
-      `${dir}/millrace.yaml`,
-      '--concurrency',
-      workers,
-    ],
-    version: [process.execPath, join(root, 'dist/cli/main.js'), '--version'],
-  },
+  millrace: millraceAt(root, 'Millrace'),
+}
+
+/** Another build of Millrace, in a folder of its own, beside the one of here. */
+export function compareWith(folder) {
+  PROXIES.before = millraceAt(resolve(folder), 'Millrace before')
 }
 
 /** A fresh folder with the proxy's configuration in it, and the command line to start it there. */

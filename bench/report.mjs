@@ -2,6 +2,7 @@
 import { PROXIES } from './proxies.mjs'
 import { SCENARIOS } from './scenarios.mjs'
 
+const BEFORE_MAX = 1.02 // of the CPU time that the build before took
 const PEERS = ['nginx', 'haproxy']
 // CPUs that the host took during a run; above, a run counts only if there is no better
 const STEAL_MAX = 0.15
@@ -82,6 +83,10 @@ export function verdicts(runs, table, scenario) {
   if (target.versusFloor !== undefined) {
     const value = paired(runs, [scenario, 'millrace'], [scenario, 'floor'], ratio)
     judge(value, target.versusFloor, (x) => `${x.toFixed(2)} × floor (≤ ${target.versusFloor})`)
+  }
+  if (own.cpuUs !== undefined) {
+    const value = paired(runs, [scenario, 'millrace'], [scenario, 'before'], ratio)
+    judge(value, BEFORE_MAX, (x) => `${x.toFixed(3)} × before (≤ ${BEFORE_MAX})`)
   }
   if (target.versusWithout !== undefined) {
     const without = [target.versusWithout, 'millrace']

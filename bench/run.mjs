@@ -2,6 +2,7 @@
 // says how and why.
 //   --scenarios h1-1k,close      which (default: all)
 //   --proxies nginx,millrace     which (default: floor,nginx,haproxy,millrace)
+//   --before ../millrace-1.0      also another build, the folder of which is named
 //   --rounds 3                   each of them measures everything
 //   --secs 5                     of load for each measurement
 //   --idle 9500                  idle connections
@@ -16,7 +17,7 @@ import { has, root } from '../scripts/lib.mjs'
 import { describe, quiet } from './machine.mjs'
 import { LOAD_CPU, measure, PROXY_CPU, serves } from './measure.mjs'
 import { killAll, output, start } from './processes.mjs'
-import { BUILD, freePorts, PROXIES } from './proxies.mjs'
+import { BUILD, compareWith, freePorts, PROXIES } from './proxies.mjs'
 import { markdown } from './report.mjs'
 import { SCENARIOS } from './scenarios.mjs'
 
@@ -37,6 +38,7 @@ function options() {
     options: {
       scenarios: text(Object.keys(SCENARIOS)),
       proxies: text(Object.keys(PROXIES)),
+      before: { type: 'string' },
       rounds: text(3),
       secs: text(5),
       idle: text(9500),
@@ -51,6 +53,10 @@ function options() {
     const unknown = wanted.filter((name) => known[name] === undefined)
     if (unknown.length === 0) return wanted
     throw new Error(`unknown: ${unknown.join(', ')}; there are ${Object.keys(known).join(', ')}`)
+  }
+  if (values.before !== undefined) {
+    compareWith(values.before)
+    values.proxies += ',before'
   }
   return {
     scenarios: list(values.scenarios, SCENARIOS),
