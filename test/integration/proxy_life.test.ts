@@ -70,6 +70,30 @@ async function isFree(port: number): Promise<boolean> {
   return free
 }
 
+describe('a logger that throws', () => {
+  it('fails nothing that happens: not the start, no change, and not the end', async () => {
+    const fail = (): never => {
+      throw new Error('the disk is full')
+    }
+    const log = { level: 'debug', debug: fail, info: fail, warn: fail, error: fail }
+    const [first, second] = [await sayingService('first'), await sayingService('second')]
+    const proxy = await start(short(first), { log, admin: 0 })
+    const errors: MillraceError[] = []
+    proxy.on('error', (error) => errors.push(error as MillraceError))
+    expect(await ask(proxy)).toBe('first')
+    await proxy.apply(short(second))
+    expect(await ask(proxy)).toBe('second')
+    expect(errors[0]).toMatchObject({
+      code: 'ERR_MILLRACE_LOGGER',
+      message: expect.stringContaining('the disk is full'),
+    })
+    // A refusal is what it was, too.
+    const bad = { ...short(second), routes: { '/': 'nowhere' } }
+    expect(await codeOf(proxy.apply(bad))).not.toBe('ERR_MILLRACE_LOGGER')
+    await proxy.close()
+  })
+})
+
 describe('close', () => {
   it('leaves nothing open, and may be called again', async () => {
     const proxy = await start(short(await sayingService('x')), { admin: 0 })

@@ -134,7 +134,8 @@ function checkUnique(context: Context, listeners: readonly Listener[]): void {
       // Port 0 is a new one each time.
       const text = address?.pipe?.path ?? (port === 0 ? undefined : `${ip}:${port}`)
       if (address === undefined || text === undefined) continue
-      // UDP has ports of its own.
+      // What was refused is not what was written: UDP, which has ports of its own, is left as TCP.
+      if (context.origins.isTouched(address)) continue
       const key = `${protocol} ${text}`
       const other = taken.get(key)
       if (other !== undefined) {

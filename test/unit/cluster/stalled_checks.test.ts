@@ -122,6 +122,7 @@ it.each([
   ['never', 0, 0],
   ['for 60 ms of every 500', 500, 60],
   ['for 60 ms of every 100', 100, 60],
+  ['for 300 ms of every 400', 400, 300],
   ['nearly always', 60, 55],
 ])('a mute host fails on a thread that stands still %s', async (_name, every, ms) => {
   const port = await peer(() => {})
@@ -136,6 +137,19 @@ it.each([
   expect(counters.failure).toBe(results.length)
   expect(counters.attempt - counters.failure).toBeLessThanOrEqual(1)
 })
+
+it('a mute host fails after one long stall, which excuses one timeout at most', async () => {
+  const port = await peer(() => {})
+  check(port)
+  await expect.poll(() => counters.attempt).toBe(1)
+  block(20 * kTimeout)
+  const ended = performance.now()
+  await expect.poll(() => results.length, { interval: 10 }).toBeGreaterThan(0)
+  // It would be twenty, were the stall excused whole.
+  expect(performance.now() - ended).toBeLessThan(18 * kTimeout)
+  expect(results[0]).toMatchObject({ ok: false, kind: 'network-timeout' })
+  expect(counters.attempt - counters.failure).toBeLessThanOrEqual(1)
+}, 90_000)
 
 it('a check that is late is not begun again: one request, one result', async () => {
   let asked = 0

@@ -335,6 +335,15 @@ describe('listeners', () => {
       /duplicate .*listeners\[1\]\.address: 127\.0\.0\.1:8080 is an address of the listener "main"/,
     )
   })
+
+  it('of UDP and of TCP share a port: UDP is refused by name, and not as the other one', async () => {
+    const more =
+      ', {name: quic, address: {socket_address: {protocol: UDP, address: 127.0.0.1, ' +
+      'port_value: 8080}}, udp_listener_config: {quic_options: {}}}'
+    const found = (await said(bootstrap({ more }))).join('\n')
+    expect(found).toMatch(/listeners\[1\]\.address\S*protocol: .*UDP/)
+    expect(found).not.toContain('duplicate')
+  })
 })
 
 describe('clusters', () => {

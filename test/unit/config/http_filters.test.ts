@@ -266,6 +266,16 @@ describe('admission control', () => {
     expect(JSON.stringify(filter)).not.toContain('"flag":-1')
   })
 
+  it("takes a range without a status, as of the example in Envoy's documents", async () => {
+    const fields = `success_criteria: {http_criteria: {http_success_status:
+      [{start: 100, end: 400}, {start: 404, end: 404}]}}`
+    const { httpSuccess } = (await compiledFilter(kType, fields)) as { httpSuccess: unknown }
+    expect(httpSuccess).toEqual([
+      [100, 400],
+      [404, 404],
+    ])
+  })
+
   it.each([
     ['', 'needs one of success_criteria'],
     ['success_criteria: {}, sampling_window: 0.4s', 'must be from 1 to 3600 whole seconds'],
