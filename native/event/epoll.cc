@@ -77,6 +77,7 @@ void Poller::wait(int timeoutMs) {
   count_ = taken_ = 0;
   int n = epoll_wait(system_->epoll, system_->events.data(), Loop::kEventsPerPoll, timeoutMs);
   MR_ASSERT(n >= 0 || errno == EINTR);
+  full_ = n == Loop::kEventsPerPoll;
   for (int i = 0; i < n; i++) {
     const epoll_event& event = system_->events[size_t(i)];
     if (event.data.ptr == nullptr) continue;  // the wake-up

@@ -96,6 +96,7 @@ void Poller::wait(int timeoutMs) {
   int n = kevent(system_->kq, nullptr, 0, system_->events.data(), Loop::kEventsPerPoll,
                  timeoutMs < 0 ? nullptr : &timeout);
   MR_ASSERT(n >= 0 || errno == EINTR);
+  full_ = n == Loop::kEventsPerPoll;
   for (int i = 0; i < n; i++) {
     const struct kevent& event = system_->events[size_t(i)];
     if (event.filter == EVFILT_USER) continue;  // the wake-up

@@ -182,6 +182,14 @@ void Loop::unlinkAgain(IoHandle* handle) {
   handle->againBits_ = 0;
 }
 
+bool Loop::toldAll() const {
+  return !impl_->poller->full();
+}
+
+uint64_t Loop::sincePollNs() const {
+  return monotonicNs() - impl_->awakeNs;
+}
+
 void Loop::afterPoll(AfterPoll& what) {
   MR_DASSERT(onLoopThread());
   if (!what.linked()) impl_->afterPoll.pushBack(&what);

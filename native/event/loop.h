@@ -196,6 +196,11 @@ class Loop {
   uint64_t nowNs() const { return nowNs_; }
   uint64_t nowMs() const { return nowNs_ / kNsPerMs; }
 
+  // The last poll told of all that was ready then; otherwise (a full batch) silence says nothing.
+  bool toldAll() const;
+  // How long ago that was: what has come since is not known yet. Reads the clock.
+  uint64_t sincePollNs() const;
+
   // Totals for load figures, ns: time spent outside poll. Written by the loop only; any thread may
   // read (relaxed).
   uint64_t busyNs() const { return busyNs_.load(std::memory_order_relaxed); }

@@ -49,6 +49,8 @@ class Poller {
     return nullptr;
   }
   int batchSize() const { return count_; }
+  // The last wait() took as much as it takes at once: more may have been ready.
+  bool full() const { return full_; }
   // All of the batch. Before the first next(), when no handle of it can be gone.
   std::span<const PollEvent> batch() const { return {events_.data(), size_t(count_)}; }
 
@@ -65,6 +67,7 @@ class Poller {
   std::unique_ptr<System> system_;
   int count_ = 0;
   int taken_ = 0;
+  bool full_ = false;
   std::array<PollEvent, Loop::kEventsPerPoll> events_;
 };
 

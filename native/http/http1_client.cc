@@ -129,6 +129,11 @@ void Http1ClientCodec::onReadEnd() {
     fail(ResetReason::kRemoteReset, nullptr);
 }
 
+void Http1ClientCodec::refuseUnasked() {
+  spent_ = true;
+  detail_ = details::kUnexpectedResponse;
+}
+
 void Http1ClientCodec::onConnectionClosed(ResetReason reason) {
   spent_ = true;
   paused_ = 0;  // nothing is left to resume

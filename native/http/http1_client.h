@@ -54,6 +54,9 @@ class Http1ClientCodec final : public RequestEncoder {
   // The connection is gone: an exchange under way is reset with `reason` (until-close bodies
   // included).
   void onConnectionClosed(ResetReason reason);
+  // What came is not the answer to the request that is under way. The connection is spent, and to
+  // be closed.
+  void refuseUnasked();
   // Forward Connection::onHighWatermark / onLowWatermark here: tells the sink.
   void onWritable(bool writable);
   // Forward Connection::moves here.

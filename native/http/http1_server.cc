@@ -38,6 +38,11 @@ bool Http1ServerCodec::headComplete() const {
   return exchange_ != nullptr && exchange_->headDone;
 }
 
+bool Http1ServerCodec::endsAtClose() const {
+  if (exchange_ == nullptr || !exchange_->responseStarted) return false;
+  return !exchange_->counted && !exchange_->chunkedOut && !exchange_->bodiless;
+}
+
 size_t Http1ServerCodec::dispatch(std::span<char> span) {
   std::string_view bytes(span.data(), span.size());
   size_t used = 0;
@@ -279,6 +284,7 @@ void Http1ServerCodec::responseDone() {
 
 void Http1ServerCodec::finish(ExchangeEnd how) {
   if (how != ExchangeEnd::kReusable) closing_ = true;
+  if (how == ExchangeEnd::kReset && endsAtClose()) how = ExchangeEnd::kCut;
   unsigned pauses = exchange_->pauses + (holding_ ? 1u : 0u);
   exchange_ = nullptr;
   holding_ = false;

@@ -34,6 +34,9 @@ enum class ExchangeEnd : uint8_t {
   kReusable,  // the next request may come; the codec goes on by itself
   kClose,     // the response is out, the connection is to be closed after the flush (delayed close)
   kReset,     // the response was cut, or was not the announced one: close at once
+  // It was cut, and its end would have been that of the connection: an orderly one would make it
+  // whole (RFC 9112 §8). The connection is to be reset.
+  kCut,
 };
 
 // The owner of the codec.
@@ -96,6 +99,9 @@ class Http1ServerCodec final : public ResponseEncoder {
   bool requestComplete() const;  // of the current exchange; true when idle
   bool responseStarted() const;  // a head other than 1xx was sent; false when idle
   bool headComplete() const;     // onRequestHeaders was called; false when idle
+  // A response has begun that ends with the connection, and there is more of it to come: whoever
+  // closes now does so with a reset.
+  bool endsAtClose() const;
   bool closing() const { return closing_; }
   // The peer said that its request is its last one, and all of it has come: nothing it sends could
   // turn a close at once into a reset that destroys the response.

@@ -244,6 +244,9 @@ void Connection::dropLeftover() {
 }
 
 void Connection::readEnd() {
+  // A write took the error that this read would have met. EPIPE says that the peer's end came
+  // before it broke off; after any other one this is not the end of what it had to say.
+  if ((flags_ & kBroken) != 0 && sysErrno_ != EPIPE) return fail(sysErrno_);
   flags_ |= kReadEnded;
   clearReady(kReadable);
   owner_->onReadEnd(*this);
@@ -277,6 +280,17 @@ bool Connection::hasUnread() const {
   int unread = 0;
   if (leftoverSize_ == 0 && !readEnded()) ioctl(fd_, FIONREAD, &unread);
   return leftoverSize_ > 0 || unread > 0;
+}
+
+bool Connection::silentNow() const {
+  if (!silent()) return false;
+  char c;
+  ssize_t n = recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+bool Connection::overTcp() const {
+  return peerFamily_ == AF_INET || peerFamily_ == AF_INET6;
 }
 
 // An error is known and nobody reads: it is told at once unless bytes wait to be read first.
@@ -340,6 +354,17 @@ void Connection::abort() {
 void Connection::closeAfterFlush(uint32_t delayMs, uint32_t stallMs) {
   if (state_ == kClosed || state_ == kLingering) return;
   if (state_ == kConnecting || (flags_ & kBroken) != 0) return close();
+  linger(delayMs, stallMs);
+}
+
+void Connection::abortAfterFlush(uint32_t stallMs) {
+  if (state_ == kClosed || state_ == kLingering) return;
+  if (state_ == kConnecting || writeEnded()) return abort();
+  flags_ |= kCut;
+  linger(stallMs, stallMs);
+}
+
+void Connection::linger(uint32_t delayMs, uint32_t stallMs) {
   state_ = kLingering;
   dropLeftover();
   flags_ |= kShutAsked;
@@ -358,6 +383,7 @@ void Connection::fail(int sysErrno) {
 
 void Connection::finish(CloseReason reason, int sysErrno) {
   if (state_ == kClosed) return;
+  if (pendingBytes() > 0 && fd_ >= 0) setResetOnClose(fd_);
   state_ = kClosed;
   dropOutput();
   dropLeftover();
@@ -406,8 +432,16 @@ void Connection::lingered() {
   const uint64_t now = ctx_->loop().nowMs();
   if (d.progress.moved(*this)) d.sinceMs = now;
   const uint64_t most = pending_ > 0 ? d.stallMs : d.ms;
-  if (now - d.sinceMs >= most) return finish(CloseReason::kLocal, 0);
+  const bool cut = (flags_ & kCut) != 0;
+  if (now - d.sinceMs >= most) return cut ? abort() : close();
+  if (cut && pending_ == 0) return cutWhenDelivered();
   ctx_->loop().arm(d.timer, most - (now - d.sinceMs));
+}
+
+// All is with our system; what the peer's has not got would be lost with a reset.
+void Connection::cutWhenDelivered() {
+  if (bytesDelivered() == bytesWritten_) return abort();
+  ctx_->loop().arm(deadline_->timer, kDeliveryPollMs);
 }
 
 uint64_t Connection::bytesDelivered() const {

@@ -128,6 +128,8 @@ class Connection final : public IoHandle, public Deferred {
   static constexpr uint32_t kHappyEyeballsMs = 300;
   // closeAfterFlush() gives up when the peer takes nothing of what is pending for so long.
   static constexpr uint32_t kFlushStallMs = 60'000;
+  // How often abortAfterFlush() asks whether the peer's system has everything: nothing tells it.
+  static constexpr uint32_t kDeliveryPollMs = 20;
 
   // Takes over `fd` (connected, non-blocking). Allocated from ctx's pool; freed by close(). Null
   // with errno, and `fd` closed, when the poller takes no more.
@@ -170,7 +172,8 @@ class Connection final : public IoHandle, public Deferred {
   void trimReserved(size_t unused);
   void flushNow();
   size_t pendingBytes() const;  // queued and not yet with the kernel
-  // Bytes have arrived that the owner has not consumed. A system call.
+  // Bytes have arrived that the owner has not consumed: what a peer would lose if the connection
+  // were closed now. A system call.
   bool hasUnread() const;
 
   // Stops / resumes reading; nested calls count. Readiness that arrived meanwhile is acted on after
@@ -184,7 +187,8 @@ class Connection final : public IoHandle, public Deferred {
 
   // After pending bytes are written. When the peer has ended too, the connection closes then.
   void shutdownWrite();
-  // At once; pending bytes are dropped; onClosed(kLocal) follows before this returns.
+  // At once; onClosed(kLocal) follows before this returns. Pending bytes are dropped; when there
+  // are any, the peer gets a reset: an orderly end would say that it has all.
   void close();
   // Flushes, shuts down writing, waits up to delayMs for the peer's end (what it still sends is
   // read and dropped, so that no reset destroys our last bytes), closes: onClosed(kLocal). The
@@ -192,6 +196,10 @@ class Connection final : public IoHandle, public Deferred {
   // has taken some.
   void closeAfterFlush(uint32_t delayMs, uint32_t stallMs = kFlushStallMs);
   void abort();  // as close(), with a TCP reset
+  // For a stream that ends before its time, where its end is all that tells the peer that it is
+  // complete: what is pending goes out, and when the peer's system has all of it (or has taken
+  // nothing for stallMs) a reset says that there should have been more. onClosed(kLocal) follows.
+  void abortAfterFlush(uint32_t stallMs = kFlushStallMs);
 
   bool connecting() const { return state_ == kConnecting; }
   bool closed() const { return state_ == kClosed; }
@@ -203,6 +211,8 @@ class Connection final : public IoHandle, public Deferred {
     return state_ == kOpen && leftoverSize_ == 0 && ((ready() | polled()) & kSaid) == 0 &&
            (flags_ & (kReadEnded | kBroken)) == 0;
   }
+  // As silent(), at this moment. A system call.
+  bool silentNow() const;
   bool writeEnded() const { return (flags_ & (kWriteShut | kShutAsked)) != 0; }
   // Of several addresses: the first one until the connection is up.
   Address peer() const;                 // a unix peer is asked for with a system call
@@ -213,8 +223,9 @@ class Connection final : public IoHandle, public Deferred {
   uint64_t bytesRead() const { return bytesRead_; }
   uint64_t bytesWritten() const { return bytesWritten_; }  // handed to the kernel
   // Of these, what the peer's system has received, as far as ours knows; else what ours has taken.
-  // A system call.
+  // A system call. Unix sockets count otherwise: all of it or not is all that can be told of them.
   uint64_t bytesDelivered() const;
+  bool overTcp() const;
   // More waits to be written than the high watermark allows, and onLowWatermark() is to come, or
   // onDrained(): whoever would write more waits for it.
   bool aboveHigh() const { return pending_ > high_ || (flags_ & kAboveHigh) != 0; }
@@ -237,7 +248,7 @@ class Connection final : public IoHandle, public Deferred {
 
  private:
   friend class NetContext;
-  // Lingering: closeAfterFlush() was called.
+  // Lingering: closeAfterFlush() or abortAfterFlush() was called.
   enum State : uint8_t { kConnecting, kOpen, kLingering, kClosed };
   enum Flag : uint16_t {
     kReadEnded = 1,
@@ -250,6 +261,7 @@ class Connection final : public IoHandle, public Deferred {
     kAwaitWritable = 128,
     kYielded = 256,    // within onData(): the owner called yield()
     kMovesMuch = 512,  // the last read brought kMuch or more
+    kCut = 1024,       // abortAfterFlush() was called
   };
   struct Block;     // bytes that the kernel did not take
   struct Deadline;  // connect timeout, delayed close, grace after an error
@@ -284,7 +296,9 @@ class Connection final : public IoHandle, public Deferred {
   void fail(int sysErrno);
   void finish(CloseReason reason, int sysErrno);
   void armDeadline(uint32_t ms);
+  void linger(uint32_t delayMs, uint32_t stallMs);
   void lingered();
+  void cutWhenDelivered();
   void dropDeadline();
   void deadlinePassed();
 

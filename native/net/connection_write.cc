@@ -170,6 +170,7 @@ void Connection::takeSent(size_t size) {
 // Everything is with the kernel: our end of stream, if it was asked for. Closing sends it too.
 void Connection::shutNow() {
   if ((flags_ & kShutAsked) == 0 || pendingBytes() > 0) return;
+  if ((flags_ & kCut) != 0) return cutWhenDelivered();
   if (state_ == kLingering && (deadline_->ms == 0 || readEnded())) {
     return finish(CloseReason::kLocal, 0);
   }

@@ -54,14 +54,15 @@ void Listener::stop() {
   if (stopping_ || stopped_) return;
   stopping_ = true;
   // One that was never polled is not polled for its end either: it takes what waits then.
-  if (!refuseNewClients(socket_.get())) return onTimer();
+  if (refuseNewClients(socket_.get()) != Refusal::kSoon) return onTimer();
   if (!paused_) loop_.arm(timer_, kStopGraceMs);
 }
 
 void Listener::stopNow() {
   if (stopped_) return;
   stopping_ = true;
-  acceptAll();
+  refuseNewClients(socket_.get());
+  while (rest_ > 0 && acceptBatch(kAcceptsPerEvent)) rest_ -= kAcceptsPerEvent;
   if (!stopped_) close();
 }
 
@@ -103,6 +104,10 @@ bool Listener::acceptBatch(int most) {
     } else if (lostConnection(errno)) {
       count(failures_);
       sink_.onAcceptFailed();
+    } else if (errno == EINVAL) {
+      // Nobody will ever come any more: another worker, whose socket it is, too, stops.
+      if (registered()) loop_.setListening(this, false);
+      return false;
     } else {
       if (errno != EAGAIN && errno != EWOULDBLOCK) pause(errno);
       return false;
@@ -111,9 +116,11 @@ bool Listener::acceptBatch(int most) {
   return !stopped_;
 }
 
-void Listener::acceptAll() {
-  while (acceptBatch(kAcceptsPerEvent)) {
-  }
+// A batch each turn, so that others have theirs; then the socket is closed.
+void Listener::takeRest() {
+  const bool more = acceptBatch(kAcceptsPerEvent) && (rest_ -= kAcceptsPerEvent) > 0;
+  if (more) return loop_.arm(timer_, 0);
+  if (!paused_ && !stopped_) close();
 }
 
 void Listener::pause(int sysErrno) {
@@ -134,8 +141,7 @@ void Listener::onTimer() {
   }
   paused_ = false;
   if (!stopping_) return loop_.setListening(this, true);
-  acceptAll();
-  if (!paused_ && !stopped_) close();
+  takeRest();
 }
 
 }  // namespace millrace

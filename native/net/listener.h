@@ -50,6 +50,10 @@ class Listener final : public IoHandle {
   static constexpr uint32_t kPauseMs = 100;  // at the descriptor limit
   // A handshake that has begun takes one more round trip; few clients are further away than this.
   static constexpr uint32_t kStopGraceMs = 250;
+  // Clients that are taken from a socket that stops: as many as the system lets wait, unless its
+  // limit was raised (net.core.somaxconn). Clients that come meanwhile, where the system cannot
+  // refuse them, could be without end.
+  static constexpr int kMostAtEnd = 4096;
 
   // Call start() to begin. The descriptor is closed by the destructor, at once.
   Listener(Loop& loop, Fd fd, const Address& local, AcceptSink& sink);
@@ -81,7 +85,7 @@ class Listener final : public IoHandle {
 
  private:
   bool acceptBatch(int most);
-  void acceptAll();
+  void takeRest();
   void adjustBatch();
   void pause(int sysErrno);
   void onTimer();
@@ -95,8 +99,9 @@ class Listener final : public IoHandle {
   bool paused_ = false;
   bool stopping_ = false;
   bool stopped_ = false;
-  int batch_ = 1;        // clients to accept at one event
-  int turnsInARow_ = 0;  // that had as many waiting
+  int batch_ = 1;          // clients to accept at one event
+  int turnsInARow_ = 0;    // that had as many waiting
+  int rest_ = kMostAtEnd;  // clients to take yet, when stopping
   uint64_t lastTurn_ = 0;
   std::atomic<uint64_t> accepted_{0};
   std::atomic<uint64_t> pauses_{0};

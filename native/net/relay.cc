@@ -39,8 +39,16 @@ void Relay::start(Connection& first, Connection& second, uint64_t idleMs) {
 
 void Relay::close() {
   over_ = true;
-  if (first_.connection != nullptr) first_.connection->close();
-  if (second_.connection != nullptr) second_.connection->close();
+  // Whoever does not get what was there for it is not told that this was the end of it.
+  const bool toFirst = second_.owesSome(), toSecond = first_.owesSome();
+  if (Connection* c = first_.connection) toFirst ? c->abort() : c->close();
+  if (Connection* c = second_.connection) toSecond ? c->abort() : c->close();
+}
+
+// There are bytes of this one that the other one has not got.
+bool Relay::Half::owesSome() const {
+  return (pipe != nullptr && pipe->held() > 0) ||
+         (connection != nullptr && connection->hasUnread());
 }
 
 void Relay::idle() {
@@ -76,7 +84,7 @@ void Relay::closed(Half& half, CloseReason reason, int sysErrno) {
   if (reason == CloseReason::kLocal) return;
   half.passOnPipe();
   if (onTheirWay(*left)) {
-    left->closeAfterFlush(kLastBytesMs);
+    left->abortAfterFlush(kLastBytesMs);  // the end of this stream is not the one that was meant
   } else {
     left->abort();
   }

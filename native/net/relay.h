@@ -9,8 +9,8 @@
 //
 // Back-pressure: what one side does not take keeps the other from being read (by watermarks while
 // copying; while splicing nothing is read until the pipe is empty). The end of a stream is passed
-// on; a reset is passed on as a reset, unless bytes that were received before it are still on their
-// way to the other side.
+// on; a reset is passed on as a reset, when the other side has the bytes that were received before
+// it: an orderly end would say that they are all there is.
 //
 // Thread rule: the loop of the two connections.
 #pragma once
@@ -90,6 +90,7 @@ class Relay {
     bool drainPipe();
     bool fillPipe();
     void passOnPipe();
+    bool owesSome() const;
     void releasePipe();
     bool tookSome();
     void leaveSplicing();

@@ -180,12 +180,15 @@ int changeListening(int fd, const Address& at, const ListenOptions& options) {
   return listen(fd, backlogOf(options)) == 0 ? 0 : errno;
 }
 
-bool refuseNewClients(int fd) {
+Refusal refuseNewClients(int fd) {
 #ifdef __linux__
-  int protocol = 0;
-  socklen_t size = sizeof protocol;
+  int protocol = 0, domain = 0;
+  socklen_t size = sizeof domain;
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return Refusal::kNone;
+  if (domain == AF_UNIX) return shutdown(fd, SHUT_RD) == 0 ? Refusal::kNow : Refusal::kNone;
+  size = sizeof protocol;
   if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 || protocol != IPPROTO_TCP) {
-    return false;
+    return Refusal::kNone;
   }
   // Drops segments with SYN and without ACK. The filter sees the TCP header, whose flags are at 13.
   // Connections that are accepted from here on inherit it, and never get such a segment.
@@ -198,10 +201,11 @@ bool refuseNewClients(int fd) {
       BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
   }};
   sock_fprog filter{uint16_t(program.size()), program.data()};
-  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
+  int set = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+  return set == 0 ? Refusal::kSoon : Refusal::kNone;
 #else
   (void)fd;
-  return false;
+  return Refusal::kNone;
 #endif
 }
 

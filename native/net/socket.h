@@ -86,10 +86,16 @@ bool reusePortSpreads(const Address& at);
 // file. Returns errno, 0 on success.
 int changeListening(int fd, const Address& at, const ListenOptions& options);
 
-// From here on the listening socket is sent no client that has not begun to connect: it tries again
-// a second later, and finds whoever listens there then. Handshakes that are under way go on. False:
-// the system cannot do that (it is no TCP socket, or no Linux).
-bool refuseNewClients(int fd);
+// From here on the listening socket gets no client that has not begun to connect. Over TCP such a
+// client tries again a second later, and finds whoever listens there then; handshakes that are
+// under way go on. At a unix socket it is refused, and accept(2) gives EINVAL once nobody waits any
+// more.
+enum class Refusal : uint8_t {
+  kNone,  // the system cannot do that (no Linux)
+  kSoon,  // who has begun to connect may come yet
+  kNow,   // all who will ever come are waiting
+};
+Refusal refuseNewClients(int fd);
 
 // Workers leave descriptors to the rest of the process: log files, the admin interface (whose
 // /ready must answer at the limit, too), health checks, DNS. A worker that gets a descriptor from

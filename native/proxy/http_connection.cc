@@ -90,7 +90,7 @@ void HttpConnection::onPeerLeft(Connection& c) {
 
 void HttpConnection::clientGone(CloseReason how) {
   gone_ = how;
-  connection_.close();
+  closeNow();
 }
 
 bool HttpConnection::mayHalfClose() const {
@@ -217,6 +217,10 @@ void HttpConnection::onExchangeEnd(ExchangeEnd how) {
     case ExchangeEnd::kReset:
       close(false);
       return;
+    case ExchangeEnd::kCut:
+      closing_ = true;
+      connection_.abortAfterFlush();
+      return;
   }
 }
 
@@ -250,17 +254,21 @@ void HttpConnection::closeIfQuiet(uint64_t quietMs) {
 }
 
 void HttpConnection::closeNow() {
-  connection_.close();
+  if (codec_.endsAtClose()) {
+    connection_.abort();
+  } else {
+    connection_.close();
+  }
 }
 
 void HttpConnection::close(bool afterFlush) {
   closing_ = true;
   // There is nothing to wait for when the client has said its last word, and we have read it.
-  bool wait = !codec_.peerIsDone() || (connection_.ready() & kReadable) != 0;
+  bool wait = !codec_.peerIsDone() || connection_.hasUnread();
   if (afterFlush) {
     connection_.closeAfterFlush(wait ? uint32_t(manager_->spec().delayedCloseTimeout) : 0);
   } else {
-    connection_.close();
+    closeNow();
   }
 }
 
@@ -326,7 +334,7 @@ uint64_t HttpConnection::checkIdle(uint64_t nowMs) {
     if (old) due = last;
   }
   if (due == 0 || due > nowMs) return due;
-  if (!flushing && unreadInput()) return nowMs + kLookAgainMs;
+  if (!flushing && connection_.hasUnread()) return nowMs + kLookAgainMs;
   if (!old) ++stats_[kCxIdleTimeout];
   close(!flushing);
   return 0;

@@ -93,7 +93,6 @@ class HttpConnection final : public ConnectionOwner,
   void onTimer();
   void clientGone(CloseReason how);
   bool mayHalfClose() const;
-  bool unreadInput() const { return (connection_.ready() & kReadable) != 0; }
   void close(bool afterFlush);
   void countBytes();
   uint64_t idleTimeoutMs() const;

@@ -100,7 +100,9 @@ void Router::startFirst(ClusterLocal& cluster, const HostEntry& picked) {
   if (!prepareRequest(action, *picked.host)) return;
   prepareRetries(action);
   if (!action.mirrors.empty()) chooseMirrors(action);
-  forResend_ = !headOnly_ && !keeping_ && isIdempotent(stream_.request().method);
+  const RequestHead& head = stream_.request();
+  const bool tooLong = head.framing == BodyFraming::kLength && head.contentLength > kResendBytes;
+  forResend_ = !headOnly_ && !keeping_ && !tooLong;
   keeping_ |= forResend_;
   if (requestEnded_) stream_.startRouteTimeout(timeouts_.globalMs);
   stream_.info().attemptCount = attempts_;

@@ -278,7 +278,8 @@ bool UpstreamRequest::stillThere() {
 bool UpstreamRequest::maySendAgain(ResetReason reason) const {
   return reason == ResetReason::kRemoteReset && !sentAgain_ && !headersSeen_ &&
          upstream_->requests() > 1 && !upstream_->codec().responseSeen() &&
-         isIdempotent(head_->method) && (headOnly_ || owner_.keepsBody());
+         (isIdempotent(head_->method) || upstream_->untouched()) &&
+         (headOnly_ || owner_.keepsBody());
 }
 
 // ---- Deadlines and the end ----------------------------------------------------------------------

@@ -5,9 +5,10 @@
 //                          └── failure, reset, cancel() ──▶ idle
 //
 // A request that fails on a reused connection before a byte of response came (the upstream closed
-// it just then) is sent again once, on a new connection to the same host, if that is safe: an
-// idempotent method (RFC 9110 §9.2.2), and whatever was given of its body is kept. Of that the
-// owner sees no more than another onUpstreamReady().
+// it just then) is sent again once, on a new connection to the same host, if that is safe: its
+// method is idempotent (RFC 9110 §9.2.2), or nothing of it had arrived when the upstream ended; and
+// whatever was given of its body is kept. Of that the owner sees no more than another
+// onUpstreamReady().
 //
 // In its last event (end of the response, reset) the object is idle and may be started again; a
 // response's head is gone then.

@@ -90,6 +90,10 @@ class HttpPool final : public ListNode<HttpPool>,
   // A request counts for the breaker from when it has a connection until the exchange is over.
   // At most so many connections are opened ahead of requests at once, as in Envoy.
   static constexpr int kMostAhead = 3;
+  // What the last poll said of a connection is believed for so long: in a turn with much to do,
+  // looking once more costs a system call, and is cheaper than a request that meets the end of a
+  // connection or an answer that it did not ask for.
+  static constexpr uint64_t kKnownForNs = 50'000;
   // `fresh`: only a connection that has served no request yet will do.
   Acquired acquire(PoolWaiter& waiter, Priority priority, bool fresh);
   // The waiter no longer wants a connection.
@@ -101,6 +105,9 @@ class HttpPool final : public ListNode<HttpPool>,
   bool draining() const { return draining_; }
   // The host failed its health checks: as drain() for the connections that there are now.
   void renew();
+  // The cluster's idle timeout, or the most that a connection may last, is another one: it holds
+  // for those that are idle as well, from when they became so.
+  void idleTimesChanged();
   // Opens a connection if another request would make it wanted; false when none was opened.
   bool predict(double ratio);
   // Nobody waits for it or uses it.

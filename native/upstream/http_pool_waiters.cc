@@ -73,11 +73,23 @@ void HttpPool::settle() {
 // The one that was used last of those that may be used again; null: there is none now.
 UpstreamConnection* HttpPool::silentOne() {
   settle();
+  // A poll that told of a full batch may have left out what these have to say. And one that was
+  // long ago knows nothing of what they said since: a request that an end meets can go elsewhere,
+  // so that only those are looked at once more that were seen to say what nobody asked for.
+  const Loop& loop = cluster_.worker().net().loop();
+  const bool unruly = cluster_.stats()[kCxProtocolError].value() != 0;
+  const bool known = loop.toldAll() && (!unruly || loop.sincePollNs() < kKnownForNs);
   while (UpstreamConnection* c = idle_.front()) {
-    if (c->connection_->silent()) return c;
-    rest(*c);  // what it says is looked at later in this turn
+    if (known ? c->connection_->silent() : c->connection_->silentNow()) return c;
+    rest(*c);  // what it says is looked at later in this turn, or in the next one
   }
   return nullptr;
+}
+
+void HttpPool::idleTimesChanged() {
+  for (auto* list : {&idle_, &resting_}) {
+    for (UpstreamConnection* c = list->front(); c != nullptr; c = list->next(c)) c->armIdleTimer();
+  }
 }
 
 // An idle connection whose request has begun.

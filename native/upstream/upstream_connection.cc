@@ -11,6 +11,14 @@ namespace millrace {
 
 using namespace cluster_stat;
 
+namespace {
+
+// So many requests of a connection are watched for answers that came before them: a server that
+// says more than it was asked mostly begins with that at once.
+constexpr uint32_t kWatchedRequests = 4;
+
+}  // namespace
+
 UpstreamConnection::UpstreamConnection(HttpPool& pool, Connection& connection,
                                        const ClusterSnapshot& cluster, uint64_t nowNs)
     : pool_(pool),
@@ -22,6 +30,7 @@ UpstreamConnection::UpstreamConnection(HttpPool& pool, Connection& connection,
 
 RequestEncoder& UpstreamConnection::start(ResponseSink& sink, ResponseHead& head) {
   requests_++;
+  givenBefore_ = connection_->bytesWritten() + connection_->pendingBytes();
   return codec_.start(sink, head);
 }
 
@@ -32,7 +41,24 @@ void UpstreamConnection::cancel() {
   connection_->close();
 }
 
+// No byte of the present request has reached the peer's system. Whatever the peer has said so far,
+// it said before that: TCP acknowledges what has come with whatever it sends.
+bool UpstreamConnection::nothingArrived() const {
+  return connection_->overTcp() && connection_->bytesDelivered() <= givenBefore_;
+}
+
 size_t UpstreamConnection::onData(Connection&, std::span<char> bytes) {
+  // What comes first may be the answer to nothing, or to an earlier request once more. Asking costs
+  // a system call: upstreams that were never seen to break the rules are believed after a while.
+  const bool first = state_ == State::kBusy && !codec_.responseSeen() && !bytes.empty();
+  const bool watched =
+      requests_ <= kWatchedRequests || pool_.cluster_.stats()[kCxProtocolError].value() != 0;
+  if (first && watched && nothingArrived()) {
+    untouched_ = true;
+    codec_.refuseUnasked();
+    connection_->close();
+    return bytes.size();
+  }
   size_t used = codec_.dispatch(bytes);
   if (state_ == State::kBusy && codec_.idle()) {
     exchangeEnded();
@@ -44,6 +70,7 @@ size_t UpstreamConnection::onData(Connection&, std::span<char> bytes) {
 
 void UpstreamConnection::onReadEnd(Connection&) {
   endReason_ = CloseReason::kRemoteEnd;
+  untouched_ = state_ == State::kBusy && !codec_.responseSeen() && nothingArrived();
   if (codec_.endsAtClose()) codec_.onReadEnd();
   // An exchange that is cut is told when the connection has made room for another one.
   if (state_ != State::kClosed) connection_->close();
@@ -65,6 +92,8 @@ void UpstreamConnection::onClosed(Connection&, CloseReason reason, int sysErrno)
   countBytes();
   if (before == State::kBusy) pool_.requestOver(*this);
   cutShort_ |= !codec_.idle();
+  // Our system's word is all there is now.
+  untouched_ |= before == State::kBusy && connection_->bytesWritten() <= givenBefore_;
   pool_.closed(*this, reason, sysErrno, before == State::kConnecting);
   if (before == State::kBusy) {
     // Told last: the sink may ask the pool for another connection.
@@ -124,17 +153,29 @@ void UpstreamConnection::exchangeEnded() {
   }
 }
 
-// Waits for a request until the idle timeout, or until it is too old.
 void UpstreamConnection::becomeIdle() {
+  idleSinceMs_ = pool_.cluster_.worker().net().loop().nowMs();
+  armIdleTimer();
+}
+
+// Waits for a request until the idle timeout, or until it is too old.
+void UpstreamConnection::armIdleTimer() {
   const ClusterSnapshot& cluster = pool_.cluster_.snapshot();
   Loop& loop = pool_.cluster_.worker().net().loop();
   uint64_t idleMs = cluster.idleTimeoutMs();
+  if (uint64_t rested = loop.nowMs() - idleSinceMs_; idleMs != 0 && rested != 0) {
+    idleMs = idleMs > rested ? idleMs - rested : 1;
+  }
   if (uint64_t most = cluster.maxConnectionDurationMs(); most != 0) {
     uint64_t age = (loop.nowNs() - connectedNs_) / kNsPerMs;
     uint64_t left = age < most ? most - age : 1;
     idleMs = idleMs == 0 ? left : std::min(idleMs, left);
   }
-  if (idleMs != 0) loop.arm(idleTimer_, idleMs);
+  if (idleMs != 0) {
+    loop.arm(idleTimer_, idleMs);
+  } else {
+    loop.cancel(idleTimer_);
+  }
 }
 
 void UpstreamConnection::idleTooLong() {

@@ -33,6 +33,11 @@ class UpstreamConnection final : public ConnectionOwner,
   // Requests started on it, the current one included: more than 1 says that a failure without a
   // byte of response may be nothing but a keep-alive that ran out.
   uint32_t requests() const { return requests_; }
+  // After a reset: the peer had spoken its last word, or had said something else, before its system
+  // had a byte of the request, or nothing of it ever left. It was never looked at, and may be sent
+  // elsewhere whatever it means (RFC 9110 §9.2.2: "some means to detect that the original request
+  // was never applied"; RFC 9112 §9.5 has the case).
+  bool untouched() const { return untouched_; }
 
   size_t onData(Connection& c, std::span<char> bytes) override;
   void onReadEnd(Connection& c) override;
@@ -50,7 +55,9 @@ class UpstreamConnection final : public ConnectionOwner,
   enum class Place : uint8_t { kUsed, kResting, kIdle };
   void exchangeEnded();
   void countBytes();
+  bool nothingArrived() const;
   void becomeIdle();
+  void armIdleTimer();
   void idleTooLong();
 
   HttpPool& pool_;
@@ -63,7 +70,9 @@ class UpstreamConnection final : public ConnectionOwner,
   uint64_t createdNs_;
   uint64_t connectedNs_ = 0;
   uint64_t countedRead_ = 0, countedWritten_ = 0;
-  uint64_t restsSince_ = 0;  // Loop::turns()
+  uint64_t givenBefore_ = 0;  // bytes, before the request that it is busy with
+  uint64_t restsSince_ = 0;   // Loop::turns()
+  uint64_t idleSinceMs_ = 0;
   uint32_t requests_ = 0;
   State state_ = State::kConnecting;
   Priority priority_ = Priority::kDefault;         // whose breaker it counts for
@@ -72,6 +81,7 @@ class UpstreamConnection final : public ConnectionOwner,
   Place place_ = Place::kUsed;
   bool closeWhenIdle_ = false;  // its host failed
   bool cutShort_ = false;       // it ends in the middle of an exchange
+  bool untouched_ = false;
 };
 
 }  // namespace millrace

@@ -155,6 +155,11 @@ void ClusterLocal::update(Pin now) {
   if (snapshot_->connectVersion() != before.get<ClusterSnapshot>()->connectVersion()) {
     forAllPools([&](HttpPool& pool) { pool.drain(before.again()); });
   }
+  const auto& then = *before.get<ClusterSnapshot>();
+  if (snapshot_->idleTimeoutMs() != then.idleTimeoutMs() ||
+      snapshot_->maxConnectionDurationMs() != then.maxConnectionDurationMs()) {
+    forAllPools([](HttpPool& pool) { pool.idleTimesChanged(); });
+  }
   HostHistory::walk(&past, &snapshot_->history(), [&](const HostChange& change) {
     if (change.kind == HostChange::Kind::kFailed) return hostFailed(*change.host);
     waiting_.hostRemoved(*change.host);

@@ -98,10 +98,11 @@ class ServerSide : public ConnectionOwner, public Http1ServerCallbacks {
       onError(*streams.back(), status);
   }
   void onExchangeEnd(ExchangeEnd how) override {
-    static const char* const kNames[] = {"reusable", "close", "reset"};
+    static const char* const kNames[] = {"reusable", "close", "reset", "cut"};
     log += std::string("over ") + kNames[int(how)] + "\n";
     if (how == ExchangeEnd::kClose) connection->closeAfterFlush(1000);
     if (how == ExchangeEnd::kReset) connection->close();
+    if (how == ExchangeEnd::kCut) connection->abortAfterFlush();
   }
 
   // Sends, lets the loop turn, and returns what came back.

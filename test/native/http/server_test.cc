@@ -493,6 +493,49 @@ TEST_CASE("resetting a stream") {
   CHECK(side.closed);
 }
 
+TEST_CASE("a cut response whose end is that of the connection ends in a reset") {
+  struct Case {
+    const char* request;
+    bool length;
+    bool bodiless;
+    const char* over;
+    int error;
+  };
+  // The others show by themselves that something is missing.
+  constexpr Case kCases[] = {
+      {"GET / HTTP/1.0\r\nHost: a\r\n\r\n", false, false, "cut", ECONNRESET},
+      {"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", false, false, "cut",
+       ECONNRESET},
+      {"GET / HTTP/1.0\r\nHost: a\r\n\r\n", true, false, "reset", 0},
+      {"HEAD / HTTP/1.0\r\nHost: a\r\n\r\n", false, true, "reset", 0},
+      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false, false, "reset", 0},
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true, false, "reset", 0},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(c.request);
+    CAPTURE(c.length);
+    Net net;
+    Http1ServerOptions options;
+    options.parse.acceptHttp10 = true;
+    ServerSide side(net, options);
+    side.onComplete = [&](ServerSide::Stream& s) {
+      ResponseHead head(s.arena);
+      head.status = 200;
+      if (c.length) head.setLength(10);
+      s.encoder.encodeHeaders(head, false);
+      s.encoder.encodeData("half", false);
+    };
+    std::string heard = side.exchange(c.request);
+    CHECK((heard.find("half") != std::string::npos) == !c.bodiless);
+    CHECK(side.codec->endsAtClose() == (c.error != 0));
+    side.streams.back()->encoder.resetStream(ResetReason::kRemoteReset);
+    net.ctx->flush();
+    CHECK(side.plain.awaitEnd(net));
+    CHECK(side.plain.error == c.error);
+    CHECK(side.takeLog().ends_with(std::string("over ") + c.over + "\n"));
+  }
+}
+
 TEST_CASE("a response that is not what its head said ends the connection, and never the next one") {
   Net net;
   ServerSide side(net);

@@ -302,6 +302,49 @@ TEST_CASE("abort() sends a reset") {
   CHECK(pair.plain.error == ECONNRESET);
 }
 
+TEST_CASE("abortAfterFlush(): the peer gets everything, and then a reset") {
+  for (size_t size : {size_t(0), size_t(4), size_t(1 << 20)}) {
+    Net net;
+    Pair pair(net);
+    const std::string text = pattern(size);
+    pair.connection->write(text);
+    pair.connection->abortAfterFlush();
+    net.ctx->flush();
+    CHECK(pair.plain.hear(net, size + 1) == text);
+    CHECK(pair.plain.error == ECONNRESET);
+    CHECK(net.until([&] { return pair.owner.closes == 1; }));
+    CHECK(pair.owner.reason == CloseReason::kLocal);
+  }
+}
+
+TEST_CASE("abortAfterFlush() waits for a peer that takes nothing so long as it was told") {
+  Net net;
+  Pair pair(net);
+  const std::string text = pattern(4 << 20);
+  pair.connection->write(text);
+  pair.connection->abortAfterFlush(50);
+  CHECK(net.until([&] { return pair.owner.closes == 1; }));
+  pair.plain.awaitEnd(net);
+  CHECK(pair.plain.error == ECONNRESET);
+}
+
+TEST_CASE("what is closed with bytes to be written yet does not end in order") {
+  Net net;
+  Pair pair(net);
+  const std::string text = pattern(4 << 20);
+  pair.connection->write(text);
+  net.turns();
+  SUBCASE("at once") {
+    pair.connection->close();
+  }
+  SUBCASE("because the peer takes nothing") {
+    pair.connection->closeAfterFlush(0, 50);
+    CHECK(net.until([&] { return pair.owner.closes == 1; }));
+  }
+  pair.plain.awaitEnd(net);
+  CHECK(pair.plain.error == ECONNRESET);
+}
+
 TEST_CASE("a reset of the peer is told once, also while paused") {
   for (bool paused : {false, true}) {
     Net net;
@@ -332,6 +375,26 @@ TEST_CASE("bytes that came before a reset are not lost") {
     }
     CHECK(net.until([&] { return pair.owner.closes == 1; }));
     CHECK(pair.owner.data == "the whole answer");
+    CHECK(pair.owner.reason == CloseReason::kRemoteReset);
+  }
+}
+
+TEST_CASE("a reset is not the end of a stream, though a write met it first") {
+  for (bool ended : {false, true}) {
+    CAPTURE(ended);
+    Net net;
+    Pair pair(net);
+    pair.connection->pause();
+    pair.plain.say("half");
+    if (ended) pair.plain.end();
+    awaitReadable(pair.connection->fd(), 4);
+    pair.plain.reset();
+    pair.connection->write("upload");  // takes the error from the socket
+    pair.connection->flushNow();
+    pair.connection->resume();
+    CHECK(net.until([&] { return pair.owner.closes == 1; }));
+    CHECK(pair.owner.data == "half");
+    CHECK(pair.owner.ends == (ended ? 1 : 0));
     CHECK(pair.owner.reason == CloseReason::kRemoteReset);
   }
 }

@@ -183,6 +183,40 @@ TEST_CASE("stop() serves who has come and who is about to, and lets nobody else 
 }
 #endif
 
+TEST_CASE("a unix socket that stops takes who waits, in several turns, and nobody else") {
+  for (bool now : {false, true}) {
+    CAPTURE(now);
+    Net net;
+    Sink sink;
+    const std::string path = "/tmp/millrace-listener-" + std::to_string(getpid());
+    const Address at = *Address::unixPath(path);
+    ListenSockets sockets = std::move(*listenOn(at, {.reusePort = false}, 1));
+    Listener listener(*net.loop, std::move(sockets.fds[0]), sockets.local, sink);
+    std::vector<Fd> clients;
+    constexpr size_t kWaiting = 100;
+    for (size_t i = 0; i < kWaiting; i++) clients.push_back(clientTo(at));
+    sink.then = [&] {  // for each that is taken, another one would come
+      Fd late(openSocket(AF_UNIX));
+      if (clients.size() < 300 && connect(late.get(), at.sockaddrPtr(), at.size()) == 0) {
+        clients.push_back(std::move(late));
+      }
+    };
+    if (now) {
+      listener.stopNow();
+    } else {
+      listener.stop();
+      CHECK(sink.fds.size() <= Listener::kAcceptsPerEvent);
+    }
+    CHECK(net.until([&] { return listener.stopped(); }));
+#ifdef __linux__
+    CHECK(sink.fds.size() == kWaiting);
+#else
+    CHECK(sink.fds.size() >= kWaiting);
+#endif
+    unlink(path.c_str());
+  }
+}
+
 TEST_CASE("a port is shared only when the second one asks for it") {
   ListenSockets one = std::move(*listenOn(loopback(), {}, 3));
   for (size_t count : {1, 2}) {

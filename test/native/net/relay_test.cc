@@ -195,8 +195,30 @@ TEST_CASE("bytes that came before a reset reach the other side") {
     CHECK(heard.size() == b.readFromFirst);
     CHECK(heard == text.substr(0, heard.size()));
     if (size == 100) CHECK(heard == text);
-    b.right.close();
+    CHECK(b.right.error == ECONNRESET);  // and not an end, which would say that this was all
     CHECK(net.until([&] { return b.overs == 1; }));
+  }
+}
+
+TEST_CASE("a relay that is closed ends in order only where everything was passed on") {
+  for (size_t size : {size_t(100), size_t(100'000), kMoreThanFits}) {
+    CAPTURE(size);
+    Net net;
+    Between b(net);
+    const bool all = size < kMoreThanFits;
+    if (all) {
+      CHECK(b.through(b.left, b.right, pattern(size)).size() == size);
+    } else {
+      const std::string text = pattern(size);
+      size_t sent = 0;
+      net.until([&] { return (sent += b.left.say(std::string_view(text).substr(sent))) == size; },
+                300);
+      CHECK(sent < size);
+    }
+    b.relay.close();
+    b.right.awaitEnd(net);
+    CHECK(b.right.error == (all ? 0 : ECONNRESET));
+    b.left.awaitEnd(net);
   }
 }
 

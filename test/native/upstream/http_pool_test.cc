@@ -122,14 +122,17 @@ class Asker final : public PoolWaiter, public ResponseSink {
   }
   void onResponseData(std::string_view, bool) override {}
   void onResponseTrailers(HeaderList&) override {}
-  void onResponseReset(ResetReason) override { reset = true; }
+  void onResponseReset(ResetReason) override {
+    reset = true;
+    untouched = connection->untouched();
+  }
   void onRequestWritable(bool) override {}
 
   UpstreamConnection* connection = nullptr;
   PoolFailure failure = PoolFailure::kNone;
   uint32_t nth = 0;  // of its connection's requests, from 1
   int status = 0;
-  bool reset = false;
+  bool reset = false, untouched = false;
   std::function<void()> whenOver;
 
  private:
@@ -287,4 +290,109 @@ TEST_CASE("an end in the middle of an exchange is counted, by whose it is") {
   REQUIRE(world.turn([&] { return world.stat(cluster_stat::kCxActive) == 0; }));
   CHECK(over.status == 200);
   CHECK(world.stat(cluster_stat::kCxDestroyWithActiveRq) == 2);
+}
+
+TEST_CASE("what the end of a connection came before was never looked at") {
+  enum class Peer { kEnds, kResets, kSpeaks, kEndsAtOnce, kEndsHavingRead, kAnswers };
+  for (Peer what : {Peer::kEnds, Peer::kResets, Peer::kSpeaks, Peer::kEndsAtOnce,
+                    Peer::kEndsHavingRead, Peer::kAnswers}) {
+    CAPTURE(int(what));
+    World world;
+    Asker first(world), second(world);
+    first.ask();
+    REQUIRE(world.turn([&] { return first.connection != nullptr; }));
+    Fd peer = world.accept();
+    answer(peer);
+    REQUIRE(world.turn([&] { return first.status == 200; }));
+    world.loop().runOnce(0);
+    world.loop().post([&] {
+      second.ask();  // what it sends leaves after this
+      if (what == Peer::kEnds) peer.reset();
+      if (what == Peer::kResets) act(Behind::kReset, peer);
+      if (what == Peer::kSpeaks) act(Behind::kAnswer, peer);
+    });
+    REQUIRE(world.turn([&] { return second.connection != nullptr; }));
+    CHECK(second.nth == 2);
+    if (what == Peer::kEndsAtOnce) peer.reset();  // with the request unread: a reset
+    if (what == Peer::kAnswers) answer(peer);
+    if (what == Peer::kEndsHavingRead) {
+      char buffer[1024];
+      CHECK(::recv(peer.get(), buffer, sizeof buffer, 0) > 0);
+      peer.reset();
+    }
+    REQUIRE(world.turn([&] { return second.reset || second.status != 0; }));
+    CHECK(second.reset == (what != Peer::kAnswers));
+    CHECK(second.untouched ==
+          (what == Peer::kEnds || what == Peer::kResets || what == Peer::kSpeaks));
+    CHECK(world.stat(cluster_stat::kCxProtocolError) == (what == Peer::kSpeaks ? 1 : 0));
+    const uint64_t cut = world.stat(cluster_stat::kCxDestroyWithActiveRq);
+    CHECK(cut == (what == Peer::kAnswers ? 0 : 1));
+    const bool byUs = what == Peer::kSpeaks;
+    CHECK(world.stat(cluster_stat::kCxDestroyLocalWithActiveRq) == (byUs ? 1 : 0));
+    CHECK(world.stat(cluster_stat::kCxDestroyRemoteWithActiveRq) == (byUs ? 0 : cut));
+  }
+}
+
+TEST_CASE("a poll that could not tell of everything lets no connection rest") {
+  for (Behind behind : {Behind::kEnd, Behind::kAnswer}) {
+    World world;
+    Asker first(world), second(world);
+    first.ask();
+    REQUIRE(world.turn([&] { return first.connection != nullptr; }));
+    Fd peer = world.accept();
+    answer(peer);
+    REQUIRE(world.turn([&] { return first.status == 200; }));
+    struct Busy final : IoHandle {
+      void onReady(uint32_t) override {}
+    };
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    std::vector<Fd> fds;
+    std::vector<Busy> busy(2 * Loop::kEventsPerPoll);
+    for (Busy& handle : busy) {  // each is writable, and so ready before the peer does anything
+      fds.emplace_back(::dup(pair[0]));
+      REQUIRE(world.loop().add(&handle, fds.back().get()).ok());
+    }
+    act(behind, peer);
+    world.loop().post([&] { second.ask(); });
+    world.loop().runOnce(0);
+    REQUIRE(!world.loop().toldAll());
+    REQUIRE(world.turn([&] { return second.connection != nullptr; }));
+    CHECK(second.nth == 1);
+    CHECK(world.loop().toldAll());
+    for (Busy& handle : busy) world.loop().remove(&handle);
+    ::close(pair[0]);
+    ::close(pair[1]);
+  }
+}
+
+TEST_CASE("idle connections take the idle timeout that the cluster has now") {
+  World world;
+  auto idle = [&](uint64_t before, uint64_t after) {
+    world.spec().idleTimeout = before;
+    world.publish();
+    Asker asker(world);
+    asker.ask();
+    REQUIRE(world.turn([&] { return asker.connection != nullptr; }));
+    Fd peer = world.accept();
+    answer(peer);
+    REQUIRE(world.turn([&] { return asker.status == 200; }));
+    world.spec().idleTimeout = after;
+    world.publish();
+    return peer;
+  };
+  {
+    Fd peer = idle(60'000, 20);
+    CHECK(world.turn([&] { return world.stat(cluster_stat::kCxIdleTimeout) == 1; }));
+    CHECK(world.stat(cluster_stat::kCxActive) == 0);
+  }
+  for (uint64_t longer : {0, 60'000}) {
+    Fd peer = idle(200, longer);
+    const uint64_t end = monotonicNs() + 400 * kNsPerMs;
+    world.turn([&] { return monotonicNs() > end; });
+    CHECK(world.stat(cluster_stat::kCxIdleTimeout) == 1);
+    CHECK(world.stat(cluster_stat::kCxActive) == 1);
+    act(Behind::kEnd, peer);
+    CHECK(world.turn([&] { return world.stat(cluster_stat::kCxActive) == 0; }));
+  }
 }
