@@ -170,6 +170,53 @@ describe('a file of endpoints', () => {
     await expect.poll(() => hosts(millrace)).toEqual(['127.0.0.1:1003'])
   })
 
+  it('is found whatever becomes of its folder', async () => {
+    const root = temporaryFolder()
+    const at = (name: string, ...ports: readonly number[]): string => {
+      mkdirSync(join(root, name))
+      return write(join(root, name), 'eds.json', listed(...ports))
+    }
+    at('now', 1001)
+    const millrace = await started(eds(join(root, 'now/eds.json')))
+    const shows = (port: number): Promise<void> =>
+      expect.poll(() => hosts(millrace), kPatience).toEqual([`127.0.0.1:${port}`])
+    await shows(1001)
+    // Made anew, perhaps under the same number.
+    rmSync(join(root, 'now'), { recursive: true })
+    at('now', 1002)
+    await shows(1002)
+    // Away for a while, and what is moved into the new one is seen.
+    renameSync(join(root, 'now'), join(root, 'old'))
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await shows(1002)
+    mkdirSync(join(root, 'now'))
+    renameSync(at('prepared', 1003), join(root, 'now/eds.json'))
+    await shows(1003)
+    // Exchanged by names.
+    at('next', 1004)
+    renameSync(join(root, 'now'), join(root, 'older'))
+    renameSync(join(root, 'next'), join(root, 'now'))
+    await shows(1004)
+  })
+
+  it('is read again when a link that is a part of its path leads elsewhere', async () => {
+    const root = temporaryFolder()
+    const release = (name: string, port: number): void => {
+      mkdirSync(join(root, name))
+      write(join(root, name), 'eds.json', listed(port))
+      symlinkSync(name, join(root, 'new'))
+      renameSync(join(root, 'new'), join(root, 'current'))
+    }
+    release('r1', 1001)
+    const millrace = await started(eds(join(root, 'current/eds.json')))
+    expect(await hosts(millrace)).toEqual(['127.0.0.1:1001'])
+    release('r2', 1002)
+    await expect.poll(() => hosts(millrace), kPatience).toEqual(['127.0.0.1:1002'])
+    write(join(root, 'r2'), 'new', listed(1003))
+    renameSync(join(root, 'r2/new'), join(root, 'r2/eds.json'))
+    await expect.poll(() => hosts(millrace), kPatience).toEqual(['127.0.0.1:1003'])
+  })
+
   it('is not read while it is written, but when the next one is moved there', async () => {
     const folder = temporaryFolder()
     const path = write(folder, 'eds.json', listed(1001))

@@ -3,6 +3,7 @@
 
 import type { Assignment } from '../../config/index.ts'
 import { ReadError, readWithin, statWithin } from '../../read_file.ts'
+import { FolderWatches } from './folder_watch.ts'
 
 /** A bound for what is no list of endpoints: one of a million is smaller. */
 const kFileBytesMax = 256 * 1024 * 1024
@@ -46,6 +47,8 @@ interface Shared {
 }
 
 export class AssignmentFiles {
+  /** Those that the files are in. */
+  readonly folders: FolderWatches = new FolderWatches()
   readonly #read: ReadAssignments
   readonly #deadlineMs: number
   readonly #shared = new Map<string, Shared>()

@@ -1,8 +1,8 @@
 // Endpoints from a file (EDS with a path_config_source). The file is read again when another one is
-// moved to its name, or when something is moved into the watched directory. What cannot be read or
-// is not right is refused as a whole, and what was in force stays.
+// moved to its name, when something is moved into the watched directory, or when either is another
+// directory than before. What cannot be read or is not right is refused as a whole, and what was in
+// force stays.
 
-import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Assignment, EdsDefinition, HostDefinition } from '../../config/index.ts'
 import { after, pause, type Timer } from '../../timers.ts'
@@ -28,7 +28,7 @@ export class EdsDiscovery implements DiscoverySource {
   readonly #options: EdsOptions
   readonly #sink: DiscoverySink
   #file: AssignmentFile | undefined
-  #watcher: FSWatcher | undefined
+  #unwatch: (() => void) | undefined
   #stale: Timer | undefined
   #again: Timer | undefined
   #stopped = false
@@ -63,23 +63,19 @@ export class EdsDiscovery implements DiscoverySource {
     const { path, watchedDirectory, listAsAny } = this.#definition
     this.#file = this.#options.files.open(path, listAsAny)
     const folder = watchedDirectory ?? dirname(path)
-    try {
-      this.#watcher = watch(folder, { persistent: false }, (event, name) => {
-        // 'rename': something came to, or went from, this name.
-        if (event !== 'rename') return
-        if (watchedDirectory === undefined && name !== basename(path)) return
-        this.#load(false)
-      })
-      this.#watcher.on('error', (error) => this.#options.log.rejected(folder, error))
-    } catch (error) {
-      this.#options.log.rejected(folder, error)
-    }
+    this.#unwatch = this.#options.files.folders.watch(folder, {
+      changed: (name) => {
+        const other = watchedDirectory === undefined && name !== undefined
+        if (!other || name === basename(path)) this.#load(false)
+      },
+      failed: (error) => this.#options.log.rejected(folder, error),
+    })
     this.#load(true)
   }
 
   stop(): void {
     this.#stopped = true
-    this.#watcher?.close()
+    this.#unwatch?.()
     this.#file?.close()
     this.#stale?.stop()
     this.#again?.stop()
