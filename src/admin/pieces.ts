@@ -3,6 +3,7 @@
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { inSlices, type Steps } from '../slices.ts'
 
 /** Text, piece by piece; undefined is a place to leave the work for a while. */
@@ -11,10 +12,22 @@ export type Pieces = Generator<string | undefined, void, void>
 /** So much is written at once: more would only be copied more often. */
 const kWriteLength = 64 * 1024
 
+/** What is made for one answer or another: one after the other, each in a turn of its own. */
+let making: Promise<unknown> = Promise.resolve()
+
+/**
+ * However many clients ask at the same time, a turn of the event loop has one slice of their work.
+ */
+function made(pieces: Pieces): Promise<string> {
+  const text = making.then(() => nextTurn()).then(() => inSlices(next(pieces)))
+  making = text.catch(() => {}) // whoever asked hears of it
+  return text
+}
+
 /** Writes all pieces, and ends the response; stops when the client is gone. */
 export async function writePieces(response: ServerResponse, pieces: Pieces): Promise<void> {
   while (!response.destroyed) {
-    const text = await inSlices(next(pieces))
+    const text = await made(pieces)
     if (text === '') {
       response.end()
       return

@@ -3,7 +3,7 @@
 
 import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { NativeAddress } from '../native/index.ts'
@@ -13,6 +13,7 @@ import { controlEndpoints } from './control.ts'
 import { type Answer, type Endpoint, text } from './endpoint.ts'
 import { isLoopback, refusal } from './guard.ts'
 import { homeEndpoints } from './home.ts'
+import { inTurn } from './in_turn.ts'
 import { infoEndpoints } from './info.ts'
 import { writePieces } from './pieces.ts'
 import { statsEndpoints } from './stats.ts'
@@ -29,6 +30,8 @@ const kListed: readonly Endpoint[] = [
 const kEndpoints: ReadonlyMap<string, Endpoint> = new Map(
   [...homeEndpoints(kListed), ...kListed].map((endpoint) => [endpoint.path, endpoint]),
 )
+
+const kInUse = 'stop what listens there, or choose another address'
 
 export class AdminServer {
   readonly #http: Server
@@ -53,7 +56,10 @@ export class AdminServer {
     this.#onLoopback = onLoopback
     this.#target = target
     this.#log = log
-    http.on('request', (request, response) => this.#serve(request, response))
+    http.on(
+      'request',
+      inTurn((request, response) => this.#serve(request, response)),
+    )
   }
 
   static async listen(
@@ -73,13 +79,16 @@ export class AdminServer {
     return new AdminServer(http, { ...address, port }, url, isLoopback(address.ip), target, log)
   }
 
-  /** Whether an interface at `address` cannot listen beside this one, of which it has the port. */
+  /** Whether an interface at `address` cannot listen beside this one: it has its port, or path. */
   blocks(address: NativeAddress): boolean {
     const own = this.#address
-    return !('path' in own) && !('path' in address) && own.port === address.port
+    if ('path' in own || 'path' in address) {
+      return 'path' in own && 'path' in address && own.path === address.path
+    }
+    return own.port === address.port
   }
 
-  /** Lets go of the address, for a successor that needs its port. Requests go on. */
+  /** Lets go of the address, for a successor that needs its port or path. Requests go on. */
   async makeRoom(): Promise<void> {
     // The socket is closed at once, and only that is waited for: connections may last.
     this.#http.close()
@@ -99,7 +108,6 @@ export class AdminServer {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
-    request.resume() // bodies mean nothing here
     let answer: Answer
     try {
       answer = this.#answer(request)
@@ -153,11 +161,13 @@ export class AdminServer {
 
 async function bind(http: Server, address: NativeAddress): Promise<void> {
   const where = 'path' in address ? address.path : `${address.ip}:${address.port}`
-  if ('path' in address) removeStaleSocket(address.path)
+  if ('path' in address) await removeStaleSocket(address.path)
   await new Promise<void>((resolve, reject) => {
     http.once('error', (cause: NodeJS.ErrnoException) => {
       const message = `admin: cannot listen on ${where}: ${cause.code ?? cause.message}`
-      reject(new MillraceError('ERR_MILLRACE_LISTEN', message, { path: 'admin.address', cause }))
+      const hint = cause.code === 'EADDRINUSE' ? { hint: kInUse } : {}
+      const about = { path: 'admin.address', cause, ...hint }
+      reject(new MillraceError('ERR_MILLRACE_LISTEN', message, about))
     })
     if ('path' in address) http.listen(address.path.replace(/^@/, '\0'), resolve)
     else http.listen(address.port, address.ip, resolve)
@@ -167,8 +177,20 @@ async function bind(http: Server, address: NativeAddress): Promise<void> {
   }
 }
 
-/** What an earlier process left; anything but a socket stays, and binding fails. */
-function removeStaleSocket(path: string): void {
-  if (path.startsWith('@')) return
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path)
+/** What a process that is gone left. Where somebody answers, or no socket is, binding fails. */
+async function removeStaleSocket(path: string): Promise<void> {
+  if (path.startsWith('@') || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
+  if (await isDeserted(path)) rmSync(path, { force: true })
+}
+
+/** Whether nobody listens on the socket at `path`. */
+function isDeserted(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path)
+    probe.on('connect', () => {
+      probe.destroy()
+      resolve(false)
+    })
+    probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+  })
 }

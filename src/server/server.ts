@@ -496,7 +496,7 @@ export class Server {
   #onEvent(event: NativeEvent): void {
     const { kind, subject, message } = event
     this.options.onEvent?.(event)
-    if (kind === 'log-recovered') this.options.log.info({ subject }, message)
+    if (kind === 'log-recovered') this.options.log.info({ subject }, 'log lines are written again')
     else this.options.log.warn({ subject, kind }, message)
   }
 }

@@ -1,6 +1,8 @@
 // The admin interface of a running proxy: each endpoint, with numbers that real requests made.
 
+import { existsSync, statSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { simple } from './support/config.ts'
@@ -127,6 +129,27 @@ describe('what it changes', () => {
   })
 })
 
+describe('a client that pipelines', () => {
+  const url = (): URL => new URL(millrace.admin('/'))
+  const ask = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  const last = (path: string): string =>
+    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`
+
+  it('gets its answers in order when it reads', async () => {
+    const client = connect(Number(url().port), url().hostname)
+    const asked = Array.from({ length: 200 }, (_, i) => (i % 3 === 0 ? '/ready' : '/server_info'))
+    client.write(asked.map(ask).join('') + last('/listeners'))
+    let text = ''
+    for await (const bytes of client.setEncoding('utf8')) text += bytes
+    const answers = text.split('HTTP/1.1 200 OK').slice(1)
+    expect(answers).toHaveLength(201)
+    for (const [i, path] of asked.entries()) {
+      expect(answers[i]).toContain(path === '/ready' ? 'LIVE' : '"version"')
+    }
+    expect(answers[200]).toContain('main::')
+  })
+})
+
 describe('where it listens', () => {
   it('nowhere unless asked', async () => {
     const path = write(temporaryFolder(), 'config.json', simple([port]))
@@ -139,14 +162,40 @@ describe('where it listens', () => {
     const socketPath = join(temporaryFolder(), 'admin.sock')
     const path = write(temporaryFolder(), 'config.json', simple([port]))
     await Millrace.start(['-c', path, '--admin', `unix:${socketPath}`])
-    const body = await new Promise<string>((resolve, reject) => {
-      const outgoing = request({ socketPath, path: '/ready' }, (response) => {
-        response.setEncoding('utf8').on('data', resolve)
-      })
-      outgoing.on('error', reject)
-      outgoing.end()
-    })
-    expect(body).toBe('LIVE\n')
+    expect(await ready(socketPath)).toBe('LIVE\n')
+  })
+
+  it('on a unix socket that another process keeps, and finds stale ones no matter', async () => {
+    const socketPath = join(temporaryFolder(), 'admin.sock')
+    const path = write(temporaryFolder(), 'config.json', simple([port]))
+    const options = ['-c', path, '--admin', `unix:${socketPath}`]
+    const first = await Millrace.start(options)
+    const second = Millrace.spawn(options)
+    expect((await second.exited).code).toBe(1)
+    const said = second.otherLines.join('\n')
+    expect(said).toContain('EADDRINUSE')
+    expect(said).toContain('stop what listens there')
+    expect(await ready(socketPath)).toBe('LIVE\n')
+    await first.kill()
+    expect(existsSync(socketPath)).toBe(true)
+    await Millrace.start(options)
+    expect(await ready(socketPath)).toBe('LIVE\n')
+  })
+
+  it('on the same unix socket with another mode', async () => {
+    const folder = temporaryFolder()
+    const socketPath = join(folder, 'admin.sock')
+    const config = (mode: number): object => {
+      return { ...simple([port]), admin: { address: { pipe: { path: socketPath, mode } } } }
+    }
+    const path = write(folder, 'config.json', config(0o600))
+    const configured = Millrace.spawn(['-c', path])
+    await configured.log('ready')
+    write(folder, 'config.json', config(0o660))
+    configured.signal('SIGHUP')
+    await configured.log('configuration reloaded')
+    expect(statSync(socketPath).mode & 0o777).toBe(0o660)
+    expect(await ready(socketPath)).toBe('LIVE\n')
   })
 
   it('as the configuration says, and moves with it', async () => {
@@ -163,6 +212,16 @@ describe('where it listens', () => {
     await expect(fetch(before)).rejects.toThrow()
   })
 })
+
+function ready(socketPath: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, path: '/ready', agent: false }, (response) => {
+      response.setEncoding('utf8').on('data', resolve)
+    })
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}
 
 function adminAt(address: string): object {
   return { socket_address: { address, port_value: 0 } }
