@@ -348,9 +348,26 @@ TEST_CASE("an answer with a body that is out before the request is complete is t
   ServerSide side(net);
   side.onHead = [](ServerSide::Stream& s, bool) { s.answer(413, "too big"); };
   CHECK(side.exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc") ==
-        "HTTP/1.1 413 Content Too Large\r\ncontent-length: 7\r\n\r\ntoo big");
+        "HTTP/1.1 413 Content Too Large\r\ncontent-length: 7\r\nconnection: close\r\n\r\ntoo big");
   CHECK(side.takeLog() == "head PUT /\nover close\n");
   CHECK(side.exchange("defghij" + std::string(kGet)).empty());
+}
+
+TEST_CASE(
+    "an answer that begins before the request is complete is the last one, whichever ends first") {
+  Net net;
+  ServerSide side(net);
+  side.onHead = [](ServerSide::Stream& s, bool) {
+    ResponseHead head(s.arena);
+    head.status = 200;
+    s.encoder.encodeHeaders(head, false);
+  };
+  side.onComplete = [](ServerSide::Stream& s) { s.encoder.encodeData("x", true); };
+  CHECK(side.exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc" +
+                      std::string(kGet)) ==
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        "1\r\nx\r\n0\r\n\r\n");
+  CHECK(side.takeLog() == "head PUT /\nbody 'abc'\nover close\n");
 }
 
 TEST_CASE("closeAfter() says so in the head") {
