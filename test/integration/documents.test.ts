@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { kPatience } from '../patience.ts'
 import { type Block, blocks, codeIn, page, type Table, table } from '../support/pages.ts'
 import { fileLog, simple } from './support/config.ts'
 import { temporaryFolder, write } from './support/files.ts'
@@ -20,7 +21,6 @@ import { sayingService } from './support/peers.ts'
 import { kLogFile, kService, others, type Snippet, snippets } from './support/programs.ts'
 
 const execute = promisify(execFile)
-const kBriefly = { timeout: 60_000 }
 
 /** Commands that are not run here, and where they are. */
 const kElsewhere: ReadonlyMap<string, string> = new Map([
@@ -50,7 +50,7 @@ function shellFolder(): string {
 async function shell(command: string, folder: string): Promise<string> {
   const functions = ['millrace', 'npx'].map((name) => `${name}() { sh ./bin-${name} "$@"; }`)
   const script = [...functions, `${command} 2>&1 || true`].join('\n')
-  const { stdout } = await execute('bash', ['-c', script], { ...kBriefly, cwd: folder })
+  const { stdout } = await execute('bash', ['-c', script], { ...kPatience, cwd: folder })
   return stdout
 }
 
@@ -62,7 +62,7 @@ describe('commands', () => {
     expect(there).toEqual(expect.arrayContaining([...kElsewhere.keys()]))
   })
 
-  it.each(commands)('%s', kBriefly, async (_, { text }) => {
+  it.each(commands)('%s', async (_, { text }) => {
     const command = text.trim()
     const folder = shellFolder()
     const [, path = ''] = /^curl http:\/\/127\.0\.0\.1:8080(\S*)$/.exec(command) ?? []
@@ -83,7 +83,7 @@ describe('commands', () => {
     }
   })
 
-  it.each(written('console'))('%s', kBriefly, async (_, { text }) => {
+  it.each(written('console'))('%s', async (_, { text }) => {
     const folder = shellFolder()
     for (const part of text.split(/^\$ /m).slice(1)) {
       const [command = '', ...lines] = part.split('\n')
@@ -177,7 +177,7 @@ describe('programs', () => {
   })
 
   const programs = [...new Set(snippets.map(({ program }) => program))]
-  it.each(programs)('%s runs', kBriefly, async (program) => {
+  it.each(programs)('%s runs', async (program) => {
     const service = `http://127.0.0.1:${await sayingService('served')}`
     let logs = false
     for (const [path, text] of filesOf(log)) {
@@ -188,7 +188,7 @@ describe('programs', () => {
       logs ||= text.includes(log)
     }
     const cwd = join(folder, program)
-    const { stderr } = await execute(process.execPath, ['main.js'], { ...kBriefly, cwd })
+    const { stderr } = await execute(process.execPath, ['main.js'], { ...kPatience, cwd })
     expect(stderr).toBe('')
     if (logs) expect(readFileSync(log, 'utf8')).not.toBe('')
     rmSync(log, { force: true })
