@@ -195,8 +195,8 @@ void Http1ServerCodec::encodeHeaders(const ResponseHead& head, bool end) {
   e.responseStarted = true;
   WireBody body = frame(head, end);
   if (e.counted && end && e.left != 0) return finish(ExchangeEnd::kReset);
-  // Nobody may wait for the rest of a request whose answer is there, so the connection ends with it,
-  // and the answer is the last place to say so (RFC 9110 §10.1.1; Envoy does the same).
+  // Nobody may wait for the rest of a request whose answer is there, so the connection ends with
+  // it, and the answer is the last place to say so (RFC 9110 §10.1.1; Envoy does the same).
   if (!e.requestComplete) e.close = true;
   WireConnection connection = e.close    ? WireConnection::kClose
                               : e.http10 ? WireConnection::kKeepAlive

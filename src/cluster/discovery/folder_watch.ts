@@ -1,4 +1,4 @@
-// Folders that are watched under their names. The system watches the folder that it found there: one
+// Folders that are watched under their names. The system watches the folder that was there: one
 // that is made anew, that another is moved in place of, or that a link leads to no more, says
 // nothing. So whether it is the same one is looked at every now and then.
 
