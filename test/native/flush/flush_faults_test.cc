@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "flush/flush_file.h"
 #include "flush/temp_dir.h"
+#include "support/patience.h"
 
 using namespace millrace;
 
@@ -27,7 +28,7 @@ uint64_t elapsedMs(uint64_t sinceNs) {
 
 template <typename Predicate>
 bool eventually(Predicate done) {
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < kPatienceMs / 10; i++) {
     if (done()) return true;
     usleep(10'000);
   }
@@ -91,7 +92,7 @@ TEST_CASE("a file at its size limit: kept, told once, and written when there is 
   REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
   CHECK(eventually([&] { return file->stats().bufferedLines == 0; }));
   CHECK_FALSE(file->stats().failing);
-  CHECK(file->stop(5000).clean);
+  CHECK(file->stop(kPatienceMs).clean);
   CHECK(failing == 1);
   CHECK(recovered == 1);
   CHECK(sysErrno == EFBIG);
@@ -133,7 +134,7 @@ TEST_CASE(
     std::filesystem::rename(dir.file("a.log"), dir.file("b.log"));
     std::ofstream(dir.file("ballast"), std::ios::trunc);
     CHECK(eventually([&] { return file->stats().bufferedLines == 0; }));
-    CHECK(file->stop(5000).clean);
+    CHECK(file->stop(kPatienceMs).clean);
     const auto lines = linesOf(readAll(dir.file("b.log")));
     REQUIRE(int(lines.size()) == accepted);
     for (int i = 0; i < accepted; i++) REQUIRE(lines[size_t(i)] == "line " + std::to_string(i));
@@ -176,7 +177,7 @@ TEST_CASE("a write(2) that hangs in the kernel: stop returns at the deadline, wi
   const uint64_t taken = (UINT64_MAX - 1) / lineValue;
   for (uint64_t i = 0; i < taken; i++) {
     ring->write(line, monotonicNs());
-    REQUIRE(file->flush(5000));
+    REQUIRE(file->flush(kPatienceMs));
   }
   ring->write(line, monotonicNs());
   CHECK_FALSE(file->flush(50));
@@ -242,7 +243,7 @@ TEST_CASE("a stalled pipe goes on where it stopped once it is read; nothing is t
     for (ssize_t n; (n = read(reader, buffer, sizeof buffer)) > 0;) text.append(buffer, size_t(n));
     return text.size() == 500'000;
   }));
-  CHECK(file->stop(5000).clean);
+  CHECK(file->stop(kPatienceMs).clean);
   checkNumbered(text, 5000);
   close(reader);
 }
@@ -254,7 +255,7 @@ TEST_CASE("a reader that leaves: EPIPE is kept and told; the next reader gets wh
   auto file = makeFile({.target = {.path = dir.file("fifo")}});
   const auto ring = file->attach();
   ring->write("first\n", 1);
-  CHECK(file->flush(5000));
+  CHECK(file->flush(kPatienceMs));
   char buffer[64];
   CHECK(read(reader, buffer, sizeof buffer) == 6);
   close(reader);
@@ -271,7 +272,7 @@ TEST_CASE("a reader that leaves: EPIPE is kept and told; the next reader gets wh
     if (n > 0) text.append(buffer, size_t(n));
     return text == "second\n";
   }));
-  CHECK(file->stop(5000).clean);
+  CHECK(file->stop(kPatienceMs).clean);
   close(reader);
 }
 
@@ -288,12 +289,12 @@ TEST_CASE("rotation while the disk is full: the cut line is repeated whole in th
   CHECK(eventually([&] { return file->stats().failing; }));
   std::filesystem::rename(dir.file("a.log"), dir.file("old.log"));
   CHECK(file->reopen(5000).ok());
-  CHECK(file->flush(5000));
+  CHECK(file->flush(kPatienceMs));
   REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
   const FlushStats s = file->stats();
   CHECK(s.writtenLines == 15);
   CHECK(s.writtenBytes == 1500);
-  CHECK(file->stop(5000).clean);
+  CHECK(file->stop(kPatienceMs).clean);
   CHECK(readAll(dir.file("old.log")).size() == 1050);
   const auto lines = linesOf(readAll(dir.file("a.log")));
   REQUIRE(lines.size() == 5);

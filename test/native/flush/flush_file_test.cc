@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "flush/temp_dir.h"
+#include "support/patience.h"
 
 using namespace millrace;
 
@@ -121,13 +122,13 @@ TEST_CASE("every sink: lines of many producers arrive whole, in order, once; cou
       });
     }
     for (auto& t : producers) t.join();
-    CHECK(file->flush(10'000));
+    CHECK(file->flush(kPatienceMs));
     const FlushStats s = file->stats();
     checkBalance(s);
     CHECK(s.bufferedLines == 0);
     CHECK(s.droppedLines == refused);
     CHECK(s.writtenLines + s.droppedLines == kProducers * kLines);
-    const auto report = file->stop(5000);
+    const auto report = file->stop(kPatienceMs);
     CHECK(report.clean);
     const std::string text = sink->contents();
     CHECK(text.size() == s.writtenBytes);
@@ -151,13 +152,13 @@ TEST_CASE("every sink: what several rings hold comes out in the order of the sta
     auto sink = makeSink(kind);
     auto file = makeFile(sink->target());
     const auto a = file->attach(), b = file->attach(), c = file->attach();
-    file->flush(5000);
+    file->flush(kPatienceMs);
     for (uint64_t i = 0; i < 3000; i++) {
       const uint64_t stamp = i / 5;  // turns of a loop: runs of one stamp
       const auto& ring = stamp % 3 == 0 ? a : stamp % 3 == 1 ? b : c;
       ring->write(std::to_string(i) + "\n", stamp + 1);
     }
-    CHECK(file->stop(5000).clean);
+    CHECK(file->stop(kPatienceMs).clean);
     const auto lines = linesOf(sink->contents());
     REQUIRE(lines.size() == 3000);
     for (size_t i = 0; i < lines.size(); i++) REQUIRE(lines[i] == std::to_string(i));
@@ -169,22 +170,22 @@ TEST_CASE("every sink: the fill mark and the interval wake the thread") {
     CAPTURE(kind);
     auto sink = makeSink(kind);
     const auto written = [](FlushFile& f, uint64_t atLeast) {
-      for (int i = 0; i < 400 && f.stats().writtenLines < atLeast; i++) usleep(10'000);
+      for (int i = 0; i < kPatienceMs / 10 && f.stats().writtenLines < atLeast; i++) usleep(10'000);
       return f.stats().writtenLines;
     };
-    auto file = makeFile(sink->target(), 1 << 20, 60'000);
+    auto file = makeFile(sink->target(), 1 << 20, 10 * kPatienceMs);
     const auto ring = file->attach();
-    file->flush(5000);
+    file->flush(kPatienceMs);
     const std::string line(199, 'm');
     for (int i = 0; i < 400; i++) ring->write(line + "\n", 1);  // 86 KB: above the mark
     CHECK(written(*file, 300) >= 300);
-    CHECK(file->stop(5000).clean);
+    CHECK(file->stop(kPatienceMs).clean);
     auto sink2 = makeSink(kind);
     auto quick = makeFile(sink2->target(), 1 << 20, 20);
     const auto ring2 = quick->attach();
     ring2->write("one line\n", 1);
     CHECK(written(*quick, 1) == 1);
-    CHECK(quick->stop(5000).clean);
+    CHECK(quick->stop(kPatienceMs).clean);
     CHECK(sink2->contents() == "one line\n");
   }
 }
@@ -209,7 +210,7 @@ TEST_CASE("producers attach and detach while others write; nothing is lost") {
   }
   stop = true;
   writer.join();
-  CHECK(file->stop(5000).clean);
+  CHECK(file->stop(kPatienceMs).clean);
   uint64_t brief = 0, other = 0;
   for (const auto& line : linesOf(readAll(dir.file("a.log")))) (line == "brief" ? brief : other)++;
   CHECK(brief == 3000);
@@ -236,7 +237,7 @@ TEST_CASE("rotation under load loses no line and tears none") {
   }
   stop = true;
   writer.join();
-  CHECK(file->stop(5000).clean);
+  CHECK(file->stop(kPatienceMs).clean);
   CHECK(file->stats().reopens == kRotations);
   std::string all;
   for (int i = 0; i < kRotations; i++) all += readAll(dir.file("a.log." + std::to_string(i)));
@@ -259,7 +260,7 @@ TEST_CASE("what was committed before reopen() is in the old file; a failed reope
   CHECK(file->reopen(5000).ok());
   CHECK(readAll(dir.file("rotated")) == "old\n");
   ring->write("new\n", 1);
-  CHECK(file->flush(5000));
+  CHECK(file->flush(kPatienceMs));
   CHECK(readAll(path) == "new\n");
   // Now the path cannot be opened: it is a folder.
   std::filesystem::rename(path, dir.file("kept"));
@@ -270,7 +271,7 @@ TEST_CASE("what was committed before reopen() is in the old file; a failed reope
   CHECK(failed.error().sysErrno == EISDIR);
   CHECK(file->stats().reopenErrors == 1);
   ring->write("still\n", 1);
-  CHECK(file->stop(5000).clean);
+  CHECK(file->stop(kPatienceMs).clean);
   CHECK(readAll(dir.file("kept")) == "new\nstill\n");
 }
 
@@ -281,7 +282,7 @@ TEST_CASE("appending or not; errors of opening") {
     auto file = makeFile({.path = dir.file("a.log"), .append = append});
     file->attach()->write("x\n", 1);
     CHECK(file->reopen(5000).ok());  // never empties
-    CHECK(file->stop(5000).clean);
+    CHECK(file->stop(kPatienceMs).clean);
     CHECK(readAll(dir.file("a.log")) == (append ? "before\nx\n" : "x\n"));
   }
   auto missing = FlushFile::create({.target = {.path = dir.file("no/such/folder")}});
@@ -299,8 +300,8 @@ TEST_CASE("a ring may outlive its file; stop is idempotent") {
     auto file = makeFile({.path = dir.file("a.log")});
     ring = file->attach();
     ring->write("x\n", 1);
-    CHECK(file->stop(5000).clean);
-    CHECK(file->stop(5000).clean);
+    CHECK(file->stop(kPatienceMs).clean);
+    CHECK(file->stop(kPatienceMs).clean);
     CHECK_FALSE(file->reopen(10).ok());
   }
   ring->write("nobody reads this\n", 1);

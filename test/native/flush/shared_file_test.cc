@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "flush/temp_dir.h"
+#include "support/patience.h"
 
 using namespace millrace;
 
@@ -37,7 +38,7 @@ void ignore(const FlushNotice&) {}
 
 template <typename Predicate>
 bool eventually(Predicate done) {
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < kPatienceMs / 10; i++) {
     if (done()) return true;
     usleep(10'000);
   }

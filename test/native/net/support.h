@@ -24,6 +24,7 @@
 #include "net/listener.h"
 #include "net/net_context.h"
 #include "net/socket.h"
+#include "support/patience.h"
 #include "support/socket_buffers.h"
 
 namespace millrace::test {
@@ -38,7 +39,7 @@ struct Net {
     for (int i = 0; i < n; i++) loop->runOnce(0);
   }
   // Runs the loop until `done`. The limit is for tests that fail: a busy machine may take long.
-  bool until(const std::function<bool()>& done, uint64_t ms = 30'000) {
+  bool until(const std::function<bool()>& done, uint64_t ms = kPatienceMs) {
     uint64_t end = monotonicNs() + ms * kNsPerMs;
     while (!done()) {
       if (monotonicNs() > end) return false;
@@ -208,7 +209,7 @@ struct Pair {
 // Waits until `size` bytes lie in the socket, without reading them.
 inline void awaitReadable(int fd, size_t size) {
   int there = 0;
-  for (int i = 0; i < 30'000 && size_t(there) < size; i++) {
+  for (int i = 0; i < kPatienceMs && size_t(there) < size; i++) {
     if (i > 0) usleep(1000);
     ioctl(fd, FIONREAD, &there);
   }
@@ -248,7 +249,7 @@ inline uint32_t waitingAt(int listener) {
 
 // Waits until `count` connections are ready to be accepted.
 inline void awaitWaiting(int listener, uint32_t count) {
-  for (int i = 0; i < 30'000 && waitingAt(listener) < count; i++) usleep(1000);
+  for (int i = 0; i < kPatienceMs && waitingAt(listener) < count; i++) usleep(1000);
   CHECK(waitingAt(listener) >= count);
 }
 

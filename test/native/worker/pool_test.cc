@@ -1,5 +1,6 @@
 // Pools of connections to upstreams: what is opened ahead, for whom, and what ends it.
 #include "net/proxy_header.h"
+#include "support/patience.h"
 #include "worker/scripted_origin.h"
 
 using namespace millrace;
@@ -23,13 +24,13 @@ class Silent {
   // What the next connection says first, up to `size` bytes; empty when none comes.
   std::string hear(size_t size) {
     pollfd listening{sockets_.fds[0].get(), POLLIN, 0};
-    if (::poll(&listening, 1, 3000) <= 0) return {};
+    if (::poll(&listening, 1, kPatienceMs) <= 0) return {};
     Address peer;
     Fd& fd = kept_.emplace_back(acceptOn(sockets_.fds[0].get(), peer));
     std::string text;
     char c;
     pollfd readable{fd.get(), POLLIN, 0};
-    while (text.size() < size && ::poll(&readable, 1, 3000) > 0 &&
+    while (text.size() < size && ::poll(&readable, 1, kPatienceMs) > 0 &&
            ::recv(fd.get(), &c, 1, 0) == 1) {
       text += c;
     }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "net/socket.h"
+#include "support/patience.h"
 #include "worker/worker_group.h"
 
 namespace millrace::test {
@@ -116,7 +117,7 @@ class Origin {
 class Client {
  public:
   explicit Client(uint16_t port) : fd_(connectTo(port)) {
-    timeval limit{5, 0};
+    timeval limit{kPatienceMs / 1000, 0};
     setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   }
   // The status of the response, 0 when there was none. Its text is in text().
@@ -232,10 +233,10 @@ class Running {
   void pump() {
     if (woken_.exchange(false)) group->turn();
   }
-  // Waits until `done`, for at most five seconds.
+  // Waits until `done`.
   template <typename F>
   bool until(F done) {
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < kPatienceMs; i++) {
       pump();
       if (done()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));

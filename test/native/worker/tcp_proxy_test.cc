@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "net/socket.h"
+#include "support/patience.h"
 #include "worker/worker_group.h"
 
 using namespace millrace;
@@ -82,7 +83,7 @@ class Echo {
 class Client {
  public:
   explicit Client(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    timeval limit{5, 0};
+    timeval limit{kPatienceMs / 1000, 0};
     setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     Address to = *Address::ip("127.0.0.1", port);
     connected = connect(fd_.get(), to.sockaddrPtr(), to.size()) == 0;
@@ -187,7 +188,7 @@ class Proxy {
   }
   template <typename F>
   bool until(F done) {
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < kPatienceMs; i++) {
       if (woken_.exchange(false)) group->turn();
       if (done()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
