@@ -80,7 +80,7 @@ export class Part {
     return this.closedHere || this.native.closed()
   }
 
-  /** Whether the last warning of this table is `ms` ago, or there was none: then this is the next. */
+  /** Whether the last warning of this table is `ms` ago, or there was none: this is the next. */
   mayWarn(ms: number): boolean {
     const now = performance.now()
     if (now - this.#warnedAt < ms) return false
