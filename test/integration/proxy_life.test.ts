@@ -88,7 +88,7 @@ describe('a logger that throws', () => {
       message: expect.stringContaining('the disk is full'),
     })
     // A refusal is what it was, too.
-    const bad = { ...short(second), routes: { '/': 'nowhere' } }
+    const bad = { ...(short(second) as object), routes: { '/': 'nowhere' } }
     expect(await codeOf(proxy.apply(bad))).not.toBe('ERR_MILLRACE_LOGGER')
     await proxy.close()
   })
