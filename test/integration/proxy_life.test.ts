@@ -88,7 +88,7 @@ describe('a logger that throws', () => {
       message: expect.stringContaining('the disk is full'),
     })
     // A refusal is what it was, too.
-    const bad = { ...(short(second) as object), routes: { '/': 'nowhere' } }
+    const bad = { listen: '127.0.0.1:0', routes: { '/': 'nowhere' } }
     expect(await codeOf(proxy.apply(bad))).not.toBe('ERR_MILLRACE_LOGGER')
     await proxy.close()
   })
