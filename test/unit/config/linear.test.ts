@@ -1,69 +1,9 @@
 // Whoever writes a text that the main thread reads must not be able to stop it: time grows with the
 // length of the text, whatever is in it, and depth has an end that is said.
 
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readArguments } from '../../../src/cli/options.ts'
-import { SystemNames } from '../../../src/cluster/discovery/system_names.ts'
-import { ResponseReader } from '../../../src/cluster/health/response.ts'
-import { searchPath } from '../../../src/config/find.ts'
-import { compileSearch, loadConfiguration, readAssignments } from '../../../src/config/index.ts'
-import { compileMatch } from '../../../src/config/regex/regex.ts'
-import { readAddress } from '../../../src/server/address.ts'
-import { temporaryFolder } from '../../integration/support/files.ts'
-
-const kTimes = 8
-const kMiB = 1024 * 1024
-
-const text = (name: string, written: string): Promise<unknown> =>
-  loadConfiguration({ kind: 'text', name, text: written }).catch((error: unknown) => error)
-
-/** The time that this process had, ms: what else the machine does is not in it. */
-async function took(read: () => unknown): Promise<number> {
-  const start = process.cpuUsage()
-  await read()
-  const { user, system } = process.cpuUsage(start)
-  return (user + system) / 1000
-}
-
-/**
- * That reading 8 times as much takes less than 24 times as long (what is quadratic takes 64 times as
- * long). The least of some times is free of what else the machine does; what takes no time at all is
- * not looked at again.
- */
-async function linear(what: string, length: number, read: (length: number) => unknown) {
-  await read(64) // compiled, loaded
-  let [small, large] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
-  for (let i = 0; i < 5; i++) {
-    large = Math.min(large, await took(() => read(length)))
-    if (large < 60) return
-    small = Math.min(small, await took(() => read(length / kTimes)))
-    if (large < 3 * kTimes * small) return
-  }
-  expect.fail(`${what}: ${length / kTimes} in ${small} ms, and ${length} in ${large} ms`)
-}
-
-const kPumps = [
-  'a',
-  '0',
-  ' ',
-  '\t',
-  '\\',
-  '%',
-  '=',
-  '.',
-  '/',
-  ':',
-  '(',
-  '[',
-  '*',
-  '-',
-  'é',
-  'a.',
-  '1:',
-]
-const kPumpsLong = [...kPumps.slice(0, 8), '%A(', '(?:', 'a|', '%%', '\\"', '1.']
+import { readAssignments } from '../../../src/config/index.ts'
+import { kMiB, kPumpsLong, linear, list, text } from './linear_time.ts'
 
 describe('JSON', () => {
   const starts = ['{"', '{"listen": "', '{"listen": "\\u00', '[', '{"a": ', '{"a": [1, ']
@@ -462,7 +402,6 @@ const kLists: Readonly<Record<string, (n: number) => unknown>> = {
     ),
   'the same key again': (n) => list(n, () => ({ a: 1 })),
 }
-const list = <T>(n: number, of: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => of(i))
 const aggregate = (name: string, clusters: readonly string[]): object => ({
   name,
   lb_policy: 'CLUSTER_PROVIDED',
@@ -521,127 +460,5 @@ describe('a list', () => {
         false,
       ).catch(() => {}),
     )
-  })
-})
-
-describe('other texts', () => {
-  it('of the command line and the environment', async () => {
-    for (const pump of [...kPumpsLong, '--', '-', '--to=', '--log-level=']) {
-      const of = (length: number): string => pump.repeat(length / pump.length)
-      await linear(`arguments ${pump}`, kMiB, (length) => {
-        for (const args of [
-          [of(length)],
-          [`--${of(length)}`],
-          ['run', '--listen', of(length), '--concurrency', of(length)],
-          ['--log-level', of(length)],
-          ['--drain-time-s', `1${of(length)}`],
-        ]) {
-          try {
-            readArguments(args)
-          } catch {}
-        }
-        searchPath({ MILLRACE_CONFIG: of(length) })
-      })
-    }
-    await linear('many arguments', 100_000, (n) => {
-      try {
-        readArguments(list(n, (i) => (i % 2 === 0 ? '--to' : `http://a${i}`)))
-      } catch {}
-    })
-  })
-
-  it('of the admin interface: expressions', async () => {
-    for (const pump of [
-      '(',
-      '(a',
-      'a|',
-      '[a',
-      'a?',
-      '(?:',
-      '(a*)*',
-      'a{9}',
-      '\\pL',
-      '.*',
-      '[^',
-      '\\Q',
-    ]) {
-      await linear(pump, 64 * 1024, (length) => {
-        try {
-          compileSearch(pump.repeat(length / pump.length))('a'.repeat(100))
-        } catch {}
-      })
-    }
-  })
-
-  it('of a health check: a response that comes byte by byte', async () => {
-    const starts = [
-      'HTTP/1.1 200 OK\r\na: ',
-      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;a=',
-    ]
-    for (const start of starts) {
-      await linear(start, 60 * 1024, (length) => {
-        const reader = new ResponseReader(false, 1024)
-        reader.feed(Buffer.from(start))
-        const byte = Buffer.from('a')
-        for (let i = 0; i < length; i++) reader.feed(byte)
-      })
-    }
-  })
-
-  it('take the time of their length', async () => {
-    const folder = temporaryFolder()
-    const [hosts, conf] = [join(folder, 'hosts'), join(folder, 'resolv.conf')]
-    for (const pump of [...kPumpsLong, '\n', '#', 'nameserver ', 'search a ', 'options ndots:']) {
-      const of = (length: number): string => pump.repeat(length / pump.length)
-      await linear(`address ${pump}`, kMiB, (length) => {
-        try {
-          readAddress(of(length))
-        } catch {}
-      })
-      await linear(`assignments ${pump}`, 64 * 1024, (length) =>
-        readAssignments('x', `{"resources": [{"@type": "${of(length)}`, false).catch(() => {}),
-      )
-      await linear(`hosts ${pump}`, kMiB / 4, (length) => {
-        writeFileSync(hosts, of(length))
-        writeFileSync(conf, of(length))
-        new SystemNames(hosts, conf).addresses('a.test', 4)
-      })
-    }
-  })
-
-  it('of the admin interface: an expression is found in the time of the text', async () => {
-    for (const pattern of ['(a+)+$', '(a|a)*b', '(.*)*x', '^(a?){20}a{20}$', '([a-z]+\\.)+_x$']) {
-      const found = compileSearch(pattern)
-      await linear(pattern, kMiB, (length) => found('a'.repeat(length)))
-    }
-    expect(compileSearch('^cluster\\..*_rq$')('cluster.a.upstream_rq')).toBe(true)
-    expect(compileSearch('b.r')('foobarbaz')).toBe(true)
-    expect(compileSearch('b.r$')('foobarbaz')).toBe(false)
-    expect(compileSearch('(?i)BAR|x')('foobarbaz')).toBe(true)
-    expect(compileSearch('')('')).toBe(true)
-    expect(() => compileSearch('a)b(c')).toThrow('this ")" has no')
-  })
-
-  it('of the admin interface: an expression that takes long to prepare is refused', () => {
-    const each = (count: number, of: (i: number) => string): string =>
-      Array.from({ length: count }, (_, i) => of(i)).join('')
-    for (const [pattern, why] of [
-      ['a.{18}b', 'needs more than 500 states'],
-      ['[ab].{9}c', 'needs more than 500 states'],
-      ['(?s:.){480}a', 'needs too long to build'],
-      [each(200, (i) => `[^${String.fromCharCode(33 + (i % 58))}]`), 'needs more than 500 states'],
-      [each(300, (i) => `w${i}.*|`), 'compiles to more than 1000 steps'],
-      ['.{1,900}', 'compiles to more than 1000 steps'],
-    ] as const) {
-      expect(() => compileSearch(pattern), pattern).toThrow(why)
-    }
-    expect(compileSearch('^cluster\\.(web|auth-[a-z0-9]+)\\..*rq_(2xx|5xx)$')('x')).toBe(false)
-  })
-
-  it('an expression that repeats nothing, again and again', () => {
-    // A thousand million times, and more.
-    const nothing = '(?:(?:(?:(?:){1000}){1000}){1000}){1000}'
-    expect(compileSearch(`a${nothing}b`)('xabx')).toBe(true)
-    expect(compileMatch(`a${nothing}b`).classCount).toBeGreaterThan(0)
   })
 })
