@@ -57,6 +57,7 @@ export type ErrorCode =
   | 'ERR_MILLRACE_LOGGER'
   | 'ERR_MILLRACE_LOG_WRITE'
   | 'ERR_MILLRACE_LOG_REOPEN'
+  | 'ERR_MILLRACE_LOG_ROTATE'
   | 'ERR_MILLRACE_SLOT_EXISTS'
   | 'ERR_MILLRACE_SLOT_UNKNOWN'
   | 'ERR_MILLRACE_SLOT_KIND'
@@ -68,6 +69,9 @@ export type ErrorCode =
   | 'ERR_MILLRACE_NOT_TAKEN'
   | 'ERR_MILLRACE_FLUSH_OPEN'
   | 'ERR_MILLRACE_FLUSH_WRITE'
+  | 'ERR_MILLRACE_FLUSH_ROTATE'
+  | 'ERR_MILLRACE_FLUSH_ROTATION'
+  | 'ERR_MILLRACE_FLUSH_GZIP'
   | 'ERR_MILLRACE_FLUSH_TIMEOUT'
   | 'ERR_MILLRACE_FLUSH_LOST'
   | 'ERR_MILLRACE_FLUSH_ENDED'
@@ -260,6 +264,11 @@ export const kErrorCodes: Readonly<Record<ErrorCode, ErrorCodeEntry>> = {
     when: 'A log file could not be opened again (event); the old one stays in use.',
     what: 'Make its folder, or let the user of the process write there, and reopen.',
   },
+  ERR_MILLRACE_LOG_ROTATE: {
+    of: 'proxies',
+    when: 'A log file could not be rotated, or an old one not be compressed or removed (event).',
+    what: 'Let the user of the process write to the folder, or free the disk; it is tried again.',
+  },
   ERR_MILLRACE_SLOT_EXISTS: {
     of: 'slot tables',
     when: 'A slot of this name is there already.',
@@ -314,6 +323,21 @@ export const kErrorCodes: Readonly<Record<ErrorCode, ErrorCodeEntry>> = {
     of: 'flush files',
     when: 'Writing fails: `error` events, and `flush()`.',
     what: 'Free the disk; what is buffered is written then.',
+  },
+  ERR_MILLRACE_FLUSH_ROTATE: {
+    of: 'flush files',
+    when: 'A file cannot be rotated, or an old one not be compressed or removed: `error` events.',
+    what: 'Let the user of the process write to the folder, or free the disk; it is tried again.',
+  },
+  ERR_MILLRACE_FLUSH_ROTATION: {
+    of: 'flush files',
+    when: 'Only a file with a path can be rotated; or the process rotates it otherwise already.',
+    what: 'Give a path of a file, and the same `rotate` to all that write to it.',
+  },
+  ERR_MILLRACE_FLUSH_GZIP: {
+    of: 'flush files',
+    when: '`gzip: true`, and neither the runtime nor the system has zlib.',
+    what: 'Install zlib (`libz.so.1`), or rotate without `gzip`.',
   },
   ERR_MILLRACE_FLUSH_TIMEOUT: {
     of: 'flush files',

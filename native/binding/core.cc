@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "binding/core_class.h"
+#include "binding/flush_rotation.h"
 #include "binding/native_class.h"
 
 namespace millrace {
@@ -12,6 +13,7 @@ std::span<const napi_property_descriptor> Core::methods() {
   using Class = NativeClass<Core>;
   static const napi_property_descriptor kMethods[] = {
       Class::method<&Core::start>("start"),
+      Class::method<&Core::beginStop>("beginStop"),
       Class::method<&Core::stop>("stop"),
       Class::method<&Core::published>("published"),
       Class::method<&Core::hold>("hold"),
@@ -30,6 +32,7 @@ std::span<const napi_property_descriptor> Core::methods() {
       Class::method<&Core::publishDate>("publishDate"),
       Class::method<&Core::openLog>("openLog"),
       Class::method<&Core::closeLog>("closeLog"),
+      Class::method<&Core::rotateLog>("rotateLog"),
       Class::method<&Core::reopenLogs>("reopenLogs"),
       Class::method<&Core::logStats>("logStats"),
       Class::method<&Core::addListener>("addListener"),
@@ -111,6 +114,7 @@ bool Core::begin(const Napi::CallbackInfo& info) {
        .onEvent = [this](const WorkerGroup::Options::Event& event) { report(event); },
        .onOutlier = [this] { tell(onOutlier_); },
        .onHostsWanted = [this] { tell(onHostsWanted_); },
+       .onLogsWritten = [this] { tell(onLogsWritten_); },
        .sharePorts = options.sharePorts});
   if (!group) {
     throwError(env, group.error());
@@ -127,6 +131,7 @@ void Core::release() {
   onEvent_.Reset();
   onOutlier_.Reset();
   onHostsWanted_.Reset();
+  onLogsWritten_.Reset();
   published_.clear();
   group_.reset();
   if (turn_ != nullptr) napi_release_threadsafe_function(turn_, napi_tsfn_abort);
@@ -138,7 +143,7 @@ void Core::report(const WorkerGroup::Options::Event& event) {
   Napi::Env env = onEvent_.Env();
   Napi::HandleScope scope(env);
   static constexpr const char* kKinds[] = {"log-failing", "log-recovered", "log-reopen-failed",
-                                           "accept-paused"};
+                                           "log-rotate-failed", "accept-paused"};
   Napi::Object e = Napi::Object::New(env);
   e.Set("kind", kKinds[int(event.kind)]);
   e.Set("subject", event.subject);
@@ -157,6 +162,16 @@ Napi::Value Core::stoppedError(Napi::Env env) {
   Napi::Error stopped = Napi::Error::New(env, "the workers were stopped");
   stopped.Set("code", Napi::String::New(env, "ERR_MILLRACE_CLOSED"));
   return stopped.Value();
+}
+
+void Core::beginStop(const Napi::CallbackInfo& info) {
+  uint32_t deadline = 0;
+  if (!argument(info, 0, deadline)) return;
+  if (info[1].IsFunction()) onLogsWritten_ = Napi::Persistent(info[1].As<Napi::Function>());
+  group_->beginStop(deadline);
+  for (auto& [id, waiting] : std::exchange(published_, {})) {
+    waiting.reject(stoppedError(info.Env()));
+  }
 }
 
 Napi::Value Core::stop(const Napi::CallbackInfo& info) {
@@ -183,6 +198,7 @@ Napi::Value Core::stop(const Napi::CallbackInfo& info) {
   onEvent_.Reset();
   onOutlier_.Reset();
   onHostsWanted_.Reset();
+  onLogsWritten_.Reset();
   JsPromise promise(env);
   promise.resolve(result);
   return promise.promise();
@@ -312,6 +328,7 @@ static void readFields(JsReader& in, WorkerGroup::LogOptions& out) {
   }
   in.field("flushInterval", out.intervalMs);
   in.field("ringBytes", out.ringBytes);
+  in.optional("rotation", out.rotation);
 }
 
 void Core::publishRuntime(const Napi::CallbackInfo& info) {
@@ -349,6 +366,13 @@ void Core::closeLog(const Napi::CallbackInfo& info) {
   if (argument(info, 0, log)) group_->closeLog(log);
 }
 
+void Core::rotateLog(const Napi::CallbackInfo& info) {
+  uint32_t log = 0;
+  FlushRotation rotation;
+  if (!argument(info, 0, log) || !argument(info, 1, rotation)) return;
+  if (Status s = group_->rotateLog(log, rotation); !s.ok()) throwError(info.Env(), s.error());
+}
+
 Napi::Value Core::reopenLogs(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array result = Napi::Array::New(env);
@@ -375,6 +399,8 @@ Napi::Value Core::logStats(const Napi::CallbackInfo& info) {
     s.Set("bufferedBytes", number(env, double(stats.bufferedBytes)));
     s.Set("writeErrors", number(env, double(stats.writeErrors)));
     s.Set("reopens", number(env, double(stats.reopens)));
+    s.Set("rotations", number(env, double(stats.rotations)));
+    s.Set("rotateErrors", number(env, double(stats.rotateErrors)));
     s.Set("lastError", stats.failing ? strerror(stats.lastErrno) : "");
     result.Set(i++, s);
   }

@@ -64,6 +64,7 @@ class Core final {
   }
 
   void start(const Napi::CallbackInfo&) { group_->start(); }
+  void beginStop(const Napi::CallbackInfo& info);
   Napi::Value stop(const Napi::CallbackInfo& info);
   Napi::Value published(const Napi::CallbackInfo& info);
   Napi::Value allocateSlot(const Napi::CallbackInfo& info);
@@ -82,6 +83,7 @@ class Core final {
   void publishDate(const Napi::CallbackInfo& info);
   Napi::Value openLog(const Napi::CallbackInfo& info);
   void closeLog(const Napi::CallbackInfo& info);
+  void rotateLog(const Napi::CallbackInfo& info);
   Napi::Value reopenLogs(const Napi::CallbackInfo& info);
   Napi::Value logStats(const Napi::CallbackInfo& info);
   Napi::Value addListener(const Napi::CallbackInfo& info);
@@ -109,7 +111,7 @@ class Core final {
   void resetCounters(const Napi::CallbackInfo&) { group_->resetCounters(); }
 
   std::unique_ptr<WorkerGroup> group_;
-  Napi::FunctionReference onEvent_, onOutlier_, onHostsWanted_;
+  Napi::FunctionReference onEvent_, onOutlier_, onHostsWanted_, onLogsWritten_;
   napi_threadsafe_function turn_ = nullptr;
   // Who waits for the workers, by number.
   std::map<uint64_t, JsPromise> published_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "binding/flush_rotation.h"
 #include "binding/js_reader.h"
 #include "binding/native_class.h"
 #include "flush/process_end.h"
@@ -35,6 +36,7 @@ void readFields(JsReader& in, OpenOptions& out) {
   in.field("endDeadline", out.flush.endDeadlineMs);
   in.field("name", out.flush.name);
   in.field("waits", out.waits);
+  in.optional("rotation", out.flush.rotation);
   out.flush.deferWake = true;
 }
 
@@ -278,6 +280,7 @@ Napi::Value FlushFileObject::stats(const Napi::CallbackInfo& info) {
       {"lostLines", s.lostLines},         {"lostBytes", s.lostBytes},
       {"writeErrors", s.writeErrors},     {"reopens", s.reopens},
       {"reopenErrors", s.reopenErrors},   {"lastErrno", uint64_t(s.lastErrno)},
+      {"rotations", s.rotations},         {"rotateErrors", s.rotateErrors},
   };
   Napi::Object result = Napi::Object::New(env);
   for (const auto& [name, value] : figures) result.Set(name, double(value));

@@ -20,10 +20,23 @@ namespace {
 
 // Beyond the deadline of stop(): for the thread to notice the deadline itself and to count what it
 // leaves behind.
-constexpr std::chrono::milliseconds kStopGrace(50);
+constexpr uint64_t kStopGraceNs = 50 * kNsPerMs;
 
 std::chrono::steady_clock::time_point inMs(uint32_t ms) {
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+}
+
+Error notRotated(const std::string& path) {
+  const std::string what = path.empty() ? "a descriptor" : path;
+  return Error{"ERR_MILLRACE_FLUSH_ROTATION",
+               what + " cannot be rotated: only a regular file with a path can"};
+}
+
+Status checkRotation(const FlushRotation& rotation) {
+  if (!rotation.gzip || GzipFile::available()) return {};
+  return Error{"ERR_MILLRACE_FLUSH_GZIP",
+               "gzip needs zlib, which neither this program exports nor the system has: install "
+               "zlib (zlib1g, libz.so.1), or rotate without gzip"};
 }
 
 void* flushThreadMain(void* arg) {
@@ -62,13 +75,28 @@ FlushFile::~FlushFile() {
 
 Result<std::unique_ptr<FlushFile>> FlushFile::create(FlushOptions options) {
   options.intervalMs = std::max(options.intervalMs, 1u);
+  if (Status s = checkRotation(options.rotation); !s.ok()) return s.error();
+  // Before it is opened, which may empty it.
+  std::unique_ptr<RotationClaim> claim;
+  if (!options.target.path.empty()) {
+    auto taken = RotationClaim::take(options.target.path, options.rotation);
+    if (!taken) return taken.error();
+    claim = std::move(*taken);
+  }
   auto sink = std::make_unique<FlushSink>(options.target);
   if (Status s = sink->open(); !s.ok()) return s.error();
+  if (!sink->regular()) {
+    claim.reset();
+    if (options.rotation.on()) return notRotated(options.target.path);
+  }
   auto waker = FlushWaker::create();
   if (!waker) return waker.error();
   auto impl = std::make_unique<Impl>();
   impl->shared = std::make_shared<FlushShared>(std::move(options));
   impl->shared->waker = std::move(*waker);
+  impl->shared->rotation = impl->shared->options.rotation;
+  impl->shared->rotationChanged = impl->shared->rotation.on();
+  impl->shared->claim = std::move(claim);
   auto thread = std::make_unique<FlushThread>(impl->shared, std::move(sink));
   if (impl->shared->options.endDeadlineMs != 0) {
     if (Status s = ProcessEnd::enroll(thread.get()); !s.ok()) return s.error();
@@ -156,6 +184,19 @@ Status FlushFile::reopen(uint32_t timeoutMs) {
   return s.reopenStatus;
 }
 
+Status FlushFile::rotate(const FlushRotation& rotation) {
+  if (Status s = checkRotation(rotation); !s.ok()) return s;
+  FlushShared& s = *impl_->shared;
+  FlushLock lock(s);
+  if (s.rotation == rotation) return {};
+  if (s.claim == nullptr) return notRotated(s.options.target.path);
+  if (Status changed = s.claim->change(rotation); !changed.ok()) return changed;
+  s.rotation = rotation;
+  s.rotationChanged = true;
+  s.waker->wake();
+  return {};
+}
+
 bool FlushFile::flush(uint32_t timeoutMs) {
   FlushShared& s = *impl_->shared;
   FlushLock lock(s);
@@ -174,11 +215,14 @@ FlushFile::StopReport FlushFile::stop(uint32_t deadlineMs) {
   {
     FlushLock lock(s);
     // askStop() may have set one already; an earlier one counts.
-    s.stopDeadlineNs =
-        std::min(s.stopDeadlineNs.load(), monotonicNs() + uint64_t{deadlineMs} * kNsPerMs);
+    const uint64_t nowNs = monotonicNs();
+    const uint64_t untilNs =
+        std::min(s.stopDeadlineNs.load(), nowNs + uint64_t{deadlineMs} * kNsPerMs);
+    s.stopDeadlineNs = untilNs;
     s.waker->wake();
-    exited =
-        s.changed.wait_until(lock.lock(), inMs(deadlineMs) + kStopGrace, [&] { return s.exited; });
+    const uint64_t endNs = untilNs + kStopGraceNs;
+    const uint64_t leftMs = endNs > nowNs ? (endNs - nowNs) / kNsPerMs : 0;
+    exited = s.changed.wait_until(lock.lock(), inMs(uint32_t(leftMs)), [&] { return s.exited; });
     s.abandoned = !exited;
   }
   if (exited) {

@@ -14,6 +14,9 @@
 //   one pass; a line may follow a younger one of another ring only if it was committed after that
 //   pass had begun. The disorder is thus bounded by the time between taking a stamp and committing:
 //   one turn of a loop.
+// - With a rotation, a line is whole in one file, and no file is larger than it may be but for a
+//   longer line, or while no other could be opened, or in the handler of a signal that ends the
+//   process.
 // - A write that fails (ENOSPC, EIO, EPIPE, …) keeps its bytes and is repeated with back-off,
 //   counted and told. Meanwhile the rings fill, and then drop what does not fit, counted.
 // - accepted = written + buffered + lost, in lines and in bytes; offered = accepted + dropped.
@@ -29,14 +32,15 @@
 
 #include "base/result.h"
 #include "flush/ring.h"
+#include "flush/rotation.h"
 #include "flush/sink.h"
 
 namespace millrace {
 
 struct FlushEvent {
-  enum Kind : uint8_t { kFailing, kRecovered, kReopenFailed };
+  enum Kind : uint8_t { kFailing, kRecovered, kReopenFailed, kRotated, kRotateFailed };
   Kind kind;
-  int sysErrno;  // 0 for kRecovered
+  int sysErrno;  // 0 for kRecovered and kRotated
 };
 
 // What was asked for by askFlush(), askReopen() or askStop() has come about, or a writer that
@@ -67,9 +71,11 @@ struct FlushOptions {
   // is written for at most so long, and what could not be is said on stderr; see process_end.h. 0:
   // that is left to whoever owns the file.
   uint32_t endDeadlineMs = 0;
-  std::string name = {};  // in what is said on stderr
-  // Called on the flush thread when writing begins to fail, works again, or reopening failed. Must
-  // not call back into the FlushFile other than stats().
+  std::string name = {};        // in what is said on stderr
+  FlushRotation rotation = {};  // of a regular file behind a path
+  // Called on the flush thread when writing begins to fail, works again, or reopening failed, when
+  // there is a new file, and when one could not be made or an old one not be removed or compressed
+  // (once, until the next is). Must not call back into the FlushFile other than stats().
   std::function<void(const FlushEvent&)> onEvent = {};
   // Called on the flush thread, with the same restriction.
   std::function<void(const FlushProgress&)> onProgress = {};
@@ -84,7 +90,8 @@ struct FlushStats {
   uint64_t ringsGrown = 0;
   uint64_t writeErrors = 0;
   uint64_t reopens = 0, reopenErrors = 0;
-  int lastErrno = 0;     // of the last failed write or reopen
+  uint64_t rotations = 0, rotateErrors = 0;
+  int lastErrno = 0;     // of the last failed write, reopening or rotation
   bool failing = false;  // the last write failed
 };
 
@@ -93,7 +100,9 @@ class FlushFile {
   // How long the destructor waits when stop() was not called.
   static constexpr uint32_t kDestructorStopMs = 1000;
 
-  // Opens the target (in the calling thread) and starts its flush thread.
+  // Opens the target (in the calling thread) and starts its flush thread. Errors: those of the
+  // sink; ERR_MILLRACE_FLUSH_ROTATION: it cannot be rotated, or is open in this process and rotated
+  // otherwise; ERR_MILLRACE_FLUSH_GZIP: there is no zlib.
   static Result<std::unique_ptr<FlushFile>> create(FlushOptions options);
   ~FlushFile();
   FlushFile(const FlushFile&) = delete;
@@ -113,6 +122,9 @@ class FlushFile {
 
   // As reopen() that does not wait: onProgress tells, with the ticket that is returned.
   uint64_t askReopen();
+
+  // Rotates otherwise from now on. Errors: as of create(), with nothing changed.
+  Status rotate(const FlushRotation& rotation);
 
   // Writes out what was committed before the call; false when that took longer than `timeoutMs`.
   bool flush(uint32_t timeoutMs);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 #include "flush/process_end.h"
@@ -34,7 +35,9 @@ bool FlushThread::turn() {
     for (;;) pause();  // the process ends: a signal handler has taken over
   }
   const Orders orders = takeOrders();
+  if (orders.rotation) beginRotation();
   Outcome outcome = pass();
+  if (outcome == Outcome::kDone) rotateWhenDue();
   if (orders.reopen > reopenServed_ && !shared_->abandoned) {
     serveReopen(orders.reopen);
     if (outcome != Outcome::kDone) outcome = pass();
@@ -80,7 +83,8 @@ FlushThread::Orders FlushThread::takeOrders() {
     for (const auto& ring : rings) sources_.push_back({ring, 0});
     shared_->ringsChanged = false;
   }
-  return {shared_->flushAsked, shared_->reopenAsked, shared_->stopDeadlineNs};
+  const bool rotation = std::exchange(shared_->rotationChanged, false);
+  return {shared_->flushAsked, shared_->reopenAsked, shared_->stopDeadlineNs, rotation};
 }
 
 // Writes what is left of the block, then all that the rings held when the pass began.
@@ -137,15 +141,18 @@ FlushThread::Outcome FlushThread::writeBlock() {
   if (written_ < blockSize_ && failing_ && lastErrno_ == EPIPE) {
     if (const Status s = reopenSink(); !s.ok()) return failed(s.error().sysErrno);
   }
+  if (rotator_.on() && written_ < blockSize_ && atLineStart()) followPath();
   while (written_ < blockSize_) {
     if (shared_->abandoned || shared_->pen.claimed()) return Outcome::kAbandoned;
     if (shared_->stopDeadlineNs != FlushShared::kNever &&
         monotonicNs() >= shared_->stopDeadlineNs) {
       return Outcome::kDeadline;
     }
-    const ssize_t n = sink_->write(block_.data() + written_, blockSize_ - written_);
+    const size_t end = rotator_.bySize() ? endInFile() : blockSize_;
+    const ssize_t n = sink_->write(block_.data() + written_, end - written_);
     if (n == 0) return Outcome::kWouldBlock;
     if (n < 0) return failed(int(-n));
+    rotator_.wrote(size_t(n));
     if (!countWritten(size_t(n))) return Outcome::kAbandoned;
   }
   return Outcome::kDone;
@@ -227,14 +234,95 @@ void FlushThread::noteDrained() {
 Status FlushThread::reopenSink() {
   bool sameFile = true;
   if (Status s = sink_->reopen(sameFile); !s.ok()) return s;
+  if (rotator_.on()) rotator_.opened();
   if (sameFile && lastErrno_ != EPIPE) return {};
-  const size_t lineStart = linesWritten_ == 0 ? 0 : lineEnds_[linesWritten_ - 1];
-  if (written_ > lineStart) {
+  if (written_ > lineStart()) {
     std::lock_guard lock(shared_->mutex);
-    if (!shared_->abandoned) shared_->totals.writtenBytes -= written_ - lineStart;
-    written_ = lineStart;
+    if (!shared_->abandoned) shared_->totals.writtenBytes -= written_ - lineStart();
+    written_ = lineStart();
   }
   return {};
+}
+
+// ---- Rotation
+// -------------------------------------------------------------------------------------------------
+
+void FlushThread::beginRotation() {
+  FlushRotation rotation;
+  {
+    std::lock_guard lock(shared_->mutex);
+    rotation = shared_->rotation;
+  }
+  rotator_.use(rotation);
+  // What was written in a day that is over stays by itself.
+  rotateWhenDue();
+}
+
+void FlushThread::followPath() {
+  if (const int sysErrno = rotator_.follow(); sysErrno != 0) rotateFailed(sysErrno);
+}
+
+// Up to where the block is written to the file that is open now, or to a new one if its next line
+// has no room: at least that line, and no part of one.
+size_t FlushThread::endInFile() {
+  const size_t nextEnd = lineEnds_[linesWritten_];
+  const auto full = [&] {
+    return atLineStart() && nextEnd - written_ > rotator_.room() && !rotator_.empty();
+  };
+  if (full()) rotate();
+  if (full()) return blockSize_;  // there is no other file (now): better a large one than none
+  const auto fits = std::upper_bound(lineEnds_.begin() + ptrdiff_t(linesWritten_), lineEnds_.end(),
+                                     written_ + rotator_.room());
+  return fits == lineEnds_.begin() ? nextEnd : std::max(nextEnd, *(fits - 1));
+}
+
+void FlushThread::rotate() {
+  // What the old file holds is with the device before it gets out of sight.
+  if (shared_->options.fsync && unsynced_) sync();
+  switch (rotator_.moveAway()) {
+    case FlushRotator::Moved::kNo:
+      return;
+    case FlushRotator::Moved::kFailed:
+      return rotateFailed(rotator_.sysErrno());
+    case FlushRotator::Moved::kYes:
+      break;
+  }
+  rotateFailing_ = false;
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->abandoned) return;
+    shared_->totals.rotations++;
+  }
+  tell(FlushEvent::kRotated, 0);
+}
+
+void FlushThread::rotateWhenDue() {
+  if (rotator_.due() && atLineStart()) rotate();
+}
+
+void FlushThread::rotateFailed(int sysErrno) {
+  const bool first = !std::exchange(rotateFailing_, true);
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->abandoned) return;
+    shared_->totals.rotateErrors++;
+    shared_->totals.lastErrno = sysErrno;
+  }
+  if (first) tell(FlushEvent::kRotateFailed, sysErrno);
+}
+
+// Without the pen: until there is nothing to tidy, or something else to do.
+void FlushThread::tidy(uint64_t untilNs) {
+  pollfd fd{shared_->waker->fd(), POLLIN, 0};
+  while (rotator_.tidyNs() <= monotonicNs() && monotonicNs() < untilNs && !shared_->abandoned &&
+         ::poll(&fd, 1, 0) == 0) {
+    if (const int sysErrno = rotator_.tidy(); sysErrno != 0) {
+      rotateFailed(sysErrno);
+    } else if (rotator_.tidyNs() == UINT64_MAX) {
+      rotateFailing_ = false;
+    }
+  }
+  deliverNotes();
 }
 
 void FlushThread::serveReopen(uint64_t ticket) {
@@ -275,10 +363,13 @@ void FlushThread::completeFlush(uint64_t ticket, int sysErrno) {
 }
 
 void FlushThread::finish() {
+  rotator_.end();
   bool retired;
   {
     std::lock_guard lock(shared_->mutex);
+    if (shared_->abandoned) return;  // whom it would tell may be gone
     shared_->exited = true;
+    shared_->claim.reset();
     retired = shared_->retired;
     shared_->changed.notify_all();
   }
@@ -299,7 +390,14 @@ void FlushThread::wait(Outcome outcome, const Orders& orders) {
     untilNs = orders.stopping() ? monotonicNs() + kRetryMinNs : nextRetryNs_;
   }
   if (orders.stopping()) untilNs = std::min(untilNs, orders.deadlineNs);
+  const bool idle = outcome == Outcome::kDone && !orders.stopping();
+  if (idle) tidy(untilNs);
   const uint64_t nowNs = monotonicNs();
+  if (idle) {
+    const uint64_t leftMs = rotator_.leftMs();
+    if (leftMs != UINT64_MAX) untilNs = std::min(untilNs, nowNs + leftMs * kNsPerMs);
+    untilNs = std::min(untilNs, rotator_.tidyNs());
+  }
   const uint64_t ms = untilNs <= nowNs ? 0 : (untilNs - nowNs + kNsPerMs - 1) / kNsPerMs;
   pollfd fds[2] = {{shared_->waker->fd(), POLLIN, 0}, {sink_->fd(), POLLOUT, 0}};
   ::poll(fds, outcome == Outcome::kWouldBlock ? 2 : 1, int(std::min<uint64_t>(ms, INT32_MAX)));

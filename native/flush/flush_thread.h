@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "flush/flush_file.h"
 #include "flush/ring.h"
+#include "flush/rotation_claim.h"
+#include "flush/rotator.h"
 #include "flush/sink.h"
 #include "flush/waker.h"
 
@@ -53,6 +55,11 @@ struct FlushShared {
   uint64_t flushAsked = 0, flushDone = 0;
   uint64_t reopenAsked = 0, reopenDone = 0;
   Status reopenStatus;
+  FlushRotation rotation;
+  bool rotationChanged = false;
+  // What others who open the path are measured by; gone with the thread's last write. Null: it is
+  // no regular file.
+  std::unique_ptr<RotationClaim> claim;
   bool exited = false;
   bool hopeless = false;  // what is buffered can never be written: nobody waits for it at the end
   bool retired = false;   // nobody will ask for the outcome
@@ -122,6 +129,7 @@ class FlushThread {
   struct Orders {
     uint64_t flush, reopen;  // tickets
     uint64_t deadlineNs;     // kNever: go on
+    bool rotation;           // was changed
     bool stopping() const { return deadlineNs != FlushShared::kNever; }
   };
 
@@ -135,6 +143,15 @@ class FlushThread {
   Outcome failed(int sysErrno);
   void tell(FlushEvent::Kind kind, int sysErrno);
   Status reopenSink();
+  bool atLineStart() const { return written_ == lineStart(); }
+  size_t lineStart() const { return linesWritten_ == 0 ? 0 : lineEnds_[linesWritten_ - 1]; }
+  void beginRotation();
+  void followPath();
+  size_t endInFile();
+  void rotate();
+  void rotateWhenDue();
+  void rotateFailed(int sysErrno);
+  void tidy(uint64_t untilNs);
   void serveReopen(uint64_t ticket);
   void finish();
   Outcome sync();
@@ -152,6 +169,7 @@ class FlushThread {
 
   const std::shared_ptr<FlushShared> shared_;
   const std::unique_ptr<FlushSink> sink_;
+  FlushRotator rotator_{*sink_};
   std::vector<Source> sources_;
 
   // The block: whole lines, `written_` bytes of which are with the kernel.
@@ -162,6 +180,7 @@ class FlushThread {
   size_t linesWritten_ = 0;
 
   bool failing_ = false;
+  bool rotateFailing_ = false;
   int lastErrno_ = 0;
   uint64_t retryNs_ = kRetryMinNs;
   uint64_t nextRetryNs_ = 0;

@@ -34,9 +34,16 @@ Result<std::shared_ptr<SharedFlushFile>> SharedFlushFile::open(FlushOptions opti
   shared->name_ = options.name;
   shared->endDeadlineMs_ = options.endDeadlineMs;
   options.onEvent = [to = shared->listeners_](const FlushEvent& event) {
-    if (event.kind == FlushEvent::kReopenFailed) return;  // told to who asked
-    const bool failing = event.kind == FlushEvent::kFailing;
-    to->tell({failing ? FlushNotice::kFailing : FlushNotice::kRecovered, event.sysErrno, 0});
+    constexpr std::pair<FlushEvent::Kind, FlushNotice::Kind> kTold[] = {
+        // kReopenFailed is told to who asked.
+        {FlushEvent::kFailing, FlushNotice::kFailing},
+        {FlushEvent::kRecovered, FlushNotice::kRecovered},
+        {FlushEvent::kRotated, FlushNotice::kRotated},
+        {FlushEvent::kRotateFailed, FlushNotice::kRotateFailed},
+    };
+    for (const auto& [kind, notice] : kTold) {
+      if (event.kind == kind) to->tell({notice, event.sysErrno, 0});
+    }
   };
   options.onProgress = [to = shared->listeners_](const FlushProgress& progress) {
     to->tell({FlushNotice::Kind(progress.kind), progress.sysErrno, progress.ticket});

@@ -22,7 +22,16 @@ namespace millrace {
 
 // What a flush thread has to say, in one small value.
 struct FlushNotice {
-  enum Kind : uint8_t { kFlushed, kReopened, kStopped, kDrained, kFailing, kRecovered };
+  enum Kind : uint8_t {
+    kFlushed,
+    kReopened,
+    kStopped,
+    kDrained,
+    kFailing,
+    kRecovered,
+    kRotated,
+    kRotateFailed
+  };
   Kind kind;
   int sysErrno;     // 0 where nothing failed
   uint64_t ticket;  // of kFlushed and kReopened

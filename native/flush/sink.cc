@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+
+#include "base/clock.h"
 
 namespace millrace {
 
@@ -78,6 +81,37 @@ Status FlushSink::reopen(bool& sameFile) {
   fd_ = *opened;
   classify();
   return {};
+}
+
+bool FlushSink::regular() const {
+  struct stat st;
+  return !target_.path.empty() && fstat(fd_, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+uint64_t FlushSink::size() const {
+  struct stat st;
+  return fstat(fd_, &st) == 0 && S_ISREG(st.st_mode) ? uint64_t(st.st_size) : 0;
+}
+
+uint64_t FlushSink::writtenMs() const {
+  struct stat st;
+  if (fstat(fd_, &st) != 0) return 0;
+#ifdef __APPLE__
+  const timespec at = st.st_mtimespec;
+#else
+  const timespec at = st.st_mtim;
+#endif
+  return at.tv_sec < 0 ? 0 : uint64_t(at.tv_sec) * 1000 + uint64_t(at.tv_nsec) / kNsPerMs;
+}
+
+bool FlushSink::leadsHere() const {
+  struct stat ours, there;
+  return fstat(fd_, &ours) == 0 && stat(target_.path.c_str(), &there) == 0 &&
+         ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+void FlushSink::share() {
+  flock(fd_, LOCK_SH | LOCK_NB);
 }
 
 ssize_t FlushSink::write(const char* data, size_t size) {

@@ -51,6 +51,16 @@ class FlushSink {
   // terminal). 0 or errno.
   int sync();
   int fd() const { return fd_; }
+  const std::string& path() const { return target_.path; }
+  // Of the file that is open: whether it is a regular one behind a path; its size in bytes, and
+  // when it was last written to, ms since 1970.
+  bool regular() const;
+  uint64_t size() const;
+  uint64_t writtenMs() const;
+  // Whether the path leads to the file that is open.
+  bool leadsHere() const;
+  // Tells others who write to the file that it is in use, by a shared lock; as long as it is open.
+  void share();
   // Whether writing can never work again after it failed so: the other end of a descriptor that was
   // given is gone. (Behind a path another one may come.)
   bool hopeless(int sysErrno) const {

@@ -86,8 +86,8 @@ void WorkerGroup::start() {
   for (auto& worker : workers_) worker->start();
 }
 
-WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
-  if (stopped_) return report_;
+void WorkerGroup::beginStop(uint32_t deadlineMs) {
+  if (stopped_) return;
   stopped_ = true;
   held_ = false;
   staged_.clear();
@@ -95,18 +95,31 @@ WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
   for (auto& worker : workers_) report_.connectionsCut += worker->stopAndJoin();
   clusters_.stopBuilding();
   turn();
+  logs_.merge(closedLogs_);
   // All of them at once, so that several that stall cost one deadline.
-  const uint64_t untilNs = monotonicNs() + uint64_t{deadlineMs} * 1'000'000;
+  logsLeft_ = logs_.size();
   for (auto& [id, log] : logs_) log->file->askStop(deadlineMs);
-  for (auto& [id, log] : logs_) {
-    const uint64_t nowNs = monotonicNs();
-    const uint64_t leftNs = untilNs > nowNs ? untilNs - nowNs : 0;
-    FlushFile::StopReport lost = log->file->stop(uint32_t(leftNs / 1'000'000));
-    if (!lost.clean) report_.logsLost.push_back({log->name, lost.lostLines, lost.lostBytes});
+  if (logs_.empty()) {
+    toMain([this] {
+      if (options_.onLogsWritten) options_.onLogsWritten();
+    });
   }
   // Now, and not when the garbage collector comes by: each has descriptors. What they counted
   // stays.
   workers_.clear();
+}
+
+WorkerGroup::StopReport WorkerGroup::stop(uint32_t deadlineMs) {
+  if (logsStopped_) return report_;
+  const uint64_t untilNs = monotonicNs() + uint64_t{deadlineMs} * kNsPerMs;
+  beginStop(deadlineMs);
+  logsStopped_ = true;
+  for (auto& [id, log] : logs_) {
+    const uint64_t nowNs = monotonicNs();
+    const uint64_t leftNs = untilNs > nowNs ? untilNs - nowNs : 0;
+    FlushFile::StopReport lost = log->file->stop(uint32_t(leftNs / kNsPerMs));
+    if (!lost.clean) report_.logsLost.push_back({log->name, lost.lostLines, lost.lostBytes});
+  }
   turn();
   return report_;
 }
@@ -296,20 +309,18 @@ Result<uint32_t> WorkerGroup::openLog(const LogOptions& options) {
   flush.target = options.target;
   flush.intervalMs = options.intervalMs;
   flush.ringBytes = options.ringBytes;
+  flush.rotation = options.rotation;
   flush.onEvent = [this, name = options.name](const FlushEvent& event) {
-    toMain([this, name, event] {
-      using Kind = Options::Event::Kind;
-      Kind kind = event.kind == FlushEvent::kFailing     ? Kind::kLogFailing
-                  : event.kind == FlushEvent::kRecovered ? Kind::kLogRecovered
-                                                         : Kind::kLogReopenFailed;
-      if (options_.onEvent) {
-        options_.onEvent({kind, name, event.sysErrno == 0 ? "" : std::strerror(event.sysErrno)});
-      }
-    });
+    if (event.kind != FlushEvent::kRotated) {
+      toMain([this, name, event] { tellLog(name, event); });
+    }
+  };
+  const uint32_t id = nextLog_++;
+  flush.onProgress = [this, id](const FlushProgress& progress) {
+    if (progress.kind == FlushProgress::kStopped) toMain([this, id] { logWritten(id); });
   };
   auto file = FlushFile::create(std::move(flush));
   if (!file) return file.error();
-  uint32_t id = nextLog_++;
   logs_[id] = std::make_unique<Log>(Log{options.name, std::move(*file)});
   for (auto& worker : workers_) {
     worker->post(
@@ -325,8 +336,30 @@ void WorkerGroup::closeLog(uint32_t log) {
     worker->post([w = worker.get(), log] { w->logs().setRing(log, nullptr); });
   }
   // The rings are closed by the workers; the file ends when it was written out.
-  it->second->file->stop(FlushFile::kDestructorStopMs);
-  logs_.erase(it);
+  it->second->file->askStop(FlushFile::kDestructorStopMs);
+  closedLogs_.insert(logs_.extract(it));
+}
+
+Status WorkerGroup::rotateLog(uint32_t log, const FlushRotation& rotation) {
+  const auto it = logs_.find(log);
+  if (stopped_ || it == logs_.end()) return stoppedError();
+  return it->second->file->rotate(rotation);
+}
+
+// The thread of the log is at its end.
+void WorkerGroup::logWritten(uint32_t log) {
+  if (closedLogs_.erase(log) != 0 || logsLeft_ == 0) return;
+  if (--logsLeft_ == 0 && options_.onLogsWritten) options_.onLogsWritten();
+}
+
+void WorkerGroup::tellLog(const std::string& name, const FlushEvent& event) {
+  using Kind = Options::Event::Kind;
+  Kind kind = Kind::kLogFailing;
+  if (event.kind == FlushEvent::kRecovered) kind = Kind::kLogRecovered;
+  if (event.kind == FlushEvent::kReopenFailed) kind = Kind::kLogReopenFailed;
+  if (event.kind == FlushEvent::kRotateFailed) kind = Kind::kLogRotateFailed;
+  if (!options_.onEvent) return;
+  options_.onEvent({kind, name, event.sysErrno == 0 ? "" : std::strerror(event.sysErrno)});
 }
 
 std::vector<WorkerGroup::LogError> WorkerGroup::reopenLogs() {

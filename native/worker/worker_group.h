@@ -39,7 +39,13 @@ class WorkerGroup {
     std::function<void()> wakeMain;
     // What happened that a person may want to know. Main thread, from turn().
     struct Event {
-      enum class Kind : uint8_t { kLogFailing, kLogRecovered, kLogReopenFailed, kAcceptPaused };
+      enum class Kind : uint8_t {
+        kLogFailing,
+        kLogRecovered,
+        kLogReopenFailed,
+        kLogRotateFailed,
+        kAcceptPaused
+      };
       Kind kind;
       std::string subject;  // the log's target, or the listener's name
       std::string message;
@@ -49,6 +55,8 @@ class WorkerGroup {
     std::function<void()> onOutlier;
     // There are hosts to be had with takeWantedHosts(). Main thread, from turn().
     std::function<void()> onHostsWanted;
+    // After beginStop(): every log is written out. Main thread, from turn().
+    std::function<void()> onLogsWritten;
     // Listeners may share their ports with other processes (see ListenOptions::shared).
     bool sharePorts = false;
   };
@@ -91,6 +99,7 @@ class WorkerGroup {
     std::string name;  // for people: the path, or "stdout"
     uint32_t intervalMs = FlushOptions::kIntervalMs;
     size_t ringBytes = FlushOptions::kRingBytes;
+    FlushRotation rotation = {};
   };
   struct LogStats {
     std::string target;
@@ -108,8 +117,12 @@ class WorkerGroup {
 
   void start();
   bool stopped() const { return stopped_; }
-  // Closes every listener and connection, ends the threads, flushes the logs (at most so long
-  // each). Blocks for that long. Nothing but reading stats is allowed afterwards.
+  // Closes every listener and connection, ends the threads, and lets the logs be written out within
+  // the deadline, without waiting: onLogsWritten tells, unless one of them hangs in the kernel.
+  // Nothing but stop() and reading stats is allowed afterwards.
+  void beginStop(uint32_t deadlineMs);
+  // The same, if that was not done, and waits for the logs, until the earliest deadline that was
+  // given; never for what is over.
   StopReport stop(uint32_t deadlineMs);
   // Hands on what was published and staged, frees what came back, runs what workers posted. Called
   // after wakeMain(). What one turn of the main thread's loop published and told listeners becomes
@@ -141,7 +154,10 @@ class WorkerGroup {
   void publishDate(std::string text);
 
   Result<uint32_t> openLog(const LogOptions& options);
+  // What the log holds is still written, for at most FlushFile::kDestructorStopMs; nobody waits.
   void closeLog(uint32_t log);
+  // Errors: FlushFile::rotate().
+  Status rotateLog(uint32_t log, const FlushRotation& rotation);
   std::vector<LogError> reopenLogs();
   std::vector<LogStats> logStats() const;
 
@@ -221,6 +237,8 @@ class WorkerGroup {
   Status makeWorkers();
   static Error stoppedError();
   void toMain(std::function<void()> fn);
+  void tellLog(const std::string& name, const FlushEvent& event);
+  void logWritten(uint32_t log);
   void publishAll(std::vector<std::unique_ptr<ClusterSnapshot>> snapshots);
   bool wantHost(SlotId slot, std::string_view key);
   // Runs `fn` on the worker's thread after the next commit, when the worker has taken it.
@@ -253,7 +271,9 @@ class WorkerGroup {
   std::map<std::string, std::unique_ptr<Listening>> listeners_;
   std::vector<std::unique_ptr<Listening>> removed_;  // until every worker let go of them
   std::map<uint32_t, std::unique_ptr<Log>> logs_;
-  std::unordered_map<SlotId, SlotUse> slots_;  // those of allocateSlot()
+  std::map<uint32_t, std::unique_ptr<Log>> closedLogs_;  // until they are written out
+  size_t logsLeft_ = 0;                                  // after beginStop()
+  std::unordered_map<SlotId, SlotUse> slots_;            // those of allocateSlot()
   // Ports of sockets that listeners gave up a moment ago: workers may be closing them still.
   static constexpr uint64_t kClosingNs = 5000 * kNsPerMs;
   std::vector<std::pair<uint16_t, uint64_t>> closing_;  // port, until when
@@ -268,7 +288,7 @@ class WorkerGroup {
   std::vector<Staged> staged_;
   // Who waits for this turn's commit; null: nobody.
   std::shared_ptr<std::vector<std::function<void()>>> waiting_;
-  bool started_ = false, stopped_ = false, held_ = false;
+  bool started_ = false, stopped_ = false, logsStopped_ = false, held_ = false;
   StopReport report_;
   std::vector<OutlierEvent> outlierEvents_;
   std::vector<WantedHost> wanted_;

@@ -42,6 +42,7 @@ export async function readAssignments(
     },
     clusters: new Set(),
     dnsCaches: new Map(),
+    rotations: new Map(),
     regexes: new Map(),
     sources: new Map(),
     runtime: new Runtime(),

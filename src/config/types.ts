@@ -5,6 +5,7 @@ import type {
   NativeAddress,
   NativeListener,
   NativeLocalCluster,
+  NativeRotation,
   NativeRouteTable,
   RuntimeIndex,
   SlotId,
@@ -54,7 +55,7 @@ export interface CompileResolver {
    */
   routes(key: string): SlotId
   /** The log id of a file's path, or of stdout (1) or stderr (2). */
-  log(target: string | 1 | 2): number
+  log(target: string | 1 | 2, rotation?: NativeRotation): number
   /** The index of a runtime key. */
   runtime(key: string): RuntimeIndex
   /** The number by which routes speak to the HTTP filter of this name. */

@@ -64,6 +64,7 @@ export interface DrainOptions {
 const kErrors: Readonly<Partial<Record<NativeEvent['kind'], string>>> = {
   'log-failing': 'ERR_MILLRACE_LOG_WRITE',
   'log-reopen-failed': 'ERR_MILLRACE_LOG_REOPEN',
+  'log-rotate-failed': 'ERR_MILLRACE_LOG_ROTATE',
   'accept-paused': 'ERR_MILLRACE_ACCEPT_PAUSED',
 }
 

@@ -3,9 +3,10 @@
 import { EventEmitter } from 'node:events'
 import { argumentError } from '../arguments.ts'
 import { MillraceError } from '../errors.ts'
+import { integer, refuseUnknown } from './checks.ts'
 import { endedError, wrongArgument } from './errors.ts'
 import { type FlushCounters, FlushFile, type FlushLine } from './flush_file.ts'
-import { type FlushFileOptions, integer, refuseUnknown } from './options.ts'
+import type { FlushFileOptions } from './options.ts'
 
 /** Options of a FlushFile, and the names that pino.destination() has for some of them. */
 export interface DestinationOptions extends FlushFileOptions {
@@ -23,6 +24,7 @@ export interface DestinationOptions extends FlushFileOptions {
 
 export interface DestinationEvents {
   ready: []
+  /** What was written is with the kernel, and nothing came after it. */
   drain: []
   /** The line that was dropped. */
   drop: [FlushLine]
@@ -48,6 +50,7 @@ const kKnown = [
   'mode',
   'append',
   'mkdir',
+  'rotate',
   'exitDeadline',
 ] as const satisfies readonly (keyof DestinationOptions)[]
 
@@ -68,6 +71,11 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
   readonly #fillMark: number | undefined
   #file: LoggedFile
   #ending = false
+  /** Somebody listens to 'drain'. */
+  #heard = false
+  /** Something was written since the last 'drain'. */
+  #undrained = false
+  #draining = false
   /** pino and others look at it as they do at a stream's. */
   readonly writable: boolean = true
   destroyed: boolean = false
@@ -96,6 +104,12 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
         : { flushInterval: periodicFlush }),
     }
     this.#file = this.#open(this.#options)
+    const plain = this as unknown as EventEmitter
+    plain.on('newListener', (event: string | symbol) => {
+      if (event !== 'drain') return
+      this.#heard = true
+      this.#awaitDrain()
+    })
     process.nextTick(() => this.emit('ready'))
   }
 
@@ -115,9 +129,12 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
    */
   write(line: FlushLine): boolean {
     if (this.destroyed || this.#ending) throw endedError(this.#file.path)
-    return this.#file.write(
+    const wellTaken = this.#file.write(
       typeof line === 'string' || line instanceof Uint8Array ? line : textOf(line),
     )
+    this.#undrained = true
+    if (this.#heard) this.#awaitDrain()
+    return wellTaken
   }
 
   /** Calls back when what was written so far is with the kernel, or with an error. */
@@ -204,9 +221,32 @@ export class Destination extends EventEmitter<DestinationEvents> implements Asyn
     file.onDropped = (line): void => {
       this.emit('drop', line)
     }
-    file.on('drain', () => this.emit('drain'))
+    file.on('drain', () => {
+      if (!this.#draining) this.emit('drain')
+    })
+    file.on('recovered', () => this.#awaitDrain())
     file.on('error', (error) => this.#fail(error))
     return file
+  }
+
+  /** As sonic-boom, which says each time that it is empty; only for who listens. */
+  #awaitDrain(): void {
+    if (!this.#heard || this.#draining || !this.#undrained || this.#ending || this.destroyed) return
+    this.#draining = true
+    this.#undrained = false
+    this.#file.flush().then(
+      () => {
+        this.#draining = false
+        this.#heard = this.listenerCount('drain') > 0
+        if (this.#undrained) this.#awaitDrain()
+        else if (!this.#ending && !this.destroyed) this.emit('drain')
+      },
+      () => {
+        // Again when writing works.
+        this.#draining = false
+        this.#undrained = true
+      },
+    )
   }
 
   #fail(error?: Error): void {

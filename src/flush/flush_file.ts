@@ -11,6 +11,7 @@ import {
   type NativeFlushStats,
 } from '../native/index.ts'
 import { after, type Timer } from '../timers.ts'
+import { refuseUnknown } from './checks.ts'
 import { endedError, errnoName, fileError, wrongArgument } from './errors.ts'
 import {
   type CheckedOptions,
@@ -18,7 +19,6 @@ import {
   deadline,
   type FlushFileOptions,
   kDefaultDeadline,
-  refuseUnknown,
 } from './options.ts'
 
 /** What `write` takes: one line of a log, with its line end. Strings are written as UTF-8. */
@@ -57,7 +57,9 @@ export interface FlushCounters {
   readonly lostBytes: number
   readonly writeErrors: number
   readonly reopens: number
-  /** The last failed write or reopening, e.g. `ENOSPC (no space left on device)`. */
+  readonly rotations: number
+  readonly rotateErrors: number
+  /** The last failed write, reopening or rotation, e.g. `ENOSPC (no space left on device)`. */
   readonly lastError: string | undefined
   /** The last write failed: lines are kept and written again. */
   readonly failing: boolean
@@ -68,10 +70,15 @@ export interface FlushFileEvents {
   drain: []
   /** Once in a turn of the loop: what `write` of this thread dropped since the last one. */
   drop: [FlushLoss]
-  /** Writing begins to fail; lines are kept and tried again. Never thrown when unheard. */
+  /**
+   * Writing begins to fail, and lines are kept and tried again; or rotating does, and the file that
+   * is open is written on. Never thrown when unheard.
+   */
   error: [MillraceError]
   /** Writing works again after an error. */
   recovered: []
+  /** The path leads to a new file. */
+  rotate: []
   /** The file has ended, and nothing more will come of it. */
   close: []
 }
@@ -246,6 +253,8 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
       lostBytes: stats.lostBytes,
       writeErrors: stats.writeErrors,
       reopens: stats.reopens,
+      rotations: stats.rotations,
+      rotateErrors: stats.rotateErrors,
       lastError: name === undefined ? undefined : `${name} (${text})`,
       failing: stats.failing,
     }
@@ -306,14 +315,22 @@ export class FlushFile extends EventEmitter<FlushFileEvents> implements AsyncDis
       this.#needsDrain = false
       this.emit('drain')
     } else if (kind === FlushNotice.failing) {
-      if (this.listenerCount('error') === 0) return
-      this.emit('error', fileError('ERR_MILLRACE_FLUSH_WRITE', 'cannot write to', this.path, errno))
+      this.#fail('ERR_MILLRACE_FLUSH_WRITE', 'cannot write to', errno)
+    } else if (kind === FlushNotice.rotateFailed) {
+      this.#fail('ERR_MILLRACE_FLUSH_ROTATE', 'cannot rotate', errno)
+    } else if (kind === FlushNotice.rotated) {
+      this.emit('rotate')
     } else if (kind === FlushNotice.recovered) {
       this.emit('recovered')
     } else if (kind === FlushNotice.stopped) {
       if (this.#stopped !== undefined) this.#stopped()
       else if (!this.#owner) this.#ending ??= Promise.resolve(this.#close({ lines: 0, bytes: 0 }))
     }
+  }
+
+  #fail(code: string, what: string, errno: number): void {
+    if (this.listenerCount('error') === 0) return
+    this.emit('error', fileError(code, what, this.path, errno))
   }
 
   #ask(waiting: Waiting[], ticket: number): Promise<void> {

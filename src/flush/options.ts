@@ -3,7 +3,9 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { NativeFlushOptions } from '../native/index.ts'
+import { integer, refuseUnknown } from './checks.ts'
 import { wrongArgument } from './errors.ts'
+import { checkedRotation, type RotateOptions } from './rotation.ts'
 
 export interface FlushFileOptions {
   /** The file, created when it is not there. Either this or `fd`. */
@@ -30,6 +32,8 @@ export interface FlushFileOptions {
   readonly append?: boolean
   /** Creates missing folders. Default false. */
   readonly mkdir?: boolean
+  /** When to go on in a new file, and how many old ones to keep. Default: never. */
+  readonly rotate?: RotateOptions
   /**
    * How long the end of the process may wait for this file, milliseconds. Default 2000. 0: it does
    * not wait, and what is buffered then is lost in silence.
@@ -51,24 +55,6 @@ const kMaxMs = 2 ** 31 - 1
 
 export interface CheckedOptions extends NativeFlushOptions {
   readonly onFull: 'drop' | 'block'
-}
-
-/** Refuses what is not an object, and options that are not in `known`. */
-export function refuseUnknown(options: unknown, known: readonly string[], what: string): object {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw wrongArgument(what, 'an object', options)
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw wrongArgument(name, `one of ${known.join(', ')}`, name)
-  }
-  return options
-}
-
-export function integer(name: string, value: unknown, low: number, high: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
-    throw wrongArgument(name, `an integer from ${low} to ${high}`, value)
-  }
-  return value
 }
 
 function flag(name: string, value: unknown): boolean {
@@ -115,6 +101,7 @@ const kKnown = [
   'mode',
   'append',
   'mkdir',
+  'rotate',
   'exitDeadline',
 ] as const satisfies readonly (keyof FlushFileOptions)[]
 
@@ -127,6 +114,10 @@ export function checked(given: FlushFileOptions, fillMark: number = kFillMark): 
   }
   const bytes = integer('maxBytes', maxBytes, kMinBytes, kMaxBytes)
   const to = target(options.path, options.fd)
+  const rotation = options.rotate === undefined ? undefined : checkedRotation(options.rotate)
+  if (rotation !== undefined && 'fd' in to) {
+    throw wrongArgument('rotate', 'a path, whose file can be renamed, and no descriptor', to.fd)
+  }
   return {
     ...to,
     name: 'path' in to ? to.path : `descriptor ${to.fd}`,
@@ -140,6 +131,7 @@ export function checked(given: FlushFileOptions, fillMark: number = kFillMark): 
     mode: mode(options.mode ?? kDefaultMode),
     append: flag('append', options.append ?? true),
     mkdir: flag('mkdir', options.mkdir ?? false),
+    ...(rotation && { rotation }),
     endDeadline: deadline('exitDeadline', options.exitDeadline ?? kDefaultDeadline),
   }
 }

@@ -10,6 +10,7 @@ import type {
   NativeOutlierEvent,
   NativeWantedHost,
 } from './clusters.ts'
+import type { NativeRotation } from './flush.ts'
 import type { NativeListener } from './listeners.ts'
 import type { NativeRouteTable } from './routes.ts'
 import type { NativeAddress, SlotId } from './values.ts'
@@ -23,6 +24,7 @@ export interface NativeLogOptions {
   readonly flushInterval: number
   /** Ring of one worker, bytes. */
   readonly ringBytes: number
+  readonly rotation?: NativeRotation
 }
 
 export interface NativeLogStats {
@@ -33,6 +35,8 @@ export interface NativeLogStats {
   readonly bufferedBytes: number
   readonly writeErrors: number
   readonly reopens: number
+  readonly rotations: number
+  readonly rotateErrors: number
   /** Text of the last error, '' when writing works. */
   readonly lastError: string
 }
@@ -53,7 +57,12 @@ export interface NativeCoreOptions {
  * Something that a person may want to know. `subject`: the log's target, or the listener's name.
  */
 export interface NativeEvent {
-  readonly kind: 'log-failing' | 'log-recovered' | 'log-reopen-failed' | 'accept-paused'
+  readonly kind:
+    | 'log-failing'
+    | 'log-recovered'
+    | 'log-reopen-failed'
+    | 'log-rotate-failed'
+    | 'accept-paused'
   readonly subject: string
   readonly message: string
 }
@@ -117,7 +126,13 @@ export interface NativeStopReport {
 export interface NativeCore {
   /** Workers begin to turn. Listeners can be added before and after. */
   start(): void
-  /** Closes every listener and connection, flushes the logs, joins the workers. */
+  /**
+   * Closes every listener and connection, joins the workers, and lets the logs be written out
+   * within the deadline; `onLogsWritten` is called when they are, unless one hangs in the kernel.
+   * Then, or at the deadline, {@link stop} does not wait.
+   */
+  beginStop(deadline: number, onLogsWritten: () => void): void
+  /** The same, but waits for the logs, in this thread. */
   stop(deadline: number): Promise<NativeStopReport>
 
   /**
@@ -159,6 +174,8 @@ export interface NativeCore {
 
   openLog(options: NativeLogOptions): number
   closeLog(log: number): void
+  /** Throws when the file cannot be rotated so, with nothing changed. */
+  rotateLog(log: number, rotation: NativeRotation): void
   /** Reopens all files; the errors of those that could not be (they keep their old file). */
   reopenLogs(): readonly { readonly target: string; readonly message: string }[]
   logStats(): readonly NativeLogStats[]

@@ -1,5 +1,17 @@
 /** Flush files: written by any thread of the process, each with a ring of its own. */
 
+/** When a new file is begun, and what becomes of the old ones. */
+export interface NativeRotation {
+  /** 0: not by size. */
+  readonly maxBytes: number
+  readonly every: 'never' | 'hour' | 'day' | 'period'
+  /** Of 'period'. */
+  readonly periodMs: number
+  /** Old files; 0: all. */
+  readonly keep: number
+  readonly gzip: boolean
+}
+
 export interface NativeFlushOptions {
   /** Either a path or a descriptor, which is duplicated. */
   readonly path?: string
@@ -19,6 +31,7 @@ export interface NativeFlushOptions {
   readonly name: string
   /** A full ring makes `write` wait. */
   readonly waits: boolean
+  readonly rotation?: NativeRotation
 }
 
 /** What {@link NativeFlushFile.write} says when it says anything: how the line fared, and hints. */
@@ -42,6 +55,8 @@ export const FlushNotice = {
   drained: 3,
   failing: 4,
   recovered: 5,
+  rotated: 6,
+  rotateFailed: 7,
 } as const
 
 /** Called in the thread's own event loop. `errno` is 0 where nothing failed. */
@@ -61,6 +76,8 @@ export interface NativeFlushStats {
   readonly writeErrors: number
   readonly reopens: number
   readonly reopenErrors: number
+  readonly rotations: number
+  readonly rotateErrors: number
   readonly lastErrno: number
   readonly failing: boolean
 }

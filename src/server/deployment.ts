@@ -381,6 +381,7 @@ export class Deployment {
     const gone = [...before.values()].filter(({ coreName }) => !kept.has(coreName))
     // Each on its own: one that the core does not know keeps nothing else from going.
     this.#allOf(gone.map((state) => () => this.#retire(state)))
+    this.#resources.rotateLogs(uses)
     this.#linger(usesBefore, uses)
     return changes
   }

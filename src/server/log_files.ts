@@ -1,41 +1,64 @@
 // The access-log files that are open: one for each path, however many listeners write to it.
 
-import type { NativeCore, NativeLogStats } from '../native/index.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { Logger } from '../log.ts'
+import type { NativeCore, NativeLogStats, NativeRotation } from '../native/index.ts'
 
 /** A ring of one worker into one file: room for several thousand lines while the disk is slow. */
 const kRingBytes = 1024 * 1024
 
+const kNone: NativeRotation = { maxBytes: 0, every: 'never', periodMs: 0, keep: 0, gzip: false }
+
+type LogCalls = 'openLog' | 'closeLog' | 'rotateLog' | 'reopenLogs' | 'logStats'
+
 export type LogTarget = string | 1 | 2
 
 export class LogFiles {
-  readonly #core: Pick<NativeCore, 'openLog' | 'closeLog' | 'reopenLogs' | 'logStats'>
+  readonly #core: Pick<NativeCore, LogCalls>
   readonly #flushIntervalMs: number
-  readonly #open = new Map<LogTarget, number>()
+  readonly #log: Pick<Logger, 'error'> | undefined
+  readonly #open = new Map<LogTarget, { id: number; rotation: NativeRotation }>()
 
   constructor(
-    core: Pick<NativeCore, 'openLog' | 'closeLog' | 'reopenLogs' | 'logStats'>,
+    core: Pick<NativeCore, LogCalls>,
     flushIntervalMs: number,
+    log?: Pick<Logger, 'error'>,
   ) {
+    this.#log = log
     this.#core = core
     this.#flushIntervalMs = flushIntervalMs
   }
 
   /** The file's id, opened when it is not open yet. Throws what the system says of it. */
-  id(target: LogTarget): number {
-    let id = this.#open.get(target)
-    if (id === undefined) {
+  id(target: LogTarget, rotation: NativeRotation = kNone): number {
+    let log = this.#open.get(target)
+    if (log === undefined) {
       const flushInterval = this.#flushIntervalMs
-      id = this.#core.openLog({ target, flushInterval, ringBytes: kRingBytes })
-      this.#open.set(target, id)
+      const id = this.#core.openLog({ target, flushInterval, ringBytes: kRingBytes, rotation })
+      log = { id, rotation }
+      this.#open.set(target, log)
     }
-    return id
+    return log.id
+  }
+
+  /** Rotates an open file otherwise from now on. */
+  rotate(target: LogTarget, rotation: NativeRotation = kNone): void {
+    const log = this.#open.get(target)
+    if (log === undefined || isDeepStrictEqual(log.rotation, rotation)) return
+    try {
+      this.#core.rotateLog(log.id, rotation)
+      log.rotation = rotation
+    } catch (error) {
+      // Another proxy of the process writes to it.
+      this.#log?.error({ target, error: String(error) }, 'a log file is rotated as before')
+    }
   }
 
   close(target: LogTarget): void {
-    const id = this.#open.get(target)
-    if (id === undefined) return
+    const log = this.#open.get(target)
+    if (log === undefined) return
     this.#open.delete(target)
-    this.#core.closeLog(id)
+    this.#core.closeLog(log.id)
   }
 
   has(target: LogTarget): boolean {

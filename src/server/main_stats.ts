@@ -150,6 +150,8 @@ function logStats({ logFiles }: Counted): NativeStat[] {
       named('counter', 'lines_dropped', log.droppedLines),
       named('counter', 'write_failed', log.writeErrors),
       named('counter', 'reopen', log.reopens),
+      named('counter', 'rotate', log.rotations),
+      named('counter', 'rotate_failed', log.rotateErrors),
       named('gauge', 'write_total_buffered', log.bufferedBytes),
     ]
   })

@@ -3,7 +3,7 @@
 
 import type { ClusterManager } from '../cluster/manager.ts'
 import type { CompileResolver } from '../config/index.ts'
-import type { FilterId, NativeCore, RuntimeIndex, SlotId } from '../native/index.ts'
+import type { FilterId, NativeCore, NativeRotation, RuntimeIndex, SlotId } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { LogFiles, LogTarget } from './log_files.ts'
 
@@ -12,6 +12,7 @@ export interface Uses {
   readonly clusters: Set<string>
   readonly routes: Set<string>
   readonly logs: Set<LogTarget>
+  readonly rotations: Map<LogTarget, NativeRotation | undefined>
   /** Gives back, one by one, what did not exist before this configuration asked for it. */
   readonly undo: (() => void)[]
 }
@@ -20,6 +21,7 @@ export const noUses = (): Uses => ({
   clusters: new Set(),
   routes: new Set(),
   logs: new Set(),
+  rotations: new Map(),
   undo: [],
 })
 
@@ -57,10 +59,11 @@ export class Resources {
         if (!this.#routeSlots.has(key)) uses.undo.push(() => this.giveBackRoutes(key))
         return this.#routeSlot(key)
       },
-      log: (target): number => {
+      log: (target, rotation): number => {
         uses.logs.add(target)
+        uses.rotations.set(target, rotation)
         if (!this.#logs.has(target)) uses.undo.push(() => this.giveBackLog(target))
-        return this.#logs.id(target)
+        return this.#logs.id(target, rotation)
       },
       runtime: (key): RuntimeIndex => this.#runtime.index(key),
       filter: (name): FilterId => this.#filter(name),
@@ -94,6 +97,11 @@ export class Resources {
 
   giveBackCluster(name: string): void {
     this.#clusters.withdraw(name)
+  }
+
+  /** What was open already is rotated as the configuration says that is in force now. */
+  rotateLogs(uses: Uses): void {
+    for (const [target, rotation] of uses.rotations) this.#logs.rotate(target, rotation)
   }
 
   giveBackLog(target: LogTarget): void {

@@ -41,6 +41,8 @@ const kDateIntervalMs = 500
 const kDrainPollMs = 20
 /** For what the log files still hold when the server stops. */
 const kStopDeadlineMs = 5_000
+/** Beyond it: for the threads of the logs to see that it is over. */
+const kStopGraceMs = 100
 /** The same when the process ends without waiting for the server. */
 const kExitDeadlineMs = 2_000
 const kHoldIntervalMs = 2 ** 30
@@ -121,7 +123,7 @@ export class Server {
       runtime: (key) => this.runtime.get(key),
       ...(options.onHealth && { onHealth: options.onHealth }),
     })
-    this.logFiles = new LogFiles(this.core, options.fileFlushIntervalMs)
+    this.logFiles = new LogFiles(this.core, options.fileFlushIntervalMs, options.log)
     this.deployment = new Deployment(
       this.core,
       this.clusters,
@@ -344,17 +346,29 @@ export class Server {
   async #stop(): Promise<NativeStopReport> {
     this.#state = 'DRAINING'
     this.#succession.giveUp(closedError())
-    this.#forgetExit()
     this.#dateTimer?.stop()
     this.#gracefulDrain?.stop()
     this.deployment.close()
     await this.clusters.close()
     await this.#admin?.close()
     try {
-      return await this.core.stop(kStopDeadlineMs)
+      return await this.#stopCore()
     } finally {
+      this.#forgetExit()
       this.#holdTimer?.stop()
     }
+  }
+
+  /** The event loop turns while the logs are written, however long a disk or a reader stalls. */
+  async #stopCore(): Promise<NativeStopReport> {
+    await new Promise<void>((resolve) => {
+      const timer = after(kStopDeadlineMs + kStopGraceMs, resolve)
+      this.core.beginStop(kStopDeadlineMs, () => {
+        timer.stop()
+        resolve()
+      })
+    })
+    return this.core.stop(0)
   }
 
   /** All statistics: the workers', and those of the main thread. */

@@ -1,7 +1,7 @@
 // The life of a proxy inside a program: start, drain, close, signals, other threads, and the end of
 // the process.
 
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -539,5 +539,29 @@ describe('the process', () => {
         await proxy.close()
       })`
     expect(await program(code, 'commonjs')).toEqual({ stdout: 'true function\n', code: 0 })
+  })
+})
+
+describe('while a log takes nothing', () => {
+  it('close() says what is lost at its deadline, and the event loop turns meanwhile', async () => {
+    const file = join(temporaryFolder(), 'fifo')
+    execFileSync('mkfifo', [file])
+    const port = await sayingService('x')
+    const configuration = { ...short(port), access_log: { to: file, format: '%REQ(:PATH)%' } }
+    const proxy = await start(configuration)
+    const path = `/${'x'.repeat(4000)}`
+    // More than any pipe holds, unless it was made larger.
+    for (let i = 0; i < 300; i++) {
+      await (await fetch(`http://127.0.0.1:${portOf(proxy)}${path}`)).text()
+    }
+    let turns = 0
+    const turning = setInterval(() => turns++, 20)
+    const began = performance.now()
+    const report = await proxy.close()
+    clearInterval(turning)
+    expect(performance.now() - began).toBeGreaterThan(4_000)
+    expect(turns).toBeGreaterThan(20)
+    expect(report.logsLost).toMatchObject([{ target: file }])
+    expect(await proxy.close()).toEqual(report)
   })
 })

@@ -1,6 +1,12 @@
 /** Access logs: where they go, their formats, and which requests they record. */
 
-import type { NativeAccessLog, NativeFormat, NativeLogFilter } from '../../native/index.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type {
+  NativeAccessLog,
+  NativeFormat,
+  NativeLogFilter,
+  NativeRotation,
+} from '../../native/index.ts'
 import { FormatError, kDefaultFormat, parseFormat } from '../format/format.ts'
 import { type JsonFormatOptions, parseJsonFormat } from '../format/json.ts'
 import type {
@@ -9,6 +15,8 @@ import type {
   ComparisonFilter,
   FileAccessLog,
   JsonObject,
+  RotatingFileAccessLog,
+  Rotation,
   SubstitutionFormatString,
 } from '../schema/messages.generated.ts'
 import { readSource } from './actions.ts'
@@ -27,14 +35,24 @@ function compileLog(context: Context, log: AccessLog): NativeAccessLog | undefin
   const filter = log.filter && compileFilter(context, log.filter)
   const sink = compileSink(context, log)
   if (sink === undefined) return undefined
-  const { target, format } = sink
-  return { log: context.resolver.log(target), format, ...(filter && { filter }) }
+  const { target, format, rotation } = sink
+  return { log: context.resolver.log(target, rotation), format, ...(filter && { filter }) }
+}
+
+const kRotatingFile = 'millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog'
+
+interface Sink {
+  readonly target: string | 1 | 2
+  readonly format: NativeFormat
+  readonly rotation?: NativeRotation
 }
 
 function compileSink(
   context: Context,
   { typed_config: config, ...log }: AccessLog,
-): { target: string | 1 | 2; format: NativeFormat } | undefined {
+): Sink | undefined {
+  const rotating = unpack(config, kRotatingFile)
+  if (rotating !== undefined) return rotatingFile(context, rotating)
   const file = unpack(config, 'envoy.extensions.access_loggers.file.v3.FileAccessLog')
   if (file !== undefined) {
     // Opened by name, the two are files of their own, which a pipe or a socket behind them may
@@ -42,6 +60,7 @@ function compileSink(
     const standard = { '/dev/stdout': 1, '/dev/stderr': 2 } as const
     const path = file.path ?? ''
     const target = path === '/dev/stdout' || path === '/dev/stderr' ? standard[path] : path
+    if (typeof target === 'string') rotateOnce(context, file, target, undefined)
     return { target, format: fileFormat(context, file) }
   }
   const stdout = unpack(config, 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog')
@@ -50,6 +69,48 @@ function compileSink(
   if (stderr !== undefined) return { target: 2, format: logFormat(context, stderr.log_format) }
   if (config === undefined) context.origins.addMissing(log, 'an access log needs typed_config')
   return undefined
+}
+
+function rotatingFile(context: Context, file: RotatingFileAccessLog): Sink {
+  const { path = '', rotation: given = {} } = file
+  const rotation = compileRotation(context, given)
+  rotateOnce(context, file, path, rotation)
+  return { target: path, format: logFormat(context, file.log_format), rotation }
+}
+
+function compileRotation({ origins }: Context, given: Rotation): NativeRotation {
+  const { period = 'NONE', interval, gzip = false } = given
+  const maxBytes = Number(given.max_bytes ?? 0)
+  if (maxBytes === 0 && period === 'NONE' && interval === undefined) {
+    origins.addMissing(given, 'needs max_bytes, period or interval')
+  }
+  if (interval !== undefined && period !== 'NONE') {
+    origins.add(given, ['interval'], 'conflict', 'does not go with period')
+  }
+  if (given.keep === 0) {
+    origins.add(given, ['keep'], 'bad-value', 'is 1 or more', 'leave it out to keep all')
+  }
+  const every = period === 'HOURLY' ? 'hour' : period === 'DAILY' ? 'day' : 'never'
+  return {
+    maxBytes,
+    every: interval === undefined ? every : 'period',
+    periodMs: interval ?? 0,
+    keep: given.keep ?? 0,
+    gzip,
+  }
+}
+
+/** Whoever writes to a file that another one rotates would write to what is removed. */
+function rotateOnce(
+  { origins, rotations }: Context,
+  message: FileAccessLog | RotatingFileAccessLog,
+  path: string,
+  rotation: NativeRotation | undefined,
+): void {
+  if (!rotations.has(path)) rotations.set(path, rotation)
+  if (isDeepStrictEqual(rotations.get(path), rotation)) return
+  const hint = 'give all access logs of the file the same rotation'
+  origins.add(message, ['path'], 'conflict', 'is rotated otherwise by another access log', hint)
 }
 
 const text = (ops: ReturnType<typeof parseFormat>): NativeFormat => ({ mode: 'text', ops })

@@ -84,6 +84,7 @@ export function* compileBootstrap(
     resolver,
     clusters: names,
     dnsCaches: new Map(),
+    rotations: new Map(),
     onDemand: new Set(clusters.flatMap((one) => (isOnDemand(one) ? [one.name ?? ''] : []))),
     regexes,
     sources,

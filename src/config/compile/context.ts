@@ -1,6 +1,6 @@
 /** What every part of the compiler shares. */
 
-import type { NativeDfa, NativeRegexRewrite } from '../../native/index.ts'
+import type { NativeDfa, NativeRegexRewrite, NativeRotation } from '../../native/index.ts'
 import type { RuntimeValue } from '../../runtime/runtime.ts'
 import type { Origins } from '../check/origins.ts'
 import type { DnsCacheDefinition } from '../definitions.ts'
@@ -50,6 +50,8 @@ export interface Context {
   readonly sources: SourceCache
   /** DNS caches of the dynamic forward proxy, by name: all of one name must be the same. */
   readonly dnsCaches: Map<string, DnsCacheDefinition>
+  /** How access logs are rotated, by path: all of one path must be the same. */
+  readonly rotations: Map<string, NativeRotation | undefined>
   /** The values of the configuration's own static layers, and what is set above them. */
   readonly runtime: RuntimeView
   /** What clusters that say nothing of resolvers use. */

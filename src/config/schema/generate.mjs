@@ -1,5 +1,5 @@
 // Makes the schema and the TypeScript types of the configuration from Envoy's .proto files (which
-// come with @grpc/grpc-js-xds) and from implemented.yaml.
+// come with @grpc/grpc-js-xds), from our own in proto/, and from implemented.yaml.
 //
 //   node src/config/schema/generate.mjs           writes the generated files and the field table
 //   node src/config/schema/generate.mjs --check   fails when one of them is not what it would write
@@ -26,7 +26,12 @@ const rootMessages = [
   // Only ever in an Any: what routes say to filters.
   'envoy.config.route.v3.FilterConfig',
 ]
-const extensionFolders = ['envoy/extensions', 'envoy/config/trace/v3', 'envoy/type/matcher/v3']
+const extensionFolders = [
+  'millrace',
+  'envoy/extensions',
+  'envoy/config/trace/v3',
+  'envoy/type/matcher/v3',
+]
 
 const scalarTypes = new Set([
   ...['bool', 'string', 'bytes', 'double', 'float'],
@@ -73,9 +78,9 @@ function loadProtos() {
   const deps = join(dirname(require.resolve('@grpc/grpc-js-xds/package.json')), 'deps')
   const root = new protobuf.Root()
   const extensions = []
-  for (const part of ['envoy-api', 'xds']) {
-    for (const name of protoFiles(join(deps, part))) {
-      const parsed = protobuf.parse(readFileSync(join(deps, part, name), 'utf8'), root, {
+  for (const folder of [join(deps, 'envoy-api'), join(deps, 'xds'), join(here, 'proto')]) {
+    for (const name of protoFiles(folder)) {
+      const parsed = protobuf.parse(readFileSync(join(folder, name), 'utf8'), root, {
         keepCase: true,
       })
       if (extensionFolders.some((folder) => name.startsWith(folder)))

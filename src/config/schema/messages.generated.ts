@@ -831,6 +831,22 @@ export interface FileAccessLog {
   readonly log_format?: SubstitutionFormatString
 }
 
+/** millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog */
+export interface RotatingFileAccessLog {
+  readonly path?: string
+  readonly log_format?: SubstitutionFormatString
+  readonly rotation?: Rotation
+}
+
+/** millrace.access_loggers.rotating_file.v1.Rotation */
+export interface Rotation {
+  readonly max_bytes?: number
+  readonly period?: 'NONE' | 'HOURLY' | 'DAILY'
+  readonly interval?: number
+  readonly keep?: number
+  readonly gzip?: boolean
+}
+
 /** envoy.extensions.access_loggers.stream.v3.StdoutAccessLog */
 export interface StdoutAccessLog {
   readonly log_format?: SubstitutionFormatString
@@ -1518,4 +1534,5 @@ export interface ExtensionTypes {
   'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': ProxyProtocolUpstreamTransport
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpHttpProtocolOptions
+  'millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog': RotatingFileAccessLog
 }

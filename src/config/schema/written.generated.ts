@@ -793,7 +793,7 @@ export interface DataSource {
 export interface AccessLog {
   readonly name?: string
   readonly filter?: AccessLogFilter
-  readonly typed_config?: EnvoyExtension<'envoy.extensions.access_loggers.file.v3.FileAccessLog' | 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog' | 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog'>
+  readonly typed_config?: EnvoyExtension<'envoy.extensions.access_loggers.file.v3.FileAccessLog' | 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog' | 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog' | 'millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog'>
 }
 
 /** envoy.config.accesslog.v3.AccessLogFilter */
@@ -855,6 +855,22 @@ export interface FileAccessLog {
   readonly json_format?: Readonly<Record<string, unknown>>
   readonly typed_json_format?: Readonly<Record<string, unknown>>
   readonly log_format?: SubstitutionFormatString
+}
+
+/** millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog */
+export interface RotatingFileAccessLog {
+  readonly path?: string
+  readonly log_format?: SubstitutionFormatString
+  readonly rotation?: Rotation
+}
+
+/** millrace.access_loggers.rotating_file.v1.Rotation */
+export interface Rotation {
+  readonly max_bytes?: number | string
+  readonly period?: 'NONE' | 'HOURLY' | 'DAILY'
+  readonly interval?: EnvoyDuration
+  readonly keep?: number
+  readonly gzip?: boolean
 }
 
 /** envoy.extensions.access_loggers.stream.v3.StdoutAccessLog */
@@ -1558,4 +1574,5 @@ export interface EnvoyExtensions {
   'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': ProxyProtocolUpstreamTransport
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpHttpProtocolOptions
+  'millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog': RotatingFileAccessLog
 }

@@ -11,6 +11,7 @@ import { listenAddresses, loopbacksHere } from './address.ts'
 import { kShortKeys } from './keys.ts'
 import { nodeAt, type Spot, type Value } from './nodes.ts'
 import { type Field, isNull, Reader, spotOf } from './reader.ts'
+import { expandRotate } from './rotate.ts'
 import { Routes } from './routes.ts'
 import { Upstreams } from './upstreams.ts'
 
@@ -34,6 +35,8 @@ const kStandardLogs: ReadonlyMap<string, 'stdout' | 'stderr'> = new Map([
 ])
 
 const type = (name: string): string => `type.googleapis.com/envoy.extensions.${name}`
+const kRotatingFile =
+  'type.googleapis.com/millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog'
 const kManager = type('filters.network.http_connection_manager.v3.HttpConnectionManager')
 
 /** The tree of a bootstrap; what cannot be expanded is left out, and said. */
@@ -166,33 +169,47 @@ function expandLog(reader: Reader, node: SourceNode, path: string): Value | unde
   const spot = spotOf(node, path)
   if (node.kind !== 'map') {
     const isJson = node.kind === 'scalar' && node.text.toLowerCase() === 'json'
-    if (!isJson) return logTo(reader, node, spot, undefined)
+    if (!isJson) return logTo(reader, { node, spot }, undefined, undefined)
     return standardLog('stdout', spot, nodeAt(spot, { json_format: kJsonFields }))
   }
-  const fields = reader.known(node, path, 'an access log', ['to', 'format'])
+  const fields = reader.known(node, path, 'an access log', ['to', 'format', 'rotate'])
   const to = fields.get('to')
   if (to === undefined) return reader.refuse(spot, 'missing', 'needs "to"')
   const format = fields.get('format')
-  return logTo(reader, to.node, to.spot, format && logFormat(reader, format))
+  return logTo(reader, to, format && logFormat(reader, format), fields.get('rotate'))
 }
 
 function logTo(
   reader: Reader,
-  node: SourceNode,
-  spot: Spot,
+  { node, spot }: Pick<Field, 'node' | 'spot'>,
   format: Value | undefined,
+  rotate: Field | undefined,
 ): Value | undefined {
   const text = node.kind === 'scalar' && node.value !== null ? node.text : undefined
   if (text === undefined || text === '') {
     return reader.refuse(spot, 'wrong-type', `is stdout, stderr or a path, not ${kindOf(node)}`)
   }
   const standard = kStandardLogs.get(text.toLowerCase())
-  if (standard !== undefined) return standardLog(standard, spot, format)
+  if (standard !== undefined) {
+    if (rotate === undefined) return standardLog(standard, spot, format)
+    return reader.refuse(rotate.keySpot, 'bad-value', `goes with a path, not with ${standard}`)
+  }
   // A word alone is more often a setting than a file.
   if (!/[./]/.test(text)) {
     const wrong = `is stdout, stderr or a path, not "${text}"`
     const hint = text.toLowerCase() === 'json' ? 'write format: json' : `write ./${text} for a file`
     return reader.refuse(spot, 'bad-value', wrong, hint)
+  }
+  if (rotate !== undefined) {
+    return nodeAt(spot, {
+      name: 'millrace.access_loggers.rotating_file',
+      typed_config: {
+        '@type': kRotatingFile,
+        path: nodeAt(spot, text),
+        log_format: format,
+        rotation: expandRotate(reader, rotate),
+      },
+    })
   }
   return nodeAt(spot, {
     name: 'envoy.access_loggers.file',

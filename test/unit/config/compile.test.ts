@@ -206,6 +206,26 @@ describe('access logs', () => {
     })
   })
 
+  it('are rotated as they say', async () => {
+    const kRotating = 'millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog'
+    const rotating = (rotation: string): string =>
+      `access_log: [{typed_config: {"@type": type.googleapis.com/${kRotating}, path: /a, ` +
+      `log_format: {text_format_source: {inline_string: x}}, rotation: ${rotation}}}],`
+    expect(await wrong({ manager: rotating('{max_bytes: 4096, keep: 3, gzip: true}') })).toEqual([])
+    expect(await wrong({ manager: rotating('{interval: 900s}') })).toEqual([])
+    expect(await wrong({ manager: rotating('{period: DAILY}') })).toEqual([])
+    for (const [rotation, problem] of [
+      ['{}', /missing .*rotation: needs max_bytes, period or interval/],
+      ['{max_bytes: 4095}', /bad-value .*max_bytes: must be at least 4096/],
+      ['{period: HOURLY, interval: 60s}', /conflict .*interval: does not go with period/],
+      ['{period: WEEKLY}', /period/],
+      ['{max_bytes: 4096, keep: 0}', /bad-value .*keep: is 1 or more/],
+    ] as const) {
+      const [found = ''] = await wrong({ manager: rotating(rotation) })
+      expect(found, rotation).toMatch(problem)
+    }
+  })
+
   it('with a wrong format are refused at its character', async () => {
     const json = log(
       'stream.v3.StdoutAccessLog, log_format: {json_format: {a: {b: ["%DURATIN%"]}}}',

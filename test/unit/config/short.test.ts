@@ -195,6 +195,7 @@ routes:
     ['./json', ['./json text']],
     ['access.log', ['access.log text']],
     ['[json, {to: stderr, format: json}]', ['1 json', '2 json']],
+    ['{to: ./a, rotate: {size: 100m}}', ['./a text']],
   ])('access_log: %s', async (value, expected) => {
     const names = new Map<number, unknown>()
     const text = `listen: 80\nroutes: {/: 1}\naccess_log: ${value}`
@@ -419,6 +420,21 @@ const rejected: [text: string, problem: RegExp][] = [
   ['listen: 80\nroutes: {/: 1}\nnormalize_paths: maybe', /wrong-type normalize_paths: is true or/],
   ['listen: 80\nroutes: {/: 1}\naccess_log: logs', /bad-value .*\(write \.\/logs for a file\)/],
   ['listen: 80\nroutes: {/: 1}\naccess_log: 1', /bad-value .*access_log: is stdout, stderr or/],
+  ...(
+    [
+      ['{}', /missing .*rotate: needs "size" or "interval"/],
+      ['{keep: 3}', /missing .*rotate: needs "size" or "interval"/],
+      ['{size: 4095}', /bad-value .*rotate\.size: is bytes, 4096 or more/],
+      ['{size: 9g, keep: 0}', /bad-value .*rotate\.keep: is 1 or more/],
+      ['{size: 9g, keep: 1000001}', /bad-value .*rotate\.keep: must be at most 1000000/],
+      ['{interval: weekly}', /wrong-type .*rotate\.interval: is a duration/],
+      ['{size: 1m, gzip: maybe}', /wrong-type .*rotate\.gzip/],
+      ['{size: 1m, compress: true}', /unknown-field .*rotate\.compress/],
+    ] as const
+  ).map(([rotate, wrong]): [string, RegExp] => [
+    `listen: 80\nroutes: {/: 1}\naccess_log: {to: ./a, rotate: ${rotate}}`,
+    wrong,
+  ]),
   ['listen: 80\nroutes: {/: 1}\naccess_log: {to: json}', /bad-value .*\(write format: json\)/],
   ['listen: 80\nroutes: {/: "http://127.0.0.1:1/x"}', /bad-value .*has the path "\/x"/],
   ['listen: 80\nroutes: {/: "ftp://127.0.0.1:1"}', /bad-value .*not ftp/],
@@ -457,6 +473,28 @@ const rejected: [text: string, problem: RegExp][] = [
   ['listen: 80\nroutes: {/: 1}\ntimeouts: {idel: 1s}', /unknown-field timeouts\.idel/],
 ]
 
+/** What a schema cannot say. */
+const rejectedByChecker: [text: string, problem: RegExp][] = [
+  ...(
+    [
+      ['{size: 99999999999999999}', /bad-value .*rotate\.size/],
+      ['{interval: 0.5s}', /bad-value .*rotate\.interval: must be at least 1s/],
+      ['{interval: 10000h}', /bad-value .*rotate\.interval: must be at most/],
+    ] as const
+  ).map(([rotate, wrong]): [string, RegExp] => [
+    `listen: 80\nroutes: {/: 1}\naccess_log: {to: ./a, rotate: ${rotate}}`,
+    wrong,
+  ]),
+  [
+    'listen: 80\nroutes: {/: 1}\naccess_log: {to: stdout, rotate: {size: 1m}}',
+    /bad-value .*rotate: goes with a path, not with stdout/,
+  ],
+  [
+    'listen: 80\nroutes: {/: 1}\naccess_log: [./a, {to: ./a, rotate: {size: 1m}}]',
+    /conflict .*access_log\[1\]\.to: is rotated otherwise by another access log/,
+  ],
+]
+
 describe('the JSON Schema', () => {
   const schema = JSON.parse(readFileSync('schema/millrace.schema.json', 'utf8')) as object
   const validate = new Ajv({ strict: true, allowUnionTypes: true, strictRequired: false }).compile(
@@ -467,6 +505,10 @@ describe('the JSON Schema', () => {
     expect(await said(text)).toEqual([])
     validate(parse(text))
     expect(validate.errors ?? []).toEqual([])
+  })
+
+  it.each(rejectedByChecker)('leaves to the checker: %s', async (text, problem) => {
+    expect((await said(text)).join('\n')).toMatch(problem)
   })
 
   it.each(rejected)('and the checker reject: %s', async (text, problem) => {

@@ -84,7 +84,6 @@ const kNotOurs: ReadonlyMap<string, string> = new Map(
     ],
     "Node's": ['MessagePort', 'deepStrictEqual', 'utf8Write'],
     "Kubernetes'": ['terminationGracePeriodSeconds'],
-    "sonic-boom's, said to be refused": ['contentMode'],
     'a way to write, an example': ['snake_case', 'address_0', 'address_1'],
   }).flatMap(([whose, names]) => names.map((name) => [name, whose] as const)),
 )
