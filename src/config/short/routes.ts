@@ -44,6 +44,9 @@ interface ShortRoute {
   readonly nodes: readonly SourceNode[]
 }
 
+/** As a key of `routes` far more often a path without its slash than the name of a host. */
+const kBareWord = /^(?!localhost$)[\w-]+$/i
+
 /** Collects the routes of each host, and gives them as virtual hosts. */
 export class Routes {
   readonly #reader: Reader
@@ -124,6 +127,10 @@ export class Routes {
     if (host !== '' && outer !== '*') {
       const text = 'a path begins with "/", and the host is said above'
       return this.#reader.refuse(route.keySpot, 'bad-value', text)
+    }
+    if (path === '' && kBareWord.test(host)) {
+      const hint = `write "/${host}", or "${host}/" for the host of that name`
+      return this.#reader.refuse(route.keySpot, 'bad-value', 'a path begins with "/"', hint)
     }
     const name = host === '' ? outer : this.#hostName(host, route.keySpot)
     if (name === undefined) return undefined

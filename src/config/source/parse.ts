@@ -25,6 +25,8 @@ const kDepthMax = 100
 const kStackBeside = 2
 /** Nodes that may come from aliases: an alias bomb has billions, a configuration some hundreds. */
 const kAliasedNodesMax = 100_000
+/** So much of what is meant to be a key is looked at for a colon. */
+const kKeyShown = 64
 
 /** The tree, or undefined when the text is empty or not YAML (which `problems` then says). */
 export function* parseSource(
@@ -36,7 +38,11 @@ export function* parseSource(
   for (const error of documents.flatMap((document) => document.errors)) {
     const message = error.message.replace(/ at line \d+, column \d+:[\s\S]*$/, '')
     const [start, end] = error.pos
-    problems.add({ code: 'syntax', message, path: '', start, end })
+    // Of the parser's, the one that says least, to who wrote `listen:8080`.
+    const begin = source.text.slice(start, start + kKeyShown)
+    const glued = error.code === 'MULTILINE_IMPLICIT_KEY' && /^[\w-]+:\S/.test(begin)
+    const hint = glued ? 'a colon needs a space behind it' : undefined
+    problems.add({ code: 'syntax', message, ...(hint && { hint }), path: '', start, end })
   }
   if (second !== undefined) {
     const start = second.range[0]

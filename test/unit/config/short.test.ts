@@ -534,6 +534,15 @@ describe('refuses beyond the schema', () => {
       ],
     ],
     [
+      'listen: 80\nroutes: {api: 1, "= v-1": 2, api/: 3, localhost: 4, a.b: 5}',
+      [
+        '2:10 bad-value routes.api: a path begins with "/" (write "/api", or "api/" for the host ' +
+          'of that name)',
+        '2:18 bad-value routes["= v-1"]: a path begins with "/" (write "/v-1", or "v-1/" for the ' +
+          'host of that name)',
+      ],
+    ],
+    [
       'listen: 80\nupstreams: {web: 1}\nroutes: {/: wep}',
       ['3:13 bad-reference routes["/"]: no upstream is called "wep" (did you mean "web"?)'],
     ],

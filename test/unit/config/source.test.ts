@@ -60,6 +60,7 @@ describe('texts', () => {
       /^2:1 syntax : a configuration is one document/,
     ],
     ['a tab', 'a:\n\tb: 1\n', /^2:1 syntax : Tabs are not allowed as indentation/],
+    ['no space', 'listen:80\nroutes: 1\n', /^1:1 syntax .*a colon needs a space behind it/],
     ['an open quote', 'a: "b\n', /syntax/],
     ['an open bracket', '{a: [1', /syntax/],
     [
