@@ -2,6 +2,7 @@
 #include "proxy/stream.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "proxy/authority.h"
 #include "proxy/http_connection.h"
@@ -120,6 +121,7 @@ bool Stream::acceptHead() {
     reply({.status = 403, .details = "upgrade_failed"});
     return false;
   }
+  if (!countForward()) return false;
   if (request_.expectContinue && !spec.proxy100Continue) {
     ResponseHead head(arena_);
     head.status = 100;
@@ -129,6 +131,32 @@ bool Stream::acceptHead() {
   if (!checkUnderscores(request_.headers)) return false;
   sanitizeHost();
   return sanitizePath();
+}
+
+// Max-Forwards of OPTIONS and TRACE: how many more may pass them on (RFC 9110 §7.6.2). False: it
+// was answered, as nobody may or as the number is none.
+bool Stream::countForward() {
+  static constexpr std::string_view kField = "max-forwards";
+  const bool trace = request_.method == Method::kTrace;
+  if (!trace && request_.method != Method::kOptions) return true;
+  bool found = false;
+  const std::string_view text = request_.headers.joined(kField, found);
+  if (!found) return true;
+  uint64_t left = 0;
+  const char* end = text.data() + text.size();
+  auto [at, error] = std::from_chars(text.data(), end, left, 10);
+  if (at != end || error == std::errc::invalid_argument) {
+    reply({.status = 400, .details = "invalid_max_forwards"});
+    return false;
+  }
+  if (error == std::errc::result_out_of_range) left = UINT64_MAX;
+  if (left == 0) {
+    // Of this proxy there is nothing to be told, and what it was sent it does not show.
+    reply({.status = uint16_t(trace ? 501 : 200), .details = "max_forwards_reached"});
+    return false;
+  }
+  request_.headers.set(kField, number(left - 1));
+  return true;
 }
 
 // Who the client is, and what it may claim. False: the request was answered.

@@ -117,6 +117,7 @@ class Stream final : public RequestSink, public FilterCallbacks, public Deferred
   void takeManager();
   void readLimits();
   bool acceptHead();
+  bool countForward();
   bool applyForwardingRules();
   bool checkUnderscores(HeaderList& fields);
   void sanitizeHost();
