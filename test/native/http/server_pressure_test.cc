@@ -1,4 +1,4 @@
-// The server codec over real sockets: clients that ask for more than they read, or for much at once.
+// The server codec over real sockets: clients that ask for more than they read, or much at once.
 #include <doctest/doctest.h>
 
 #include "server_support.h"
