@@ -1,6 +1,6 @@
 // GET /config_dump: the configuration in force as Envoy's ConfigDump message, in JSON.
 
-import { type Answer, type Endpoint, json, regexOf, text } from './endpoint.ts'
+import { type Answer, type Endpoint, json, jsonOf, regexOf, text } from './endpoint.ts'
 import type { AdminTarget } from './target.ts'
 
 type Message = Readonly<Record<string, unknown>>
@@ -33,35 +33,40 @@ interface Section {
   /** The repeated field in it: what `?resource=` asks for. */
   readonly field: string
   readonly entry: string
+  readonly resourceType: string
   readonly resources: readonly Message[]
 }
+
+/** What `?resource=` may ask for. */
+const kFields = ['static_clusters', 'static_listeners', 'static_route_configs']
 
 function sections(bootstrap: Message): Section[] {
   const resources = message(bootstrap.static_resources)
   const listeners = messages(resources.listeners)
-  const typed = (type: string, list: readonly Message[]): Message[] =>
-    list.map((entry) => ({ '@type': `${kConfig}${type}`, ...entry }))
   return [
     {
       type: 'ClustersConfigDump',
       entryType: 'ClustersConfigDump.StaticCluster',
       field: 'static_clusters',
       entry: 'cluster',
-      resources: typed('cluster.v3.Cluster', messages(resources.clusters)),
+      resourceType: 'cluster.v3.Cluster',
+      resources: messages(resources.clusters),
     },
     {
       type: 'ListenersConfigDump',
       entryType: 'ListenersConfigDump.StaticListener',
       field: 'static_listeners',
       entry: 'listener',
-      resources: typed('listener.v3.Listener', listeners),
+      resourceType: 'listener.v3.Listener',
+      resources: listeners,
     },
     {
       type: 'RoutesConfigDump',
       entryType: 'RoutesConfigDump.StaticRouteConfig',
       field: 'static_route_configs',
       entry: 'route_config',
-      resources: typed('route.v3.RouteConfiguration', listeners.flatMap(routeConfigs)),
+      resourceType: 'route.v3.RouteConfiguration',
+      resources: listeners.flatMap(routeConfigs),
     },
   ]
 }
@@ -72,32 +77,40 @@ function handle(target: AdminTarget, query: URLSearchParams): Answer {
   const names = found
   const configuration = target.configuration()
   if (!configuration) return json({ configs: [] })
-  const bootstrap = message(configuration.loaded.effective())
-  const last_updated = new Date(configuration.at).toISOString()
+  const { loaded, at } = configuration
+  const last_updated = new Date(at).toISOString()
   function* entries(section: Section): Generator<Message | undefined> {
     for (const resource of section.resources) {
-      if (!names || names(String(resource.name ?? '')))
-        yield { [section.entry]: resource, last_updated }
-      else yield undefined
+      if (!names || names(String(resource.name ?? ''))) {
+        const typed = { '@type': `${kConfig}${section.resourceType}`, ...resource }
+        yield { [section.entry]: typed, last_updated }
+      } else yield undefined
     }
+  }
+  const wanted = query.get('resource')
+  if (wanted !== null && !kFields.includes(wanted)) {
+    return text(`${wanted} not found in config dump\n`, 404)
   }
 
-  const wanted = query.get('resource')
-  if (wanted !== null) {
-    const section = sections(bootstrap).find(({ field }) => field === wanted)
-    if (!section) return text(`${wanted} not found in config dump\n`, 404)
-    const type = `${kAdmin}${section.entryType}`
-    return json({ configs: typedEntries(entries(section), type) })
-  }
-  const dumps = sections(bootstrap).map((section) => {
-    const some = section.resources.some(({ name }) => !names || names(String(name ?? '')))
-    return {
-      '@type': `${kAdmin}${section.type}`,
-      ...(some ? { [section.field]: entries(section) } : {}),
+  function* configs(bootstrap: Message): Generator<Message | undefined> {
+    if (!names && wanted === null) {
+      yield { '@type': `${kAdmin}BootstrapConfigDump`, bootstrap, last_updated }
     }
+    for (const section of sections(bootstrap)) {
+      if (section.field === wanted) {
+        yield* typedEntries(entries(section), `${kAdmin}${section.entryType}`)
+      } else if (wanted === null) {
+        const some = section.resources.some(({ name }) => !names || names(String(name ?? '')))
+        yield {
+          '@type': `${kAdmin}${section.type}`,
+          ...(some ? { [section.field]: entries(section) } : {}),
+        }
+      }
+    }
+  }
+  return jsonOf(function* () {
+    return { configs: configs(message(yield* loaded.effectiveInSteps())) }
   })
-  const boot = { '@type': `${kAdmin}BootstrapConfigDump`, bootstrap, last_updated }
-  return json({ configs: names ? dumps : [boot, ...dumps] })
 }
 
 function* typedEntries(

@@ -1,6 +1,7 @@
 // What an endpoint of the admin interface is, and how it answers.
 
 import { compileSearch, RegexError } from '../config/index.ts'
+import type { Steps } from '../slices.ts'
 import { jsonPieces, type Pieces } from './pieces.ts'
 import type { AdminTarget } from './target.ts'
 
@@ -32,6 +33,14 @@ export function text(body: string, status: number = 200): Answer {
 /** The value may have iterables in it for lists, of which each item is made when it is written. */
 export function json(value: unknown, status: number = 200): Answer {
   return { status, type: 'application/json', body: withNewline(jsonPieces(value)) }
+}
+
+/** As {@link json}, of a value that is itself made in steps. */
+export function jsonOf(make: () => Steps<unknown>): Answer {
+  function* pieces(): Pieces {
+    yield* jsonPieces(yield* make())
+  }
+  return { status: 200, type: 'application/json', body: withNewline(pieces()) }
 }
 
 function* withNewline(pieces: Pieces): Pieces {

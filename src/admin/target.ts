@@ -7,6 +7,11 @@ import type { NativeStat } from '../native/index.ts'
 import type { RuntimeDump } from '../runtime/runtime.ts'
 import type { Steps } from '../slices.ts'
 
+/** A configuration as it is in force. */
+export interface Effective {
+  effectiveInSteps(): Steps<unknown>
+}
+
 export interface AdminTarget {
   readonly version: string
   /** ms since 1970. */
@@ -19,7 +24,7 @@ export interface AdminTarget {
   stats(histogramBounds: readonly number[]): Steps<readonly NativeStat[]>
   histogramBounds(): readonly number[]
   listeners(): readonly { readonly name: string; readonly addresses: readonly string[] }[]
-  configuration(): { readonly loaded: { effective(): unknown }; readonly at: number } | undefined
+  configuration(): { readonly loaded: Effective; readonly at: number } | undefined
   runtime(): RuntimeDump
   /** The files that could not be opened again. */
   reopenLogs(): readonly { readonly target: string; readonly message: string }[]

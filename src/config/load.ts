@@ -15,7 +15,7 @@ import { kShortKeys } from './short/keys.ts'
 import { parseJson } from './source/json.ts'
 import { readSource } from './source/read.ts'
 import { SourceText } from './source/text.ts'
-import { type SourceNode, toJson } from './source/tree.ts'
+import { type SourceNode, toJson, toJsonInSteps } from './source/tree.ts'
 import type { CompileResolver, ConfigSource, LoadedConfiguration } from './types.ts'
 
 const kBootstrap = 'envoy.config.bootstrap.v3.Bootstrap'
@@ -60,6 +60,7 @@ export async function loadConfiguration(
     runtimeLayers,
     ...(admin && { admin: admin.address }),
     effective: () => toJson(tree),
+    effectiveInSteps: () => toJsonInSteps(tree),
   }
   rememberInternals(loaded, internals)
   return loaded

@@ -11,6 +11,7 @@ import type {
   SlotId,
 } from '../native/index.ts'
 import type { RuntimeLayer } from '../runtime/runtime.ts'
+import type { Steps } from '../slices.ts'
 import type { ClusterDefinition } from './definitions.ts'
 import type { Bootstrap } from './schema/messages.generated.ts'
 
@@ -40,6 +41,8 @@ export interface LoadedConfiguration {
   readonly admin?: NativeAddress
   /** What the user wrote, expanded to Envoy's messages, as JSON values (for `/config_dump`). */
   effective(): unknown
+  /** The same, in steps. */
+  effectiveInSteps(): Steps<unknown>
 }
 
 /**

@@ -15,7 +15,8 @@ const kScript = `
   const limits = { bytesMax: 100, deadlineMs: 2_000 }
   const messages = async (paths) => {
     const settled = await Promise.allSettled(paths.map((path) => readWithin(path, limits)))
-    return settled.map(({ value, reason }) => value?.toString() ?? reason.code + ' ' + reason.message)
+    const said = ({ value, reason }) => value?.toString() ?? reason.code + ' ' + reason.message
+    return settled.map(said)
   }
   const six = messages([0, 1, 2, 3, 4].map((i) => folder + i + '.hung').concat(folder + 'good'))
   // Neither waits for those.

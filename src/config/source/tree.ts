@@ -4,6 +4,8 @@
  * still point at what the user wrote.
  */
 
+import type { Steps } from '../../slices.ts'
+
 interface Written {
   /** Offsets into the text; `end` is behind the last character. */
   readonly start: number
@@ -57,4 +59,23 @@ export function toJson(node: SourceNode): unknown {
   if (node.kind === 'scalar') return node.value
   if (node.kind === 'list') return node.items.map(toJson)
   return Object.fromEntries(node.entries.map((entry) => [entry.key, toJson(entry.value)]))
+}
+
+/** As {@link toJson}, of a tree that may be large. */
+export function* toJsonInSteps(node: SourceNode): Steps<unknown> {
+  if (node.kind === 'scalar') return node.value
+  if (node.kind === 'list') {
+    const items: unknown[] = []
+    for (const item of node.items) {
+      items.push(item.kind === 'scalar' ? item.value : yield* toJsonInSteps(item))
+      yield
+    }
+    return items
+  }
+  const entries: [string, unknown][] = []
+  for (const { key, value } of node.entries) {
+    entries.push([key, value.kind === 'scalar' ? value.value : yield* toJsonInSteps(value)])
+    yield
+  }
+  return Object.fromEntries(entries)
 }

@@ -9,8 +9,9 @@ import type { Endpoint } from '../../../src/admin/endpoint.ts'
 import { jsonPieces } from '../../../src/admin/pieces.ts'
 import { AdminServer } from '../../../src/admin/server.ts'
 import { statsEndpoints } from '../../../src/admin/stats.ts'
+import { type SourceNode, toJson, toJsonInSteps } from '../../../src/config/source/tree.ts'
 import type { NativeStat } from '../../../src/native/index.ts'
-import { atOnce, sorted } from '../../../src/slices.ts'
+import { atOnce, type Steps, sorted } from '../../../src/slices.ts'
 import { cluster, host, RecordingTarget } from './target.ts'
 
 const kClusters = 2_000
@@ -69,7 +70,15 @@ class LargeTarget extends RecordingTarget {
       },
       hosts: Array.from({ length: 20 }, (_, i) => i),
     }))
-    return { loaded: { effective: () => ({ static_resources: { clusters } }) }, at: 0 }
+    const target = this
+    function* effectiveInSteps(): Steps<unknown> {
+      for (const _ of clusters) {
+        target.work++
+        yield
+      }
+      return { static_resources: { clusters } }
+    }
+    return { loaded: { effectiveInSteps }, at: 0 }
   }
 }
 
@@ -188,6 +197,32 @@ describe('pieces of JSON', () => {
       yield { a: 2 }
     }
     expect(whole({ list: list() })).toBe(JSON.stringify({ list: [1, { a: 2 }] }, null, 1))
+  })
+})
+
+describe('a tree as JSON in steps', () => {
+  it('is what it is at once, with a step for whatever is in a list or a map', () => {
+    const scalar = (value: number): SourceNode =>
+      ({ kind: 'scalar', value, text: '', quoted: false, start: 0, end: 0 }) as SourceNode
+    const map = (key: string, value: SourceNode): SourceNode => ({
+      kind: 'map',
+      entries: [{ key, value, keyStart: 0, keyEnd: 0 }],
+      start: 0,
+      end: 0,
+    })
+    const items = Array.from({ length: 1_000 }, (_, i) => map('a', map('b', scalar(i))))
+    const tree = map('list', { kind: 'list', items, start: 0, end: 0 })
+    const steps = toJsonInSteps(tree)
+    let taken = 0
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done) {
+        expect(value).toEqual(toJson(tree))
+        break
+      }
+      taken++
+    }
+    expect(taken).toBe(1 + 1_000 * 3)
   })
 })
 

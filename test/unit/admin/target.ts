@@ -4,6 +4,7 @@ import type { AdminTarget } from '../../../src/admin/target.ts'
 import type { ClusterDefinition } from '../../../src/config/index.ts'
 import type { LogLevel } from '../../../src/log.ts'
 import type { NativeHostStats, NativeLocality } from '../../../src/native/index.ts'
+import type { Steps } from '../../../src/slices.ts'
 
 export const breaker = {
   maxConnections: 1024,
@@ -88,6 +89,11 @@ export const bootstrap = {
   },
 }
 
+function* effectiveInSteps(): Steps<unknown> {
+  yield
+  return bootstrap
+}
+
 export class RecordingTarget implements AdminTarget {
   readonly version = '1.2.3'
   readonly startedAt: number = Date.now()
@@ -158,7 +164,7 @@ export class RecordingTarget implements AdminTarget {
     return [{ name: 'main', addresses: ['127.0.0.1:8080', '[::1]:8080', '/run/m.sock'] }]
   }
   configuration(): ReturnType<AdminTarget['configuration']> {
-    return { loaded: { effective: () => bootstrap }, at: Date.UTC(2026, 0, 2) }
+    return { loaded: { effectiveInSteps }, at: Date.UTC(2026, 0, 2) }
   }
   runtime(): ReturnType<AdminTarget['runtime']> {
     return { layers: ['base'], entries: { a: { final_value: '1', layer_values: ['1'] } } }
