@@ -179,7 +179,7 @@ describe('a file of endpoints', () => {
     at('now', 1001)
     const millrace = await started(eds(join(root, 'now/eds.json')))
     const shows = (port: number): Promise<void> =>
-      expect.poll(() => hosts(millrace), kPatience).toEqual([`127.0.0.1:${port}`])
+      expect.poll(() => hosts(millrace)).toEqual([`127.0.0.1:${port}`])
     await shows(1001)
     // Made anew, perhaps under the same number.
     rmSync(join(root, 'now'), { recursive: true })
@@ -211,10 +211,10 @@ describe('a file of endpoints', () => {
     const millrace = await started(eds(join(root, 'current/eds.json')))
     expect(await hosts(millrace)).toEqual(['127.0.0.1:1001'])
     release('r2', 1002)
-    await expect.poll(() => hosts(millrace), kPatience).toEqual(['127.0.0.1:1002'])
+    await expect.poll(() => hosts(millrace)).toEqual(['127.0.0.1:1002'])
     write(join(root, 'r2'), 'new', listed(1003))
     renameSync(join(root, 'r2/new'), join(root, 'r2/eds.json'))
-    await expect.poll(() => hosts(millrace), kPatience).toEqual(['127.0.0.1:1003'])
+    await expect.poll(() => hosts(millrace)).toEqual(['127.0.0.1:1003'])
   })
 
   it('is not read while it is written, but when the next one is moved there', async () => {
