@@ -547,7 +547,8 @@ describe('while a log takes nothing', () => {
     const file = join(temporaryFolder(), 'fifo')
     execFileSync('mkfifo', [file])
     const port = await sayingService('x')
-    const configuration = { ...short(port), access_log: { to: file, format: '%REQ(:PATH)%' } }
+    const log = { access_log: { to: file, format: '%REQ(:PATH)%' } }
+    const configuration = { ...(short(port) as object), ...log } as ProxyConfiguration
     const proxy = await start(configuration)
     const path = `/${'x'.repeat(4000)}`
     // More than any pipe holds, unless it was made larger.
