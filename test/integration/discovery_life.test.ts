@@ -3,7 +3,6 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { kPatience } from '../patience.ts'
 import { bootstrap, httpListener, route } from './support/config.ts'
 import { badDns, Dns, endOfQuestion, records, withCode } from './support/dns.ts'
 import { temporaryFolder, write } from './support/files.ts'
