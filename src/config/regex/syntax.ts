@@ -302,14 +302,14 @@ class RegexParser {
 
   #class(from: number): RegexNode {
     const negated = this.#take('^')
-    const sets: ByteSet[] = []
+    // One set, and not a list of them: a class may have as many items as the pattern has characters.
+    let set = ByteSet.union([])
     const wide: RegexNode[] = []
     for (let first = true; first || !this.#take(']'); first = false) {
       const item = this.#classItem(from)
-      if (item instanceof ByteSet) sets.push(item)
-      else this.#classRange(item.from, item.to, sets, wide)
+      const narrow = item instanceof ByteSet ? item : this.#classRange(item.from, item.to, wide)
+      set = ByteSet.union([set, narrow])
     }
-    let set = ByteSet.union(sets)
     if (this.#flags.ignoreCase) set = set.withBothCases()
     if (!negated && wide.length > 0)
       return { kind: 'alternate', parts: [{ kind: 'set', set }, ...wide] }
@@ -347,15 +347,17 @@ class RegexParser {
     return set ?? (this.#escapedCharacter(escaped, at).codePointAt(0) as number)
   }
 
-  #classRange(from: number, to: number, sets: ByteSet[], wide: RegexNode[]): void {
-    if (from < 0x80) sets.push(ByteSet.range(from, Math.min(to, 0x7f)))
-    if (to < 0x80) return
+  /** The part of one byte; what has several goes into `wide`. */
+  #classRange(from: number, to: number, wide: RegexNode[]): ByteSet {
+    const narrow = ByteSet.range(from, Math.min(to, 0x7f))
+    if (to < 0x80) return narrow
     for (const sequence of utf8Sequences(Math.max(from, 0x80), to)) {
       const parts = sequence.map(
         ([low, high]) => ({ kind: 'set', set: ByteSet.range(low, high) }) as const,
       )
       wide.push({ kind: 'concat', parts })
     }
+    return narrow
   }
 }
 

@@ -102,7 +102,10 @@ it('that could not be read are tried again by who waits for them', async () => {
   const eds = new EdsDiscovery(
     { kind: 'eds', path: join(folder, 'eds'), serviceName: 's', listAsAny: false } as never,
     {
-      files: { open: () => ({ state: async () => 'filled', read, close: () => {} }) } as never,
+      files: {
+        open: () => ({ state: async () => 'filled', read, close: () => {} }),
+        folders: { watch: () => () => {} },
+      } as never,
       log: { rejected: (path) => rejected.push(path) },
     },
     {

@@ -138,7 +138,12 @@ function numbersOf(loaded: LoadedConfiguration): Map<number, number> {
   let next = 0
   const slots = new Map<string, number>()
   const slot = (name: string): number => slots.get(name) ?? slots.set(name, ++next).size
-  const resolver = { cluster: slot, routes: slot, log: () => 1, runtime: () => 0, filter: () => 0 }
+  const rotations: unknown[] = []
+  const log = (_: unknown, rotation?: unknown): number => {
+    rotations.push(rotation)
+    return 1
+  }
+  const resolver = { cluster: slot, routes: slot, log, runtime: () => 0, filter: () => 0 }
   const counts = new Map<number, number>()
   const visit = (value: unknown): void => {
     if (typeof value === 'number') counts.set(value, (counts.get(value) ?? 0) + 1)
@@ -147,6 +152,7 @@ function numbersOf(loaded: LoadedConfiguration): Map<number, number> {
       for (const inner of Object.values(value)) visit(inner)
   }
   visit(atOnce(compile(loaded, resolver)))
+  visit(rotations)
   return counts
 }
 
