@@ -159,6 +159,15 @@ export const snippets: readonly Snippet[] = [
   },
   {
     page: 'docs/core.md',
+    first: 'const file = new FlushFile({',
+    program: 'rotation',
+    file: 'main.ts',
+    put: [['/var/log/app.log', kLogFile]],
+    before: `import { FlushFile } from 'millrace/core'\n`,
+    after: `file.write('to a file that is rotated\\n')\n`,
+  },
+  {
+    page: 'docs/core.md',
     first: `const worker = new Worker('./worker.js', { workerData: file.handle })`,
     program: 'threads',
     file: 'main.ts',
