@@ -48,7 +48,7 @@ async function record({ port, folder }) {
   const { core } = server
   const calls = []
   for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(core))) {
-    if (name === 'constructor' || /stop|Stats|Count/.test(name)) continue
+    if (name === 'constructor' || /stop|Stats|Count/i.test(name)) continue
     const method = core[name].bind(core)
     const value = (...args) => {
       calls.push([name, structuredClone(args)])
