@@ -302,7 +302,7 @@ class RegexParser {
 
   #class(from: number): RegexNode {
     const negated = this.#take('^')
-    // One set, and not a list of them: a class may have as many items as the pattern has characters.
+    // One set, not a list of them: a class may have as many items as a pattern has characters.
     let set = ByteSet.union([])
     const wide: RegexNode[] = []
     for (let first = true; first || !this.#take(']'); first = false) {
