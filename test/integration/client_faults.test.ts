@@ -250,7 +250,8 @@ describe('a client that does not read', () => {
     const client = await pipeline(millrace)
     const buffered = (): Promise<number> =>
       millrace.stat('http.main.downstream_cx_tx_bytes_buffered')
-    await expect.poll(buffered).toBeGreaterThan(1024 * 1024)
+    // Full, but for what the kernel takes behind that.
+    await expect.poll(buffered).toBeGreaterThan(0.9 * 1024 * 1024)
     await expect
       .poll(() => millrace.stat('http.main.downstream_cx_rx_bytes_buffered'))
       .toBeGreaterThan(0)

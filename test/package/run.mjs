@@ -10,7 +10,8 @@ import { runtimes } from './runtimes.mjs'
 import { check, exec, expect, fails, LONG_OUTPUT, proxies, stage, suite } from './stage.mjs'
 
 const OTHER_NODES = ['22', '24', '26']
-const MOST_BYTES = 5_000_000
+const ONE_PLATFORM_BYTES_MAX = 5_000_000
+const ALL_PLATFORMS_BYTES_MAX = 6_000_000 // what is published has all binaries
 const PLATFORMS = 6 // linux glibc and musl, macOS; x64 and arm64 each
 
 async function pack(dir) {
@@ -46,9 +47,12 @@ function checkSize({ dir, files, size }) {
   const binary = gzipSync(readFileSync(join(dir, binaryIn(files)))).length
   const kB = (bytes) => `${Math.round(bytes / 1000)} kB`
   console.log(`the package: ${kB(size)}, of that the binary: ${kB(binary)}`)
-  expect(size <= MOST_BYTES, `with one platform's binary it has ${kB(size)}`)
+  expect(size <= ONE_PLATFORM_BYTES_MAX, `with one platform's binary it has ${kB(size)}`)
   const all = size + (PLATFORMS - 1) * binary
-  expect(all <= MOST_BYTES, `with the binaries of ${PLATFORMS} platforms it would have ${kB(all)}`)
+  expect(
+    all <= ALL_PLATFORMS_BYTES_MAX,
+    `with the binaries of ${PLATFORMS} platforms it would have ${kB(all)}`,
+  )
 }
 
 /** Installs the tarball as a user who allows no install scripts would. */
@@ -160,7 +164,7 @@ await suite(async (work) => {
   if (packed !== undefined) {
     const { tarball, files } = packed
     await check('contents of the package', () => checkContents(files))
-    await check('at most 5 MB to download', () => checkSize(packed))
+    await check('at most so much to download', () => checkSize(packed))
     if (process.platform === 'linux') {
       const binary = join(packed.dir, binaryIn(files))
       await check('the oldest libraries that are promised', () => checkLibraries(binary))
