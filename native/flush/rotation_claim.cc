@@ -15,15 +15,23 @@ struct Claimed {
   uint32_t owners = 0;
 };
 
-// Of the process, as paths are. Never destroyed: threads may outlive static destructors.
+// Of the process, as paths are.
 struct Table {
   std::mutex mutex;
   std::map<std::string, Claimed> paths;
 };
 
+// Never destroyed: threads may outlive static destructors. In static memory, so that nothing is left
+// when the addon is unloaded.
+union Undestroyed {
+  Undestroyed() : table() {}
+  ~Undestroyed() {}
+  Table table;
+};
+
 Table& table() {
-  static Table* const kTable = std::make_unique<Table>().release();
-  return *kTable;
+  static Undestroyed kept;
+  return kept.table;
 }
 
 std::string describe(const FlushRotation& r) {
