@@ -21,8 +21,8 @@ struct Table {
   std::map<std::string, Claimed> paths;
 };
 
-// Never destroyed: threads may outlive static destructors. In static memory, so that nothing is left
-// when the addon is unloaded.
+// Never destroyed: threads may outlive static destructors. In static memory, so that nothing is
+// left when the addon is unloaded.
 union Undestroyed {
   Undestroyed() : table() {}
   ~Undestroyed() {}
