@@ -1,5 +1,7 @@
 /** Sets of bytes, the named ones of RE2, and ranges of characters as sequences of byte ranges. */
 
+const kSingles: ByteSet[] = []
+
 /** An immutable set of bytes: bit `b & 31` of word `b >> 5`. */
 export class ByteSet {
   readonly words: Uint32Array
@@ -14,7 +16,19 @@ export class ByteSet {
     )
   }
 
+  /** Of one byte, the same object each time: a pattern has one for each of its characters. */
+  static single(byte: number): ByteSet {
+    const known = kSingles[byte]
+    if (known !== undefined) return known
+    const words = new Uint32Array(8)
+    words[byte >> 5] = 1 << (byte & 31)
+    const made = new ByteSet(words)
+    kSingles[byte] = made
+    return made
+  }
+
   static range(low: number, high: number): ByteSet {
+    if (low === high) return ByteSet.single(low)
     const words = new Uint32Array(8)
     for (let byte = low; byte <= high; byte++)
       words[byte >> 5] = (words[byte >> 5] ?? 0) | (1 << (byte & 31))

@@ -53,6 +53,10 @@ interface Flags {
   readonly ungreedy: boolean
 }
 
+// One of each: a pattern may have as many dots as characters.
+const kAnyByte = ByteSet.all()
+const kNotNewline = ByteSet.of('\n').negated()
+
 export function parseRegex(pattern: string): ParsedRegex {
   return new RegexParser(pattern).parse()
 }
@@ -166,7 +170,7 @@ class RegexParser {
       case '.':
         return {
           kind: 'set',
-          set: this.#flags.dotNewline ? ByteSet.all() : ByteSet.of('\n').negated(),
+          set: this.#flags.dotNewline ? kAnyByte : kNotNewline,
         }
       case '^':
         return { kind: 'begin' }
