@@ -20,6 +20,7 @@ export function compileMatch(pattern: string): NativeDfa {
  * hundredths of a second at most.
  */
 const kSearchStepsMax = 1_000
+const kSearchPatternMax = 4_096 // characters; hardly one has so few steps with more
 const kSearchLimits: DfaLimits = {
   states: 500,
   reached: 150_000,
@@ -32,6 +33,10 @@ const kSearchLimits: DfaLimits = {
  * RegexError, also for what would take long to prepare.
  */
 export function compileSearch(pattern: string): (text: string) => boolean {
+  if (pattern.length > kSearchPatternMax) {
+    const what = `is longer than ${kSearchPatternMax} characters`
+    throw new RegexError(what, kSearchPatternMax, pattern.length, kSearchLimits.hint)
+  }
   // Its mistakes are to be said of the pattern alone.
   parseRegex(pattern)
   const parsed = parseRegex(`(?s:.*)(?:${pattern})(?s:.*)`)
