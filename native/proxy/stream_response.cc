@@ -11,8 +11,6 @@ namespace millrace {
 
 using namespace http_stat;
 
-// -------------------------------------------------------------------------------------------------
-
 void Stream::reply(const LocalReply& reply) {
   if (finished_) return;
   router_.cancel();

@@ -264,7 +264,7 @@ export class Deployment {
 
   /** Everything that the core may refuse, each step with what takes it back. */
   *#change(
-    { loaded, compiled, update, before: states }: Plan,
+    { loaded, compiled, uses, update, before: states }: Plan,
     rollback: Rollback,
     now: number,
   ): Steps<Changed> {
@@ -288,6 +288,7 @@ export class Deployment {
       yield
     }
     const routes = this.#changeRoutes(compiled, rollback, now)
+    this.#resources.rotateLogs(uses, rollback)
     for (const listener of update) {
       const before = states.get(listener.name)
       if (!before) continue
@@ -381,7 +382,6 @@ export class Deployment {
     const gone = [...before.values()].filter(({ coreName }) => !kept.has(coreName))
     // Each on its own: one that the core does not know keeps nothing else from going.
     this.#allOf(gone.map((state) => () => this.#retire(state)))
-    this.#resources.rotateLogs(uses)
     this.#linger(usesBefore, uses)
     return changes
   }

@@ -1,7 +1,6 @@
 // The access-log files that are open: one for each path, however many listeners write to it.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { Logger } from '../log.ts'
 import type { NativeCore, NativeLogStats, NativeRotation } from '../native/index.ts'
 
 /** A ring of one worker into one file: room for several thousand lines while the disk is slow. */
@@ -16,15 +15,9 @@ export type LogTarget = string | 1 | 2
 export class LogFiles {
   readonly #core: Pick<NativeCore, LogCalls>
   readonly #flushIntervalMs: number
-  readonly #log: Pick<Logger, 'error'> | undefined
   readonly #open = new Map<LogTarget, { id: number; rotation: NativeRotation }>()
 
-  constructor(
-    core: Pick<NativeCore, LogCalls>,
-    flushIntervalMs: number,
-    log?: Pick<Logger, 'error'>,
-  ) {
-    this.#log = log
+  constructor(core: Pick<NativeCore, LogCalls>, flushIntervalMs: number) {
     this.#core = core
     this.#flushIntervalMs = flushIntervalMs
   }
@@ -41,17 +34,20 @@ export class LogFiles {
     return log.id
   }
 
-  /** Rotates an open file otherwise from now on. */
+  /** How an open file is rotated. */
+  rotationOf(target: LogTarget): NativeRotation | undefined {
+    return this.#open.get(target)?.rotation
+  }
+
+  /**
+   * Rotates an open file otherwise from now on. Throws when another proxy of the process writes to
+   * it, and rotates it as before.
+   */
   rotate(target: LogTarget, rotation: NativeRotation = kNone): void {
     const log = this.#open.get(target)
     if (log === undefined || isDeepStrictEqual(log.rotation, rotation)) return
-    try {
-      this.#core.rotateLog(log.id, rotation)
-      log.rotation = rotation
-    } catch (error) {
-      // Another proxy of the process writes to it.
-      this.#log?.error({ target, error: String(error) }, 'a log file is rotated as before')
-    }
+    this.#core.rotateLog(log.id, rotation)
+    log.rotation = rotation
   }
 
   close(target: LogTarget): void {

@@ -6,6 +6,7 @@ import type { CompileResolver } from '../config/index.ts'
 import type { FilterId, NativeCore, NativeRotation, RuntimeIndex, SlotId } from '../native/index.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { LogFiles, LogTarget } from './log_files.ts'
+import type { Rollback } from './rollback.ts'
 
 /** The names that one configuration uses. */
 export interface Uses {
@@ -99,9 +100,15 @@ export class Resources {
     this.#clusters.withdraw(name)
   }
 
-  /** What was open already is rotated as the configuration says that is in force now. */
-  rotateLogs(uses: Uses): void {
-    for (const [target, rotation] of uses.rotations) this.#logs.rotate(target, rotation)
+  /** What was open already is rotated as the configuration says that these uses are of. */
+  rotateLogs(uses: Uses, rollback: Rollback): void {
+    for (const [target, rotation] of uses.rotations) {
+      const before = this.#logs.rotationOf(target)
+      rollback.step(
+        () => this.#logs.rotate(target, rotation),
+        () => this.#logs.rotate(target, before),
+      )
+    }
   }
 
   giveBackLog(target: LogTarget): void {

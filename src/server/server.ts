@@ -123,7 +123,7 @@ export class Server {
       runtime: (key) => this.runtime.get(key),
       ...(options.onHealth && { onHealth: options.onHealth }),
     })
-    this.logFiles = new LogFiles(this.core, options.fileFlushIntervalMs, options.log)
+    this.logFiles = new LogFiles(this.core, options.fileFlushIntervalMs)
     this.deployment = new Deployment(
       this.core,
       this.clusters,

@@ -100,10 +100,14 @@ class FaultyCore {
     this.#call('publishRuntime')
     this.runtime = values
   }
-  openLog({ target }: { target: unknown }): number {
+  openLog({ target, rotation }: { target: unknown; rotation: unknown }): number {
     this.#call('openLog')
-    this.logs.set(++this.#ids, target)
+    this.logs.set(++this.#ids, { target, rotation })
     return this.#ids
+  }
+  rotateLog(log: number, rotation: unknown): void {
+    this.#call('rotateLog')
+    this.logs.set(log, { ...(this.logs.get(log) as object), rotation })
   }
   closeLog(log: number): void {
     this.#call('closeLog')
@@ -203,24 +207,39 @@ type Json = Readonly<Record<string, unknown>>
 const load = (config: Json): Promise<LoadedConfiguration> =>
   loadConfiguration({ kind: 'text', name: 'x.json', text: JSON.stringify(config) })
 
-const listener = (name: string, to: string, port: number, more: object = {}): Json =>
-  build.httpListener({
-    name,
-    port,
-    routes: [build.route('/', to)],
-    manager: { access_log: [build.fileLog(`/${name}.${to}.log`)] },
-    ...more,
-  })
+/** The one log that all listeners write to, rotated after so many bytes. */
+const rotatingLog = (max_bytes: number): Json => ({
+  name: 'rotating',
+  typed_config: {
+    '@type': 'type.googleapis.com/millrace.access_loggers.rotating_file.v1.RotatingFileAccessLog',
+    path: '/all.log',
+    log_format: { text_format_source: { inline_string: 'x' } },
+    rotation: { max_bytes },
+  },
+})
 
-const configurations = (): Promise<[LoadedConfiguration, LoadedConfiguration]> =>
-  Promise.all([
+const listenerOf =
+  (max_bytes: number) =>
+  (name: string, to: string, port: number): Json =>
+    build.httpListener({
+      name,
+      port,
+      routes: [build.route('/', to)],
+      manager: { access_log: [build.fileLog(`/${name}.${to}.log`), rotatingLog(max_bytes)] },
+    })
+
+const listener = listenerOf(4096)
+
+const configurations = (): Promise<[LoadedConfiguration, LoadedConfiguration]> => {
+  const [before, after] = [listenerOf(4096), listenerOf(8192)]
+  return Promise.all([
     load({
       ...build.bootstrap(
         [
-          listener('kept', 'a', 1),
-          listener('same', 'a', 2),
-          listener('moved', 'b', 3),
-          listener('gone', 'b', 4),
+          before('kept', 'a', 1),
+          before('same', 'a', 2),
+          before('moved', 'b', 3),
+          before('gone', 'b', 4),
         ],
         [
           build.cluster('a', [1]),
@@ -236,10 +255,10 @@ const configurations = (): Promise<[LoadedConfiguration, LoadedConfiguration]> =
     load({
       ...build.bootstrap(
         [
-          listener('kept', 'b', 1),
-          listener('same', 'a', 2),
-          listener('moved', 'b', 5),
-          listener('new', 'new', 6),
+          after('kept', 'b', 1),
+          after('same', 'a', 2),
+          after('moved', 'b', 5),
+          after('new', 'new', 6),
         ],
         [
           build.cluster('a', [1, 9], { connect_timeout: '3s' }),
@@ -251,6 +270,7 @@ const configurations = (): Promise<[LoadedConfiguration, LoadedConfiguration]> =
       layered_runtime: { layers: [{ name: 'l', static_layer: { 'upstream.use_retry': 2, b: 1 } }] },
     }),
   ])
+}
 
 describe('a core that refuses a call', () => {
   it('leaves everything as it was, or what is gone behind, whichever call it is', async () => {
@@ -298,6 +318,7 @@ describe('a core that refuses a call', () => {
       'addListener',
       'allocateSlot',
       'openLog',
+      'rotateLog',
       'publishCluster',
       'publishDirectory',
       'publishRoutes',
